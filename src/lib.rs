@@ -1,0 +1,2 @@
+//! wavetank: a deterministic Kubernetes cluster simulator.
+pub mod kernel;

@@ -1,0 +1,2 @@
+//! The `wavetank` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! wavetank from outside: one file a behaviour.
