@@ -1,0 +1,102 @@
+//! What a controller is: a plain type that watches, reconciles a key into a plan, and resumes where an answer matters.
+
+use std::fmt;
+
+use super::{Caches, Flag, Flags, Outcome, Plan, WorkQueue};
+use crate::api::{Clock, Kind, Object, ObjectId, Timestamp};
+use crate::event::{Cause, ChangeKind};
+use crate::kernel::{Chance, Time};
+
+/// What a controller may read: the caches of its process, and what time it is.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The caches, possibly stale.
+    pub caches: &'a Caches,
+    /// Now.
+    pub now: Time,
+    /// Turns instants into timestamps.
+    pub clock: Clock,
+    /// Draws.
+    pub chance: Chance,
+}
+
+impl View<'_> {
+    /// Now as Kubernetes stamps it.
+    pub fn timestamp(&self) -> Timestamp {
+        self.clock.timestamp(self.now)
+    }
+}
+
+/// A change as a controller's event handler sees it: after the cache has taken it in.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'a> {
+    /// Added, modified or deleted.
+    pub kind: ChangeKind,
+    /// What the cache held before.
+    pub old: Option<&'a Object>,
+    /// The object; for a deletion its last state.
+    pub new: &'a Object,
+    /// What made the change.
+    pub cause: Cause,
+    /// Whether nothing changed and an informer merely plays its cache again.
+    pub resync: bool,
+}
+
+/// A control loop.
+///
+/// Its fields are its process memory: they die with a crash, when `ControllerEntry::build` makes a new one.
+pub trait Controller: Send + Sync + fmt::Debug {
+    /// Its line in the registry.
+    fn entry(&self) -> &'static ControllerEntry;
+
+    /// An event handler: decides which keys a change concerns and puts them into the queue.
+    fn observe(&mut self, change: Observed, view: &View, queue: &mut WorkQueue);
+
+    /// Compares the wish with what the caches show and plans what to do about the difference.
+    fn reconcile(&mut self, key: ObjectId, view: &View, plan: &mut Plan);
+
+    /// Goes on after a labelled step has been answered. The plan holds the steps that are still to come; an error that
+    /// shall end the reconcile is passed on with [`Plan::fail`].
+    fn resume(&mut self, key: ObjectId, outcome: Outcome, view: &View, plan: &mut Plan);
+
+    /// A copy, memory included.
+    fn boxed_clone(&self) -> Box<dyn Controller>;
+
+    /// Writes the memory that can influence what it does next, in a canonical form: no revisions, uids or absolute
+    /// times.
+    fn hash_memory(&self, hasher: &mut dyn std::hash::Hasher);
+}
+
+impl Clone for Box<dyn Controller> {
+    fn clone(&self) -> Box<dyn Controller> {
+        self.boxed_clone()
+    }
+}
+
+/// What a controller's informers watch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Watches {
+    /// These kinds.
+    Kinds(&'static [Kind]),
+    /// Every kind whose objects can be deleted, Events excepted.
+    Everything,
+}
+
+/// A controller as the registry lists it.
+#[derive(Debug)]
+pub struct ControllerEntry {
+    /// As `--controllers` of kube-controller-manager names it.
+    pub name: &'static str,
+    /// What it does, and what it leaves out.
+    pub doc: &'static str,
+    /// The upstream source that it follows.
+    pub source: &'static str,
+    /// What it watches.
+    pub watches: Watches,
+    /// How many keys it works on at a time.
+    pub workers: &'static Flag,
+    /// Its other flags.
+    pub flags: &'static [&'static Flag],
+    /// Makes one with an empty memory.
+    pub build: fn(&Flags) -> Box<dyn Controller>,
+}

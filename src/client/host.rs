@@ -1,0 +1,372 @@
+//! A process that hosts controllers: shared informers, shared caches, and for each controller a queue, workers, a
+//! client and a recorder of its own. kube-controller-manager is one; so is an operator under test.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::controller::{Controller, Observed, View, Watches};
+use super::plan::{Outcome, Plan, Step};
+use super::recorder::{FORGET, Occurrence, Recorder};
+use super::{Caches, Client, Flag, FlagValue, Flags, Informer, InformerEvent, Outbox, Part, TokenBucket, WorkQueue};
+use crate::api::{Kind, Name, Object, ObjectId};
+use crate::event::{
+    Cause, Change, ClientIndex, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token,
+};
+use crate::kernel::{Span, Time};
+
+/// `--kube-api-qps`: requests a second that each controller's client may send on average.
+pub const KUBE_API_QPS: Flag = Flag {
+    name: "kube-api-qps",
+    default: FlagValue::Float(20.0),
+    doc: "requests a second that each controller's client may send; 0: no limit",
+};
+/// `--kube-api-burst`: requests that each controller's client may send at once.
+pub const KUBE_API_BURST: Flag = Flag {
+    name: "kube-api-burst",
+    default: FlagValue::Int(30),
+    doc: "requests that each controller's client may send at once",
+};
+
+/// How long an informer waits before it lists again after a failed list.
+/// Upstream's back-off grows from 800 ms to 30 s with jitter; here it stays at its start.
+const RELIST_AFTER: Span = Span::from_millis(800);
+
+/// Timers of the host itself; those of queues are `TIMER_QUEUES` plus the controller's number.
+const TIMER_RELIST: u64 = 1 << 32;
+const TIMER_QUEUES: u64 = 0;
+/// Tokens of informers' lists start here; those of plans count from zero.
+const TOKEN_LISTS: u64 = 1 << 48;
+
+/// One controller in the process.
+#[derive(Clone, Debug)]
+struct Hosted {
+    controller: Box<dyn Controller>,
+    queue: WorkQueue,
+    workers: usize,
+    client: Client,
+    recorder: Recorder,
+    running: BTreeMap<ObjectId, Running>,
+    armed: Option<Time>,
+}
+
+/// A plan under way.
+#[derive(Clone, Debug)]
+struct Running {
+    plan: Plan,
+    cause: Cause,
+    current: Option<Step>,
+    replies: Vec<Option<Reply>>,
+    outstanding: usize,
+}
+
+/// The process.
+#[derive(Clone, Debug)]
+pub struct Host {
+    informers: Vec<Informer>,
+    informer_client: Client,
+    caches: Caches,
+    controllers: Vec<Hosted>,
+    /// Requests under way: which controller, which key, which place in its round.
+    in_flight: BTreeMap<u64, (usize, ObjectId, usize)>,
+    next_token: u64,
+}
+
+impl Host {
+    /// A process called `name` (`kube-controller-manager`) with these controllers. `kinds` are all kinds that exist,
+    /// for controllers that watch everything.
+    pub fn new(name: &str, controllers: Vec<Box<dyn Controller>>, kinds: &[Kind], flags: &Flags) -> Host {
+        let mut watched = BTreeSet::new();
+        for controller in &controllers {
+            match controller.entry().watches {
+                Watches::Kinds(some) => watched.extend(some.iter().copied()),
+                Watches::Everything => watched.extend(kinds.iter().copied().filter(|kind| *kind != Kind::Event)),
+            }
+        }
+        let informers = watched
+            .into_iter()
+            .enumerate()
+            .map(|(index, kind)| Informer::new(InformerIndex(index as u8), kind, Filter::All))
+            .collect();
+        let limit = || TokenBucket::new(flags.float(&KUBE_API_QPS), flags.int(&KUBE_API_BURST).max(1) as u64);
+        let hosted = controllers
+            .into_iter()
+            .enumerate()
+            .map(|(index, controller)| Hosted {
+                queue: WorkQueue::default(),
+                workers: flags.int(controller.entry().workers).max(1) as usize,
+                client: Client {
+                    index: ClientIndex(index as u8 + 1),
+                    name: ecow::eco_format!("{name}/{}", controller.entry().name),
+                    limit: limit(),
+                },
+                recorder: Recorder::new(controller.entry().name, ""),
+                running: BTreeMap::new(),
+                armed: None,
+                controller,
+            })
+            .collect();
+        Host {
+            informers,
+            informer_client: Client { index: ClientIndex(0), name: name.into(), limit: TokenBucket::unlimited() },
+            caches: Caches::default(),
+            controllers: hosted,
+            in_flight: BTreeMap::new(),
+            next_token: 0,
+        }
+    }
+
+    /// Its caches.
+    pub fn caches(&self) -> &Caches {
+        &self.caches
+    }
+
+    fn has_synced(&self) -> bool {
+        self.informers.iter().all(Informer::has_synced)
+    }
+
+    fn list(&mut self, index: usize, out: &mut Outbox) {
+        self.informers[index].list(out, &mut self.informer_client, Token(TOKEN_LISTS + index as u64));
+    }
+
+    fn take_in(&mut self, changes: &[Change], out: &Outbox) {
+        for change in changes {
+            let old = self.caches.apply(change);
+            let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance };
+            let watched = change.object.kind();
+            for hosted in &mut self.controllers {
+                let interested = match hosted.controller.entry().watches {
+                    Watches::Kinds(kinds) => kinds.contains(&watched),
+                    Watches::Everything => true,
+                };
+                if interested {
+                    let observed = Observed {
+                        kind: change.kind,
+                        old: old.as_ref(),
+                        new: &change.object,
+                        cause: change.cause,
+                        resync: false,
+                    };
+                    hosted.controller.observe(observed, &view, &mut hosted.queue);
+                }
+            }
+        }
+    }
+
+    fn listed(&mut self, index: usize, reply: Reply, out: &mut Outbox) {
+        let informer = &mut self.informers[index];
+        let cached: Vec<Object> = cached(&self.caches, informer.kind);
+        match informer.listed(reply, cached.iter(), out) {
+            InformerEvent::Changes(changes) => self.take_in(&changes, out),
+            InformerEvent::Failed => out.timer_after(RELIST_AFTER, TimerToken(TIMER_RELIST + index as u64)),
+        }
+    }
+
+    fn reply(&mut self, token: u64, result: Reply, out: &mut Outbox) {
+        let Some((index, key, place)) = self.in_flight.remove(&token) else { return };
+        let running = self.controllers[index].running.get_mut(&key).expect("a request under way belongs to a plan");
+        running.replies[place] = Some(result);
+        running.outstanding -= 1;
+        if running.outstanding == 0 {
+            self.round_answered(index, key, out);
+            self.advance(index, key, out);
+        }
+    }
+
+    /// All requests of the current step (or of its round) are answered.
+    fn round_answered(&mut self, index: usize, key: ObjectId, out: &mut Outbox) {
+        let hosted = &mut self.controllers[index];
+        let running = hosted.running.get_mut(&key).expect("the plan is under way");
+        let replies: Vec<Reply> = running.replies.drain(..).flatten().collect();
+        let error = replies.iter().find_map(|reply| reply.as_ref().err());
+        let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance };
+        match running.current.take().expect("a step was under way") {
+            Step::Send { tolerate, label: None, .. } => {
+                if let Some(error) = error.filter(|error| !tolerate.contains(&error.reason)) {
+                    running.plan.steps.clear();
+                    running.plan.fail(error.message.clone());
+                }
+            }
+            Step::Send { label: Some(label), .. } => {
+                let outcome = Outcome { label, replies: &replies, skipped: 0, last: true };
+                hosted.controller.resume(key, outcome, &view, &mut running.plan);
+            }
+            Step::Batch { requests, round, label } => {
+                let stop = error.is_some() || requests.is_empty();
+                let skipped = if error.is_some() { requests.len() } else { 0 };
+                if !stop {
+                    running.plan.steps.push_front(Step::Batch { requests, round: round * 2, label });
+                }
+                let outcome = Outcome { label, replies: &replies, skipped, last: stop };
+                hosted.controller.resume(key, outcome, &view, &mut running.plan);
+            }
+            Step::Record { .. } => panic!("an event is not answered"),
+        }
+    }
+
+    /// Takes the plan's next steps until one waits for answers, or ends it.
+    fn advance(&mut self, index: usize, key: ObjectId, out: &mut Outbox) {
+        let hosted = &mut self.controllers[index];
+        let running = hosted.running.get_mut(&key).expect("the plan is under way");
+        while let Some(step) = running.plan.steps.pop_front() {
+            match step {
+                Step::Record { about, kind, reason, message } => {
+                    let occurrence = Occurrence { about, kind, reason, message };
+                    hosted.recorder.record(out, &mut hosted.client, occurrence);
+                }
+                Step::Send { request, tolerate, label } => {
+                    running.outstanding = 1;
+                    running.replies.push(None);
+                    let place = (index, key, 0);
+                    send(&mut self.in_flight, &mut self.next_token, &mut hosted.client, place, running.cause, &request, out);
+                    running.current = Some(Step::Send { request, tolerate, label });
+                    return;
+                }
+                Step::Batch { mut requests, round, label } => {
+                    let count = round.min(requests.len());
+                    running.outstanding = count;
+                    for (place, request) in requests.drain(..count).enumerate() {
+                        running.replies.push(None);
+                        let place = (index, key, place);
+                        send(&mut self.in_flight, &mut self.next_token, &mut hosted.client, place, running.cause, &request, out);
+                    }
+                    running.current = Some(Step::Batch { requests, round, label });
+                    return;
+                }
+            }
+        }
+        let running = hosted.running.remove(&key).expect("the plan is under way");
+        let (kind, client) = (NoteKind::ReconcileDone, hosted.client.index);
+        match running.plan.failure {
+            Some(_) => {
+                hosted.queue.add_rate_limited(key, running.cause);
+                out.note(NoteKind::ReconcileFailed, key, client, running.cause);
+            }
+            None => {
+                hosted.queue.forget(key);
+                out.note(kind, key, client, running.cause);
+                if let Some(after) = running.plan.requeue_after {
+                    hosted.queue.add_after(key, after, running.cause);
+                }
+            }
+        }
+        hosted.queue.done(key);
+    }
+
+    /// Starts reconciles while there are keys and free workers.
+    fn work(&mut self, out: &mut Outbox) {
+        for index in 0..self.controllers.len() {
+            loop {
+                let hosted = &mut self.controllers[index];
+                if hosted.running.len() >= hosted.workers {
+                    break;
+                }
+                let Some((key, cause)) = hosted.queue.pop() else { break };
+                out.note(NoteKind::ReconcileBegins, key, hosted.client.index, cause);
+                let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance };
+                let mut plan = Plan::default();
+                hosted.controller.reconcile(key, &view, &mut plan);
+                let running = Running { plan, cause, current: None, replies: Vec::new(), outstanding: 0 };
+                hosted.running.insert(key, running);
+                self.advance(index, key, out);
+            }
+        }
+    }
+
+    /// Keeps one timer for the soonest delayed key of each queue.
+    fn arm(&mut self, out: &mut Outbox) {
+        for (index, hosted) in self.controllers.iter_mut().enumerate() {
+            if let Some(due) = hosted.queue.next_release()
+                && hosted.armed.is_none_or(|armed| due < armed)
+            {
+                hosted.armed = Some(due);
+                out.timer_at(due, TimerToken(TIMER_QUEUES + index as u64));
+            }
+        }
+    }
+}
+
+impl Part for Host {
+    fn handle(&mut self, input: Input, out: &mut Outbox) {
+        for hosted in &mut self.controllers {
+            hosted.queue.advance(out.now);
+            if hosted.armed.is_some_and(|armed| armed <= out.now) {
+                hosted.armed = None;
+            }
+        }
+        match input {
+            Input::Start => (0..self.informers.len()).for_each(|index| self.list(index, out)),
+            Input::Reply { token: FORGET, result: _ } => {}
+            Input::Reply { token: Token(token), result } => match token.checked_sub(TOKEN_LISTS) {
+                Some(index) => self.listed(index as usize, result, out),
+                None => self.reply(token, result, out),
+            },
+            Input::Notice { informer, changes } => {
+                if self.informers[usize::from(informer.0)].noticed(&changes) {
+                    self.take_in(&changes, out);
+                }
+            }
+            Input::WatchEnded { informer, end } => {
+                let index = usize::from(informer.0);
+                if self.informers[index].ended(end, out) {
+                    self.list(index, out);
+                }
+            }
+            Input::Timer(TimerToken(token)) => {
+                if let Some(index) = token.checked_sub(TIMER_RELIST) {
+                    self.list(index as usize, out);
+                }
+            }
+        }
+        if self.has_synced() {
+            self.work(out);
+        }
+        self.arm(out);
+    }
+
+    fn client_names(&self) -> Vec<Name> {
+        std::iter::once(&self.informer_client)
+            .chain(self.controllers.iter().map(|hosted| &hosted.client))
+            .map(|client| client.name.clone())
+            .collect()
+    }
+
+    /// Whether no controller has a key in its queue or in work. Keys that wait for their time do not count.
+    fn is_idle(&self) -> bool {
+        self.controllers.iter().all(|hosted| hosted.queue.is_empty() && hosted.running.is_empty())
+    }
+
+    fn hash_memory(&self, hasher: &mut dyn std::hash::Hasher) {
+        for hosted in &self.controllers {
+            hosted.controller.hash_memory(hasher);
+            hasher.write_usize(hosted.queue.len());
+            hasher.write_usize(hosted.running.len());
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "a free function so that the plan can stay borrowed")]
+fn send(
+    in_flight: &mut BTreeMap<u64, (usize, ObjectId, usize)>,
+    next_token: &mut u64,
+    client: &mut Client,
+    place: (usize, ObjectId, usize),
+    cause: Cause,
+    request: &Request,
+    out: &mut Outbox,
+) {
+    in_flight.insert(*next_token, place);
+    out.send_for(client, Token(*next_token), cause, request.clone());
+    *next_token += 1;
+}
+
+/// What the caches hold of a kind.
+fn cached(caches: &Caches, kind: Kind) -> Vec<Object> {
+    match kind {
+        Kind::Pod => caches.pods.iter().cloned().map(Object::Pod).collect(),
+        Kind::Node => caches.nodes.iter().cloned().map(Object::Node).collect(),
+        Kind::Namespace => caches.namespaces.iter().cloned().map(Object::Namespace).collect(),
+        Kind::Deployment => caches.deployments.iter().cloned().map(Object::Deployment).collect(),
+        Kind::ReplicaSet => caches.replica_sets.iter().cloned().map(Object::ReplicaSet).collect(),
+        Kind::Lease => caches.leases.iter().cloned().map(Object::Lease).collect(),
+        other => caches.others.get(&other).into_iter().flat_map(|cache| cache.iter().cloned().map(Object::Untyped)).collect(),
+    }
+}

@@ -1,0 +1,32 @@
+//! What a part holds: caches filled by informers, work queues with back-off, expectations, plans, an outbox, API
+//! clients with rate limits, an event recorder.
+//!
+//! A part knows the world only through its caches and the answers to its requests; it never sees the store. All of it
+//! is plain data: a part can be cloned at any instant. Continuations are data as well: a [`Plan`] is a list of steps,
+//! and what follows an answer is named by a label.
+
+mod cache;
+mod chunks;
+mod controller;
+mod expectations;
+mod flags;
+mod host;
+mod informer;
+mod outbox;
+mod plan;
+mod queue;
+mod rate;
+mod recorder;
+
+pub use cache::{Cache, Caches, OwnerIndex};
+pub use chunks::Chunks;
+pub use controller::{Controller, ControllerEntry, Observed, View, Watches};
+pub use expectations::Expectations;
+pub use flags::{Flag, FlagValue, Flags};
+pub use host::{Host, KUBE_API_BURST, KUBE_API_QPS};
+pub use informer::{Informer, InformerEvent};
+pub use outbox::{Client, Outbox, Part};
+pub use plan::{Outcome, Plan, Step};
+pub use queue::WorkQueue;
+pub use rate::{ItemBackoff, TokenBucket};
+pub use recorder::{FORGET, Occurrence, Recorder};

@@ -1,0 +1,191 @@
+//! The event recorder of a component. Upstream: client-go `tools/record/event.go`, `events_cache.go`.
+//!
+//! As upstream's correlator: an object's source may send 25 events, then one per 5 minutes; from the tenth similar
+//! event (same source, object, type and reason, other messages) within 10 minutes on all are one "(combined from
+//! similar events): …"; an equal event raises the count of the one that is stored. Events are sent and forgotten: what
+//! upstream retries after a failed request is lost here.
+
+use std::collections::BTreeMap;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::{Client, Outbox, TokenBucket};
+use crate::api::{Event, EventType, Kind, Meta, Name, Obj, Reference, Timestamp};
+use crate::event::{Request, Target, Token};
+use crate::kernel::{Span, Time};
+
+/// The token of requests whose replies nobody waits for.
+pub const FORGET: Token = Token(u64::MAX);
+
+const CACHE_ENTRIES: usize = 4096;
+const SPAM_BURST: u64 = 25;
+const SPAM_QPS: f64 = 1.0 / 300.0;
+const SIMILAR_MAX: usize = 10;
+const SIMILAR_WITHIN: Span = Span::from_secs(600);
+
+/// An Event to be recorded.
+#[derive(Clone, Debug)]
+pub struct Occurrence {
+    /// The object that it is about.
+    pub about: Reference,
+    /// Normal or Warning.
+    pub kind: EventType,
+    /// One word.
+    pub reason: &'static str,
+    /// A sentence.
+    pub message: Name,
+}
+
+/// The recorder of one component.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    component: Name,
+    host: Name,
+    last_nanos: u64,
+    spam: Recent<TokenBucket>,
+    similar: Recent<Similar>,
+    stored: Recent<Stored>,
+}
+
+#[derive(Clone, Debug)]
+struct Similar {
+    messages: Vec<u64>,
+    last: Time,
+}
+
+#[derive(Clone, Debug)]
+struct Stored {
+    namespace: Name,
+    name: Name,
+    count: u32,
+}
+
+impl Recorder {
+    /// A recorder for `source.component`, and `source.host` where there is one.
+    pub fn new(component: impl Into<Name>, host: impl Into<Name>) -> Recorder {
+        Recorder {
+            component: component.into(),
+            host: host.into(),
+            last_nanos: 0,
+            spam: Recent::default(),
+            similar: Recent::default(),
+            stored: Recent::default(),
+        }
+    }
+
+    /// Records an Event through a client, unless the spam filter drops it.
+    pub fn record(&mut self, out: &mut Outbox, client: &mut Client, occurrence: Occurrence) {
+        let Occurrence { about, kind, reason, mut message } = occurrence;
+        let about_hash = hash(&[about.kind_name(), &about.namespace, &about.name, &about.uid.to_string()]);
+        let bucket = self.spam.entry(about_hash, || TokenBucket::new(SPAM_QPS, SPAM_BURST));
+        let similar_key = about_hash ^ hash(&[kind.as_str(), reason]);
+        let mut stored_key = similar_key ^ hash(&["message", &message]);
+        let similar = self.similar.entry(similar_key, || Similar { messages: Vec::new(), last: out.now });
+        if out.now.since(similar.last) > SIMILAR_WITHIN {
+            similar.messages.clear();
+        }
+        similar.last = out.now;
+        if !similar.messages.contains(&stored_key) {
+            similar.messages.push(stored_key);
+        }
+        if similar.messages.len() >= SIMILAR_MAX {
+            similar.messages.remove(0);
+            stored_key = similar_key;
+            message = ecow::eco_format!("(combined from similar events): {message}");
+        }
+        if !bucket.try_take(out.now) {
+            return;
+        }
+        let now = out.timestamp();
+        if let Some(stored) = self.stored.get_mut(stored_key) {
+            stored.count += 1;
+            let target = Target::Name(Kind::Event, stored.namespace.clone(), stored.name.clone());
+            let request = Request::PatchEvent { target, count: stored.count, last: now, message };
+            out.send(client, FORGET, request);
+            return;
+        }
+        let event = self.event(out, about, kind, reason, message, now);
+        let stored = Stored { namespace: event.meta.namespace.clone(), name: event.meta.name.clone(), count: 1 };
+        self.stored.entry(stored_key, || stored);
+        out.send(client, FORGET, Request::Create(event.into_object()));
+    }
+
+    fn event(
+        &mut self,
+        out: &Outbox,
+        about: Reference,
+        kind: EventType,
+        reason: &'static str,
+        message: Name,
+        now: Timestamp,
+    ) -> Obj<Event> {
+        // Upstream names an Event by the object and the nanosecond; several of one nanosecond move on by one here.
+        let nanos = out.clock.start_unix_seconds as u64 * 1_000_000_000 + out.now.nanos();
+        self.last_nanos = nanos.max(self.last_nanos + 1);
+        let namespace = if about.namespace.is_empty() { "default".into() } else { about.namespace.clone() };
+        let name = ecow::eco_format!("{}.{:x}", about.name, self.last_nanos);
+        Obj {
+            meta: Meta::new(Kind::Event, namespace, name),
+            body: Event {
+                involved: about,
+                reason: reason.into(),
+                message,
+                kind,
+                component: self.component.clone(),
+                host: self.host.clone(),
+                count: 1,
+                first: now,
+                last: now,
+                rest: None,
+            },
+        }
+    }
+}
+
+fn hash(parts: &[&str]) -> u64 {
+    let mut hasher = Xxh3::new();
+    for part in parts {
+        hasher.update(part.as_bytes());
+        hasher.update(&[0]);
+    }
+    hasher.digest()
+}
+
+/// A map by hash that keeps the entries used last.
+#[derive(Clone, Debug)]
+struct Recent<T> {
+    entries: BTreeMap<u64, (u64, T)>,
+    by_age: BTreeMap<u64, u64>,
+    used: u64,
+}
+
+impl<T> Default for Recent<T> {
+    fn default() -> Recent<T> {
+        Recent { entries: BTreeMap::new(), by_age: BTreeMap::new(), used: 0 }
+    }
+}
+
+impl<T> Recent<T> {
+    fn get_mut(&mut self, key: u64) -> Option<&mut T> {
+        let (age, value) = self.entries.get_mut(&key)?;
+        self.used += 1;
+        self.by_age.remove(age);
+        self.by_age.insert(self.used, key);
+        *age = self.used;
+        Some(value)
+    }
+
+    fn entry(&mut self, key: u64, make: impl FnOnce() -> T) -> &mut T {
+        if !self.entries.contains_key(&key) {
+            if self.entries.len() >= CACHE_ENTRIES
+                && let Some((_, oldest)) = self.by_age.pop_first()
+            {
+                self.entries.remove(&oldest);
+            }
+            self.used += 1;
+            self.by_age.insert(self.used, key);
+            self.entries.insert(key, (self.used, make()));
+        }
+        self.get_mut(key).expect("the entry was just made")
+    }
+}

@@ -1,0 +1,18 @@
+//! Everything that can happen or be said in the tank, as closed enums: who speaks ([`PartId`]), what is asked
+//! ([`Request`]), what is answered ([`Answer`], [`ApiError`]), what a watch tells ([`Change`]), what a part is handed
+//! ([`Input`]) and what it wants in return ([`Effect`]).
+//!
+//! Nothing here does anything. No part holds a reference to another: all that passes between them is of these types.
+
+mod api_error;
+mod part;
+mod request;
+mod watch;
+
+pub use api_error::{ApiError, ErrorReason};
+pub use part::{Cause, ClientIndex, Effect, Heartbeat, Input, Note, NoteKind, PartId, TimerToken, Token};
+pub use request::{
+    Answer, DeleteOptions, Envelope, ListAt, MetaEdit, Patch, PatchKind, Preconditions, Propagation, Query, Reply, Request,
+    Subresource, Target,
+};
+pub use watch::{Change, ChangeKind, Filter, InformerIndex, WatchEnd};
