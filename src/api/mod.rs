@@ -6,3 +6,4 @@ pub mod naming;
 pub mod quantity;
 
 pub mod text;
+pub mod selector;
