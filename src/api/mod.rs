@@ -7,3 +7,4 @@ pub mod quantity;
 
 pub mod text;
 pub mod selector;
+pub mod merge;
