@@ -156,7 +156,6 @@ const ROWS: &[Row] = &[
         Some("ConditionsByType"),
     ),
     ("TemplateHolder", "template", PLAIN, Some("PodTemplateSpec")),
-    ("TemplateHolder", "volumeClaimTemplates", PLAIN, None),
     ("ConditionsByType", "conditions", BY_TYPE, None),
     ("Service", "spec", PLAIN, Some("ServiceSpec")),
     ("Service", "status", PLAIN, Some("ConditionsByType")),
