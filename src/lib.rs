@@ -1,5 +1,3 @@
 //! wavetank: a deterministic Kubernetes cluster simulator.
 pub mod api;
-pub mod client;
-pub mod event;
 pub mod kernel;

@@ -1,54 +1,8 @@
-//! The nouns: objects, kinds, keys, selectors, quantities, names, and what turns manifests into them.
-//!
-//! Objects are immutable behind `Arc`: whoever changes one makes a new one. The kinds that come in hundreds of
-//! thousands are small records; upstream's full types and JSON appear only at the edges, in `convert`. Nothing here
-//! knows a store, a clock or a part.
-
-mod condition;
-mod event;
-mod kind;
-mod labels;
-mod lease;
-mod located;
-mod meta;
-mod namespace;
-mod node;
-mod object;
-mod pod;
-mod podspec;
-mod quantity;
-pub mod resources;
-mod selector;
-mod timestamp;
-mod text;
-mod naming;
-mod cidr;
-mod untyped;
-mod workload;
-mod intstr;
-
-/// A short immutable string: free to clone, inline up to 15 bytes.
-pub type Name = ecow::EcoString;
-
-pub use condition::{Condition, ConditionStatus, find as find_condition};
-pub use event::{Event, EventType, Reference};
-pub use intstr::IntOrPercent;
-pub use kind::{Kind, KindInfo};
-pub use labels::Labels;
-pub use lease::Lease;
-pub use meta::{Deletion, Meta, ObjectId, OwnerReference, Uid, no_finalizers, no_owners};
-pub use namespace::Namespace;
-pub use node::Node;
-pub use object::{Body, Obj, Object};
-pub use pod::{
-    ContainerState, ContainerStatus, Pod, PodCondition, PodConditionType, PodIps, PodPhase, PodStatus, PodTemplate,
-    QosClass, ReasonText, Terminated,
-};
-pub use podspec::PodSpec;
-pub use quantity::Quantity;
-pub use selector::Selector;
-pub use timestamp::{Clock, MicroTimestamp, Timestamp};
-pub use untyped::Untyped;
-pub use workload::{
-    Deployment, DeploymentStatus, DeploymentStrategy, ReplicaSet, ReplicaSetStatus, WorkloadSelector,
-};
+//! Objects, kinds, keys, selectors, quantities, naming, patches.
+pub mod cidr;
+pub mod intstr;
+pub mod merge;
+pub mod naming;
+pub mod quantity;
+pub mod selector;
+pub mod text;
