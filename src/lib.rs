@@ -1,3 +1,7 @@
 //! wavetank: a deterministic Kubernetes cluster simulator.
 pub mod api;
+pub mod client;
+pub mod event;
 pub mod kernel;
+pub mod record;
+pub mod store;
