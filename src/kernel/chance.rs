@@ -1,0 +1,114 @@
+//! Stateless chance: a draw is a pure function of (seed, purpose, object, n).
+//!
+//! There is no generator to store, clone or advance. ChaCha with 8 rounds (`rand_chacha`) is keyed
+//! by the seed, the purpose's name and the object's path, with `n` as its stream number; the first
+//! block of 64 bytes is the draw. So a draw that is added, taken away or made in another order
+//! leaves every other draw as it was. The hashes are XXH3 with 64 bits: two paths that collide
+//! (one chance in 10^9 among 200,000 paths) would share their draws, which is no error, only a
+//! coincidence.
+
+use super::time::Span;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// What a draw is for, by name: `const PULL: Purpose = Purpose::new("image-pull");`. Two purposes
+/// with the same name are the same purpose, so a name belongs to one place in the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Purpose(&'static str);
+
+impl Purpose {
+    /// The purpose of that name. Renaming a purpose changes its draws.
+    pub const fn new(name: &'static str) -> Purpose {
+        Purpose(name)
+    }
+
+    /// The name that it was made with.
+    pub const fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+/// The hash under which draws know the object with this stable logical path (`default/web-0`;
+/// never a uid or a revision, which depend on what else happened).
+pub fn object_hash(object: &str) -> u64 {
+    xxh3_64(object.as_bytes())
+}
+
+/// The source of all draws of a run: nothing but its seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Chance {
+    /// The run's seed; another seed gives unrelated draws.
+    pub seed: u64,
+}
+
+impl Chance {
+    /// The draw number `n` (attempt, restart, ordinal) for this purpose and object; `object` comes
+    /// from `object_hash`. The same four values give the same draw, always and everywhere.
+    pub fn draw(self, purpose: Purpose, object: u64, n: u64) -> Draw {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&self.seed.to_le_bytes());
+        key[8..16].copy_from_slice(&xxh3_64(purpose.0.as_bytes()).to_le_bytes());
+        key[16..24].copy_from_slice(&object.to_le_bytes());
+        let mut block = ChaCha8Rng::from_seed(key);
+        block.set_stream(n);
+        Draw {
+            words: std::array::from_fn(|_| block.next_u64()),
+        }
+    }
+}
+
+/// 512 uniform random bits and the ways to read them. All readings of one draw see the same bits,
+/// so `unit` and `below` of one draw are not independent: take one reading a draw, or `word`s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw {
+    words: [u64; 8],
+}
+
+impl Draw {
+    /// The first 64 bits.
+    pub fn bits(&self) -> u64 {
+        self.words[0]
+    }
+
+    /// The 64 bits number `i`, below 8, each independent of the others; word 0 is `bits`.
+    pub fn word(&self, i: usize) -> u64 {
+        self.words[i]
+    }
+
+    /// Uniform in [0, 1) with 53 bits.
+    pub fn unit(&self) -> f64 {
+        unit_of(self.words[0])
+    }
+
+    /// Uniform among 0, 1, … n − 1 by one 128-bit multiplication: no value's probability is off by
+    /// more than 2^-64. Panics if `n` is zero.
+    pub fn below(&self, n: u64) -> u64 {
+        assert!(n > 0, "a draw among no values was asked for");
+        ((u128::from(self.words[0]) * u128::from(n)) >> 64) as u64
+    }
+
+    /// Uniform between the two, both included. Panics if `high` is shorter than `low`.
+    pub fn span_between(&self, low: Span, high: Span) -> Span {
+        assert!(low <= high, "no span lies between {low} and {high}");
+        let width = u128::from(high.0 - low.0) + 1;
+        Span(low.0 + ((u128::from(self.words[0]) * width) >> 64) as u64)
+    }
+
+    /// Exponentially distributed with this mean (at most 36.8 times it), to the nanosecond.
+    pub fn exponential(&self, mean: Span) -> Span {
+        mean.scale(-libm::log(1.0 - self.unit()))
+    }
+
+    /// Normally distributed with mean 0 and variance 1 (Box and Muller; within ±8.6). Reads the
+    /// first two words.
+    pub fn normal(&self) -> f64 {
+        let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.unit()));
+        radius * libm::cos(std::f64::consts::TAU * unit_of(self.words[1]))
+    }
+}
+
+/// The upper 53 bits as a fraction in [0, 1).
+fn unit_of(word: u64) -> f64 {
+    (word >> 11) as f64 / (1_u64 << 53) as f64
+}
