@@ -273,9 +273,7 @@ impl FromStr for Span {
         let mut total: u64 = 0;
         while !rest.is_empty() {
             let (nanos, tail) = parse_term(rest).map_err(|why| refuse(&why))?;
-            total = total
-                .checked_add(nanos)
-                .ok_or_else(|| refuse(TOO_LONG))?;
+            total = total.checked_add(nanos).ok_or_else(|| refuse(TOO_LONG))?;
             rest = tail;
         }
         Ok(Span(total))
@@ -307,7 +305,11 @@ fn parse_term(text: &str) -> Result<(u64, &str), String> {
         "h" => HOUR,
         "d" => DAY,
         "" => return Err("a unit is missing; units are ns, us, ms, s, m, h and d".to_string()),
-        other => return Err(format!("there is no unit '{other}'; units are ns, us, ms, s, m, h and d")),
+        other => {
+            return Err(format!(
+                "there is no unit '{other}'; units are ns, us, ms, s, m, h and d"
+            ));
+        }
     };
     let mut nanos = u128::from(unit);
     nanos *= match whole {
@@ -326,7 +328,9 @@ fn parse_term(text: &str) -> Result<(u64, &str), String> {
 
 /// `text` cut after its leading ASCII digits.
 fn split_digits(text: &str) -> (&str, &str) {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     text.split_at(end)
 }
 
@@ -412,7 +416,10 @@ mod tests {
     #[test]
     fn times_show_as_seconds_from_the_start() {
         assert_eq!(Time::ZERO.to_string(), "t+0s");
-        assert_eq!((Time::ZERO + Span::from_millis(12_345)).to_string(), "t+12.345s");
+        assert_eq!(
+            (Time::ZERO + Span::from_millis(12_345)).to_string(),
+            "t+12.345s"
+        );
         assert_eq!(Time(1).to_string(), "t+0.000000001s");
     }
 
@@ -424,7 +431,10 @@ mod tests {
         assert_eq!(Time(2 * SECOND - 1).seconds(), 1);
         assert_eq!(Time::MAX.saturating_add(Span(1)), Time::MAX);
         assert_eq!(Span::from_secs(3) * 2 / 4, Span::from_millis(1_500));
-        assert_eq!(Span::from_secs(3).min(Span::from_mins(1)).as_millis(), 3_000);
+        assert_eq!(
+            Span::from_secs(3).min(Span::from_mins(1)).as_millis(),
+            3_000
+        );
         assert_eq!(Span::from_millis(1_500).as_secs_f64(), 1.5);
         assert_eq!(Span(3).scale(0.5), Span(2));
         assert_eq!(Span::from_secs(1).scale(1.25), Span::from_millis(1_250));
