@@ -8,7 +8,8 @@ use std::hint::black_box;
 use wavetank::kernel::{Agenda, Chance, Purpose, Span, Time};
 
 const GAP: Purpose = Purpose::new("hold-model-gap");
-const GAPS: usize = 1 << 16;
+/// A prime above a run's events: gaps are read in sequence, and their period meets no other.
+const GAPS: usize = 1_000_003;
 const EVENTS: u64 = 1_000_000;
 
 /// An agenda with so many events pending that has turned over a few times.
@@ -23,10 +24,10 @@ fn warm(pending: u64, gaps: &[Span]) -> Agenda<u64> {
 
 /// Pops and posts so many events.
 fn hold(agenda: &mut Agenda<u64>, events: u64, gaps: &[Span]) {
-    for n in 0..events {
+    let mut gaps = gaps.iter().cycle();
+    for _ in 0..events {
         let (now, event) = agenda.pop().expect("the hold model never runs empty");
-        // The gap depends on the event too, so that a period of gaps is no period of the model.
-        let gap = gaps[(n.wrapping_mul(0x9e37_79b9).wrapping_add(event)) as usize % GAPS];
+        let gap = *gaps.next().expect("there are gaps");
         agenda.post(now + gap, black_box(event));
     }
 }
