@@ -14,6 +14,7 @@
 //! when they outnumber the living, so that memory follows the number of live events.
 
 use super::time::Time;
+use std::cmp::Reverse;
 
 const DIGIT_BITS: u32 = 6;
 const RADIX: usize = 1 << DIGIT_BITS;
@@ -299,7 +300,7 @@ impl<E> Agenda<E> {
         };
         if level == 0 || entries.len() <= SORTED_MAX {
             self.run.extend(entries.drain(..).rev());
-            self.run.sort_unstable_by(|a, b| b.key().cmp(&a.key()));
+            self.run.sort_unstable_by_key(|entry| Reverse(entry.key()));
             self.run_end = self.run[0].at;
             self.base = self.run[self.run.len() - 1].at;
         } else {
