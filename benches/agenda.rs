@@ -95,12 +95,12 @@ fn hold_model(c: &mut Criterion<CpuTime>) {
 fn draws(c: &mut Criterion<CpuTime>) {
     let chance = Chance { seed: 1 };
     let mut group = c.benchmark_group("chance");
-    group.throughput(Throughput::Elements(1));
-    let mut n = 0_u64;
+    group.throughput(Throughput::Elements(EVENTS));
+    group.sample_size(20);
     group.bench_function("draw", |b| {
         b.iter(|| {
-            n += 1;
-            chance.draw(GAP, black_box(7), n).unit()
+            let draws = (0..EVENTS).map(|n| chance.draw(GAP, black_box(7), n));
+            draws.fold(0, |sum, draw| sum ^ draw.bits())
         });
     });
     group.finish();
