@@ -2,7 +2,8 @@
 //! an exponentially distributed time (mean one second) later. Gaps are drawn beforehand.
 //!
 //! Throughput is events (one pop and one post each) a second of this thread's CPU time, so that a
-//! shared machine does not count. Linux only: it is read from `/proc/thread-self/schedstat`.
+//! shared machine does not count (the kernel counts by the tick: an iteration must last several
+//! milliseconds). Linux only: it is read from `/proc/thread-self/schedstat`.
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -12,6 +13,7 @@ use wavetank::kernel::{Agenda, Chance, Purpose, Span, Time};
 const GAP: Purpose = Purpose::new("hold-model-gap");
 /// A prime above a run's events: gaps are read in sequence, and their period meets no other.
 const GAPS: usize = 1_000_003;
+/// Events, or draws, of one iteration.
 const EVENTS: u64 = 1_000_000;
 
 /// Nanoseconds that this thread has run.
