@@ -76,6 +76,8 @@ pub struct Commit {
     pub kind: ChangeKind,
     /// The object, after the change.
     pub object: Object,
+    /// The object before it, where there was one.
+    pub before: Option<Object>,
 }
 
 /// The whole of the API server's state.
@@ -289,7 +291,7 @@ impl Store {
             time: context.now,
             kind,
             object: object.clone(),
-            before,
+            before: before.clone(),
             cause: context.cause,
         };
         let id = object.meta().id;
@@ -297,7 +299,7 @@ impl Store {
         let position = table.log.end();
         self.watchers.written(id.kind, position, &entry);
         table.write(entry);
-        self.commits.push(Commit { kind, object: object.clone() });
+        self.commits.push(Commit { kind, object: object.clone(), before });
         self.since_trim += 1;
         if self.since_trim >= 1024 {
             self.trim(context.now);
