@@ -3,5 +3,7 @@ pub mod api;
 pub mod client;
 pub mod event;
 pub mod kernel;
+pub mod net;
 pub mod record;
+pub mod sim;
 pub mod store;

@@ -37,7 +37,7 @@ impl Parts {
         kubelets: Vec<Arc<Kubelet>>,
         guests: Vec<Box<dyn Guest>>,
     ) -> Parts {
-        let kubelet_hashes = kubelets.iter().map(|kubelet| object_hash(&format!("kubelet/{}", kubelet.node()))).collect();
+        let kubelet_hashes = kubelets.iter().map(|kubelet| object_hash(&format!("kubelet/{}", kubelet.name()))).collect();
         Parts { user, managers, schedulers, kubelets, guests, kubelet_hashes }
     }
 
@@ -58,7 +58,7 @@ impl Parts {
                 self.managers[usize::from(index)].client_names().swap_remove(0)
             }
             PartId::Scheduler(_) => "kube-scheduler".into(),
-            PartId::Kubelet(index) => ecow::eco_format!("kubelet/{}", self.kubelets[index as usize].node()),
+            PartId::Kubelet(index) => ecow::eco_format!("kubelet/{}", self.kubelets[index as usize].name()),
             PartId::Guest(index) => self.guests[usize::from(index)].name(),
         }
     }

@@ -1,5 +1,6 @@
 //! The set-up of a simulation: plain values that a scenario file is lowered into. Nothing here parses.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::{Action, Guest, Parts, Sim, Tally, User};
@@ -79,10 +80,10 @@ impl Setup {
             managers.push(Host::new("operator", tested, &kinds, &self.controller_flags));
         }
         let schedulers = self.scheduler.iter().map(|settings| Scheduler::new(settings.clone())).collect();
-        let kubelets = self.pools.iter().flat_map(|pool| {
-            pool.names.iter().map(|name| {
-                Kubelet::new(name.clone(), pool.template.clone(), self.kubelet.clone(), self.behaviours.clone())
-            })
+        let nodes = self.pools.iter().flat_map(|pool| pool.names.iter().map(|name| (name, &pool.template)));
+        let kubelets = nodes.enumerate().map(|(index, (name, template))| {
+            let (settings, behaviours) = (self.kubelet.clone(), self.behaviours.clone());
+            Kubelet::new(name.clone(), vec![node_address(index as u32)], template.clone(), settings, behaviours)
         });
         let parts = Parts::new(User::default(), managers, schedulers, kubelets.map(Arc::new).collect(), guests);
         let mut sim = Sim {
@@ -102,6 +103,11 @@ impl Setup {
         sim.begin();
         sim
     }
+}
+
+/// The address of a node, by its number: 172.16.0.0/12 from .1 on.
+fn node_address(index: u32) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from_bits(u32::from_be_bytes([172, 16, 0, 1]) + index))
 }
 
 impl Sim {

@@ -140,6 +140,11 @@ impl Store {
         self.tables.keys().copied().collect()
     }
 
+    /// A number that moves with every change of an object of this kind: to look again only where something changed.
+    pub fn version(&self, kind: Kind) -> u64 {
+        self.table(kind).log.end()
+    }
+
     /// What a kind is called.
     pub fn info(&self, kind: Kind) -> &Arc<KindInfo> {
         &self.table(kind).info
