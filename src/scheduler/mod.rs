@@ -23,6 +23,8 @@ pub mod plugins;
 mod profile;
 mod queue;
 mod settings;
+#[cfg(test)]
+mod stories;
 mod taints;
 #[cfg(test)]
 mod testing;

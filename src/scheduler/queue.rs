@@ -408,3 +408,84 @@ impl SchedulingQueue {
 fn align(at: Time, to: Span) -> Time {
     Time(at.nanos() / to.as_nanos() * to.as_nanos())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduler::testing::pod_numbered;
+
+    fn seconds(seconds: u64) -> Time {
+        Time::ZERO + Span::from_secs(seconds)
+    }
+
+    fn queue() -> SchedulingQueue {
+        SchedulingQueue::new(Span::from_secs(1), Span::from_secs(10), Span::from_mins(5))
+    }
+
+    fn add(queue: &mut SchedulingQueue, slot: u32, spec: &str, now: Time, profiles: &[Profile]) {
+        queue.add(&pod_numbered(slot, "p", spec), 0, now, Cause(0), profiles);
+    }
+
+    #[test]
+    fn back_off_doubles_in_whole_seconds_up_to_its_maximum() {
+        let profiles = [Profile::upstream()];
+        let mut queue = queue();
+        add(&mut queue, 1, "{containers: []}", Time::ZERO, &profiles);
+        let mut now = Time::ZERO + Span::from_millis(300);
+        let mut waits = Vec::new();
+        for _ in 0..6 {
+            let failed = queue.pop(now, &profiles).expect("its back-off is over");
+            queue.requeue(failed, now, &profiles);
+            assert!(queue.pop(now, &profiles).is_none(), "an error is not popped early");
+            let due = queue.next_alarm().expect("it waits");
+            assert!(queue.pop(Time(due.nanos() - 1), &profiles).is_none());
+            waits.push(due.seconds() - now.seconds());
+            now = due;
+        }
+        assert_eq!(waits, [2, 3, 5, 9, 11, 11], "to the end of the window in which it is over");
+    }
+
+    #[test]
+    fn an_idle_scheduler_takes_rejected_pods_out_of_their_back_off_by_window_and_priority() {
+        let profiles = [Profile::upstream()];
+        let mut queue = queue();
+        for (slot, priority) in [(1, 0), (2, 5), (3, 9)] {
+            add(&mut queue, slot, &format!("{{priority: {priority}, containers: []}}"), Time::ZERO, &profiles);
+        }
+        let mut pods: Vec<QueuedPod> = (0..3).map(|_| queue.pop(Time::ZERO, &profiles).expect("active")).collect();
+        pods[0].unschedulable_count = 2;
+        for mut failed in pods {
+            failed.rejectors = 1;
+            queue.requeue(failed, Time::ZERO, &profiles);
+        }
+        assert_eq!(queue.counts(), (0, 0, 3));
+        let timeout = ClusterEvent { kind: EventKind::UnschedulableTimeout, old: None, new: None };
+        queue.move_all(timeout, None, Time::ZERO, Cause(0), &profiles);
+        assert_eq!(queue.counts(), (0, 3, 0));
+        let order: Vec<u32> =
+            (0..3).map(|_| queue.pop(Time::ZERO, &profiles).expect("taken early").pod.meta.id.slot).collect();
+        assert_eq!(order, [2, 1, 3], "the third has a longer back-off");
+    }
+
+    #[test]
+    fn a_gated_pod_is_moved_by_nothing_but_its_gates() {
+        let profiles = [Profile::upstream()];
+        let mut queue = queue();
+        add(&mut queue, 1, "{containers: [], schedulingGates: [{name: a}]}", Time::ZERO, &profiles);
+        assert_eq!((queue.counts(), queue.next_alarm()), ((0, 0, 1), None));
+        assert!(queue.pop(seconds(1000), &profiles).is_none());
+    }
+
+    #[test]
+    fn who_waits_for_too_long_is_tried_at_the_next_half_minute() {
+        let profiles = [Profile::upstream()];
+        let mut queue = queue();
+        add(&mut queue, 1, "{containers: []}", seconds(10), &profiles);
+        let mut failed = queue.pop(seconds(10), &profiles).expect("active");
+        failed.rejectors = 1;
+        queue.requeue(failed, seconds(10), &profiles);
+        assert_eq!(queue.next_alarm(), Some(seconds(330)));
+        assert!(queue.pop(seconds(329), &profiles).is_none());
+        assert!(queue.pop(seconds(330), &profiles).is_some());
+    }
+}
