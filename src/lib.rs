@@ -1,2 +1,3 @@
 //! wavetank: a deterministic Kubernetes cluster simulator.
+pub mod api;
 pub mod kernel;

@@ -1,0 +1,699 @@
+//! A deserializer over JSON that knows where it is: it collects every unknown field and remembers the innermost place
+//! of the first error.
+//!
+//! Always used behind `erased_serde`, so that the code of each Kubernetes type is compiled once. Structs tell their
+//! fields through `deserialize_struct`; a key that is not among them is noted and never shown to the type. Types that
+//! collect what they do not know (`flatten`) tell no fields and check themselves.
+use super::{Issue, Path, Place, Segment};
+use serde::de::{self, DeserializeSeed, Deserializer, Error as _, Expected, Unexpected, Visitor};
+use serde_json::{Map, Value};
+use std::cell::RefCell;
+use std::fmt;
+
+/// Whose habits to follow where they differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// Go's JSON: a null where a value should be leaves the zero value (`""`, 0, false, nothing).
+    Kubernetes,
+    /// A null where a value should be is an error.
+    Strict,
+}
+
+/// Runs `decode` over a value. The first result is `None` if the value did not fit; the issues are the unknown
+/// fields, then the misfit.
+pub(crate) fn read<T>(
+    value: &Value,
+    rules: Rules,
+    decode: &mut dyn FnMut(
+        &mut dyn erased_serde::Deserializer<'_>,
+    ) -> Result<T, erased_serde::Error>,
+) -> (Option<T>, Vec<Issue>) {
+    let notes = Notes {
+        rules,
+        path: RefCell::new(Vec::new()),
+        unknown: RefCell::new(Vec::new()),
+        misfit: RefCell::new(None),
+    };
+    let reader = Reader {
+        value,
+        notes: &notes,
+    };
+    let decoded = decode(&mut <dyn erased_serde::Deserializer<'_>>::erase(reader));
+    let mut issues = notes.unknown.into_inner();
+    match decoded {
+        Ok(decoded) => (Some(decoded), issues),
+        Err(error) => {
+            let noted = notes.misfit.into_inner();
+            issues.push(noted.unwrap_or_else(|| Misfit::custom(error).at(Path::default(), value)));
+            (None, issues)
+        }
+    }
+}
+
+/// The nearest of the valid names, if one is near enough to be meant.
+pub(crate) fn nearest<'n>(name: &str, valid: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let lower = name.to_lowercase();
+    valid
+        .into_iter()
+        .map(|candidate| {
+            (
+                strsim::osa_distance(&lower, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
+        .filter(|(distance, candidate)| {
+            *distance <= 1 + candidate.chars().count().min(name.len()) / 4
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+struct Notes<'de> {
+    rules: Rules,
+    path: RefCell<Vec<Step<'de>>>,
+    unknown: RefCell<Vec<Issue>>,
+    misfit: RefCell<Option<Issue>>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'de> {
+    Key(&'de str),
+    Index(usize),
+}
+
+/// The deserializer: a value and the notes that are taken.
+#[derive(Clone, Copy)]
+pub(crate) struct Reader<'de, 'n> {
+    value: &'de Value,
+    notes: &'n Notes<'de>,
+}
+
+impl<'de, 'n> Reader<'de, 'n> {
+    /// Notes the first error with the place that it is about: the innermost, since it comes first.
+    fn noted<T>(self, result: Result<T, Misfit>) -> Result<T, Misfit> {
+        if let Err(misfit) = &result {
+            let mut noted = self.notes.misfit.borrow_mut();
+            if noted.is_none() {
+                *noted = Some(misfit.clone().at(self.notes.here(), self.value));
+            }
+        }
+        result
+    }
+
+    /// A null that Go would read as the zero value.
+    fn is_zero(self) -> bool {
+        self.value.is_null() && self.notes.rules == Rules::Kubernetes
+    }
+
+    fn child(self, step: Step<'de>, value: &'de Value) -> Reader<'de, 'n> {
+        self.notes.path.borrow_mut().push(step);
+        Reader {
+            value,
+            notes: self.notes,
+        }
+    }
+
+    fn leave(self) {
+        self.notes.path.borrow_mut().pop();
+    }
+
+    fn seed<S: DeserializeSeed<'de>>(
+        self,
+        step: Step<'de>,
+        value: &'de Value,
+        seed: S,
+    ) -> Result<S::Value, Misfit> {
+        let child = self.child(step, value);
+        let result = child.noted(seed.deserialize(child));
+        self.leave();
+        result
+    }
+
+    fn map<V: Visitor<'de>>(
+        self,
+        object: &'de Map<String, Value>,
+        fields: Option<&'static [&'static str]>,
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        let access = Entries {
+            reader: self,
+            entries: object.iter(),
+            fields,
+            value: None,
+        };
+        self.noted(visitor.visit_map(access))
+    }
+
+    fn items<V: Visitor<'de>>(self, items: &'de [Value], visitor: V) -> Result<V::Value, Misfit> {
+        self.noted(visitor.visit_seq(Items {
+            reader: self,
+            items: items.iter().enumerate(),
+        }))
+    }
+
+    fn misfit<T>(self, expected: &dyn Expected) -> Result<T, Misfit> {
+        self.noted(Err(Misfit::invalid_type(unexpected(self.value), expected)))
+    }
+}
+
+impl Notes<'_> {
+    fn here(&self) -> Path {
+        Path(
+            self.path
+                .borrow()
+                .iter()
+                .map(|step| match step {
+                    Step::Key(key) => Segment::Key((*key).to_owned()),
+                    Step::Index(index) => Segment::Index(*index),
+                })
+                .collect(),
+        )
+    }
+
+    fn skipped_field(&self) {
+        let path = self.here();
+        if let Some(Segment::Key(key)) = path.0.last() {
+            let key = key.clone();
+            self.unknown
+                .borrow_mut()
+                .push(unknown_field(path, &key, &[]));
+        }
+    }
+
+    fn unknown_field(&self, key: &str, fields: &'static [&'static str]) {
+        let mut path = self.here();
+        path.0.push(Segment::Key(key.to_owned()));
+        let issue = unknown_field(path, key, fields);
+        self.unknown.borrow_mut().push(issue);
+    }
+}
+
+fn unknown_field(path: Path, key: &str, fields: &[&str]) -> Issue {
+    Issue {
+        message: format!("unknown field \"{path}\""),
+        help: help_for_name(key, fields),
+        place: Place::Key,
+        path,
+    }
+}
+
+fn help_for_name(name: &str, valid: &[&str]) -> Option<String> {
+    const LISTED_MAX: usize = 12;
+    if let Some(near) = nearest(name, valid.iter().copied()) {
+        return Some(format!("did you mean {near:?}?"));
+    }
+    match valid.len() {
+        0 => None,
+        1..=LISTED_MAX => Some(format!("valid here: {}", valid.join(", "))),
+        _ => None,
+    }
+}
+
+fn unexpected(value: &Value) -> Unexpected<'_> {
+    match value {
+        Value::Null => Unexpected::Unit,
+        Value::Bool(flag) => Unexpected::Bool(*flag),
+        Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+            (Some(number), _, _) => Unexpected::Unsigned(number),
+            (None, Some(number), _) => Unexpected::Signed(number),
+            (None, None, Some(number)) => Unexpected::Float(number),
+            (None, None, None) => Unexpected::Other("number"),
+        },
+        Value::String(text) => Unexpected::Str(text),
+        Value::Array(_) => Unexpected::Seq,
+        Value::Object(_) => Unexpected::Map,
+    }
+}
+
+/// Why a value does not fit, before it is known where.
+#[derive(Debug, Clone)]
+pub(crate) enum Misfit {
+    Message(String),
+    Type {
+        found: Found,
+        expected: String,
+    },
+    Field {
+        name: String,
+        valid: &'static [&'static str],
+    },
+    Variant {
+        name: String,
+        valid: &'static [&'static str],
+    },
+    Missing(&'static str),
+}
+
+/// What stood there instead.
+#[derive(Debug, Clone)]
+pub(crate) enum Found {
+    Text,
+    Scalar,
+    Other,
+}
+
+impl Misfit {
+    /// The issue, in words for people who write YAML rather than Rust or Go.
+    fn at(self, mut path: Path, value: &Value) -> Issue {
+        let (message, help) = match self {
+            Self::Message(message) => (message, None),
+            Self::Type { found, expected } => {
+                let wanted = plain_words(&expected);
+                let help = match (found, value) {
+                    (Found::Scalar, Value::Bool(_) | Value::Number(_)) if wanted == "a string" => {
+                        Some(format!("write it in quotes: \"{value}\""))
+                    }
+                    (Found::Text, Value::String(text)) if is_plain_scalar(text, &wanted) => {
+                        Some(format!("write it without quotes: {text}"))
+                    }
+                    (Found::Text | Found::Scalar | Found::Other, _) => None,
+                };
+                (
+                    format!("expected {wanted}, found {}", describe(value)),
+                    help,
+                )
+            }
+            Self::Field { name, valid } => {
+                path.0.push(Segment::Key(name.clone()));
+                return unknown_field(path, &name, valid);
+            }
+            Self::Variant { name, valid } => {
+                let help = help_for_name(&name, valid);
+                (format!("unknown value {name:?}"), help)
+            }
+            Self::Missing(field) => (format!("missing required field {field:?}"), None),
+        };
+        Issue {
+            path,
+            message,
+            help,
+            place: Place::Value,
+        }
+    }
+}
+
+fn is_plain_scalar(text: &str, wanted: &str) -> bool {
+    match wanted {
+        "true or false" => matches!(text, "true" | "false"),
+        _ => wanted.contains("integer") && text.parse::<i64>().is_ok(),
+    }
+}
+
+/// Serde's names of what was expected, in plain words.
+fn plain_words(expected: &str) -> String {
+    match expected {
+        "a string" | "str" | "a borrowed string" => "a string".to_owned(),
+        "a boolean" | "bool" => "true or false".to_owned(),
+        "i8" | "i16" | "i32" | "i64" | "isize" => "an integer".to_owned(),
+        "u8" | "u16" | "u32" | "u64" | "usize" => "an integer not below 0".to_owned(),
+        "f32" | "f64" => "a number".to_owned(),
+        "a map" => "a mapping".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        "unit" => "nothing".to_owned(),
+        "Quantity" => "a quantity such as 500m or 2Gi".to_owned(),
+        "IntOrString" => "an integer or a string".to_owned(),
+        _ => match expected.strip_prefix("struct ") {
+            Some(name) => format!("a mapping ({name})"),
+            // Kubernetes' types give their bare name.
+            None if is_type_name(expected) => format!("a mapping ({expected})"),
+            None => expected.to_owned(),
+        },
+    }
+}
+
+fn is_type_name(expected: &str) -> bool {
+    expected.starts_with(|first: char| first.is_ascii_uppercase())
+        && expected
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric())
+}
+
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(flag) => format!("the boolean {flag}"),
+        Value::Number(number) => format!("the number {number}"),
+        Value::String(text) if text.chars().count() > 40 => {
+            format!(
+                "the string {:?}…",
+                text.chars().take(40).collect::<String>()
+            )
+        }
+        Value::String(text) => format!("the string {text:?}"),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "a mapping".to_owned(),
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.clone().at(Path::default(), &Value::Null).message)
+    }
+}
+
+impl std::error::Error for Misfit {}
+
+impl de::Error for Misfit {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::Message(message.to_string())
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let found = match unexpected {
+            Unexpected::Str(_) | Unexpected::Char(_) => Found::Text,
+            Unexpected::Bool(_)
+            | Unexpected::Unsigned(_)
+            | Unexpected::Signed(_)
+            | Unexpected::Float(_) => Found::Scalar,
+            _ => Found::Other,
+        };
+        Self::Type {
+            found,
+            expected: expected.to_string(),
+        }
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::Message(format!("expected {expected}, found {unexpected}"))
+    }
+
+    fn unknown_variant(name: &str, valid: &'static [&'static str]) -> Self {
+        Self::Variant {
+            name: name.to_owned(),
+            valid,
+        }
+    }
+
+    fn unknown_field(name: &str, valid: &'static [&'static str]) -> Self {
+        Self::Field {
+            name: name.to_owned(),
+            valid,
+        }
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::Missing(field)
+    }
+}
+
+struct Entries<'de, 'n> {
+    reader: Reader<'de, 'n>,
+    entries: serde_json::map::Iter<'de>,
+    fields: Option<&'static [&'static str]>,
+    value: Option<(&'de str, &'de Value)>,
+}
+
+impl<'de> de::MapAccess<'de> for Entries<'de, '_> {
+    type Error = Misfit;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Misfit> {
+        for (key, value) in self.entries.by_ref() {
+            if let Some(fields) = self.fields
+                && !fields.contains(&key.as_str())
+            {
+                self.reader.notes.unknown_field(key, fields);
+                continue;
+            }
+            self.value = Some((key, value));
+            let key = de::value::BorrowedStrDeserializer::new(key);
+            return seed.deserialize(key).map(Some);
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
+        let Some((key, value)) = self.value.take() else {
+            return Err(Misfit::custom("a value was asked for before its key"));
+        };
+        self.reader.seed(Step::Key(key), value, seed)
+    }
+}
+
+struct Items<'de, 'n> {
+    reader: Reader<'de, 'n>,
+    items: std::iter::Enumerate<std::slice::Iter<'de, Value>>,
+}
+
+impl<'de> de::SeqAccess<'de> for Items<'de, '_> {
+    type Error = Misfit;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Misfit> {
+        let Some((index, value)) = self.items.next() else {
+            return Ok(None);
+        };
+        self.reader.seed(Step::Index(index), value, seed).map(Some)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len())
+    }
+}
+
+/// An enum's variant: a bare name, or a mapping of one name to its content.
+struct Variant<'de, 'n> {
+    reader: Reader<'de, 'n>,
+    name: &'de str,
+    content: Option<&'de Value>,
+}
+
+impl<'de, 'n> Variant<'de, 'n> {
+    fn within<T>(
+        self,
+        run: impl FnOnce(Reader<'de, 'n>) -> Result<T, Misfit>,
+        expected: &dyn Expected,
+    ) -> Result<T, Misfit> {
+        let Some(content) = self.content else {
+            return Err(Misfit::custom(format!("{} needs {expected}", self.name)));
+        };
+        let child = self.reader.child(Step::Key(self.name), content);
+        let result = child.noted(run(child));
+        self.reader.leave();
+        result
+    }
+}
+
+impl<'de, 'n> de::EnumAccess<'de> for Variant<'de, 'n> {
+    type Error = Misfit;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Misfit> {
+        let name = de::value::BorrowedStrDeserializer::new(self.name);
+        seed.deserialize(name).map(|value| (value, self))
+    }
+}
+
+impl<'de> de::VariantAccess<'de> for Variant<'de, '_> {
+    type Error = Misfit;
+
+    fn unit_variant(self) -> Result<(), Misfit> {
+        match self.content {
+            None | Some(Value::Null) => Ok(()),
+            Some(_) => Err(Misfit::custom(format!("{} takes no content", self.name))),
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Misfit> {
+        self.within(|reader| seed.deserialize(reader), &"a content")
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Misfit> {
+        self.within(|reader| reader.deserialize_seq(visitor), &"a list")
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        self.within(
+            |reader| reader.deserialize_struct("", fields, visitor),
+            &"a mapping",
+        )
+    }
+}
+
+/// A null becomes this zero under Kubernetes' rules; everything else goes by what stands there.
+macro_rules! zero_or_any {
+    ($($method:ident $visit:ident($zero:expr);)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+            if self.is_zero() {
+                return self.noted(visitor.$visit($zero));
+            }
+            self.deserialize_any(visitor)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Reader<'de, '_> {
+    type Error = Misfit;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        match self.value {
+            Value::Null => self.noted(visitor.visit_unit()),
+            Value::Bool(flag) => self.noted(visitor.visit_bool(*flag)),
+            Value::String(text) => self.noted(visitor.visit_borrowed_str(text)),
+            Value::Array(items) => self.items(items, visitor),
+            Value::Object(object) => self.map(object, None, visitor),
+            Value::Number(number) => {
+                self.noted(match (number.as_u64(), number.as_i64(), number.as_f64()) {
+                    (Some(number), _, _) => visitor.visit_u64(number),
+                    (None, Some(number), _) => visitor.visit_i64(number),
+                    (None, None, Some(number)) => visitor.visit_f64(number),
+                    (None, None, None) => Err(Misfit::custom("this number is too large")),
+                })
+            }
+        }
+    }
+
+    zero_or_any! {
+        deserialize_bool visit_bool(false);
+        deserialize_i8 visit_u64(0);
+        deserialize_i16 visit_u64(0);
+        deserialize_i32 visit_u64(0);
+        deserialize_i64 visit_u64(0);
+        deserialize_i128 visit_u64(0);
+        deserialize_u8 visit_u64(0);
+        deserialize_u16 visit_u64(0);
+        deserialize_u32 visit_u64(0);
+        deserialize_u64 visit_u64(0);
+        deserialize_u128 visit_u64(0);
+        deserialize_f32 visit_f64(0.0);
+        deserialize_f64 visit_f64(0.0);
+        deserialize_char visit_borrowed_str("");
+        deserialize_str visit_borrowed_str("");
+        deserialize_string visit_borrowed_str("");
+        deserialize_bytes visit_borrowed_str("");
+        deserialize_byte_buf visit_borrowed_str("");
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        match self.value {
+            Value::Null => self.noted(visitor.visit_none()),
+            _ => self.noted(visitor.visit_some(self)),
+        }
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        self.noted(visitor.visit_newtype_struct(self))
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        if self.is_zero() {
+            return self.items(&[], visitor);
+        }
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Misfit> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        if self.is_zero() {
+            return self.noted(visitor.visit_map(Nothing));
+        }
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        match self.value {
+            Value::Object(object) => self.map(object, Some(fields), visitor),
+            Value::Null if self.is_zero() => self.noted(visitor.visit_map(Nothing)),
+            // Serde would take a list as a struct's fields in order.
+            Value::Array(_) => self.misfit(&visitor),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                self.deserialize_any(visitor)
+            }
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        let (name, content) = match self.value {
+            Value::String(name) => (name, None),
+            Value::Object(object) => match (object.len(), object.iter().next()) {
+                (1, Some((name, content))) => (name, Some(content)),
+                _ => {
+                    let text = format!("expected exactly one of {}", variants.join(", "));
+                    return self.noted(Err(Misfit::Message(text)));
+                }
+            },
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
+                return self.misfit(&format!("one of {}", variants.join(", ")).as_str());
+            }
+        };
+        self.noted(visitor.visit_enum(Variant {
+            reader: self,
+            name,
+            content,
+        }))
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        // A Kubernetes type that is reached through a wrapper (a schema's `items`) tells no fields, but skips what it
+        // does not know.
+        if self.notes.rules == Rules::Kubernetes {
+            self.notes.skipped_field();
+        }
+        self.noted(visitor.visit_unit())
+    }
+}
+
+/// The empty mapping that a null stands for.
+struct Nothing;
+
+impl<'de> de::MapAccess<'de> for Nothing {
+    type Error = Misfit;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, _: K) -> Result<Option<K::Value>, Misfit> {
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, _: V) -> Result<V::Value, Misfit> {
+        Err(Misfit::custom("an empty mapping has no value"))
+    }
+}
