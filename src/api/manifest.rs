@@ -233,8 +233,8 @@ impl Reading {
         let field = |name: &'static str, inherited: Option<&str>| match located.get(name) {
             Some(value) => match value.as_str() {
                 Some(text) if !text.is_empty() => Ok(text.to_owned()),
-                Some(_) => Err(at(name, format!("{name} is empty"))),
-                None => Err(at(name, format!("{name} must be a string"))),
+                Some(_) => Err(at(name, "must not be empty")),
+                None => Err(at(name, "must be a string")),
             },
             None => inherited
                 .map(str::to_owned)

@@ -64,7 +64,7 @@ fn objects_need_their_head() {
     check("apiVersion: v1\n", "f.yaml:1:1: kind is not set");
     check(
         "apiVersion: 1\nkind: Pod\n",
-        "f.yaml:1:1: apiVersion must be a string",
+        "f.yaml:1:1: apiVersion: must be a string",
     );
     check(
         "- 1\n",
