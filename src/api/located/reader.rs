@@ -208,8 +208,11 @@ impl<'de> de::MapAccess<'de> for Entries<'de, '_> {
                 continue;
             }
             self.value = Some((key, value));
-            let key = de::value::BorrowedStrDeserializer::new(key);
-            return seed.deserialize(key).map(Some);
+            let name = Name {
+                reader: self.reader,
+                name: key,
+            };
+            return seed.deserialize(name).map(Some);
         }
         Ok(None)
     }
@@ -245,6 +248,51 @@ impl<'de> de::SeqAccess<'de> for Items<'de, '_> {
     }
 }
 
+/// A key or the name of a variant. Its errors are noted like those of values: behind `erased_serde` an error that
+/// passes outwards keeps its text alone.
+struct Name<'de, 'n> {
+    reader: Reader<'de, 'n>,
+    name: &'de str,
+}
+
+impl<'de> Deserializer<'de> for Name<'de, '_> {
+    type Error = Misfit;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        self.reader.noted(visitor.visit_borrowed_str(self.name))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        visitor.visit_enum(Variant {
+            reader: self.reader,
+            name: self.name,
+            content: None,
+        })
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
+        tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
 /// An enum's variant: a bare name, or a mapping of one name to its content.
 struct Variant<'de, 'n> {
     reader: Reader<'de, 'n>,
@@ -273,7 +321,10 @@ impl<'de, 'n> de::EnumAccess<'de> for Variant<'de, 'n> {
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Misfit> {
-        let name = de::value::BorrowedStrDeserializer::new(self.name);
+        let name = Name {
+            reader: self.reader,
+            name: self.name,
+        };
         seed.deserialize(name).map(|value| (value, self))
     }
 }
