@@ -175,6 +175,19 @@ macro_rules! kinds {
                 }
             }
 
+            /// A number that stands for the kind in digests: its place in the list, or its index above all places.
+            pub fn number(self) -> u32 {
+                #[derive(Clone, Copy)]
+                #[repr(u32)]
+                enum Place {
+                    $($variant,)*
+                }
+                match self {
+                    $(Kind::$variant => Place::$variant as u32,)*
+                    Kind::Custom(index) => 0x1_0000 + u32::from(index),
+                }
+            }
+
             pub(crate) fn decoder(self) -> Option<Decoder> {
                 match self {
                     $(Kind::$variant => Some(decode_as::<$type>),)*
