@@ -5,6 +5,8 @@
 //! knows a store, a clock or a part.
 
 mod condition;
+pub mod convert;
+pub mod defaults;
 mod event;
 mod kind;
 mod labels;
@@ -24,6 +26,7 @@ mod text;
 mod naming;
 mod cidr;
 mod untyped;
+pub mod validation;
 mod workload;
 mod intstr;
 
