@@ -4,28 +4,34 @@
 //! thousands are small records; upstream's full types and JSON appear only at the edges, in `convert`. Nothing here
 //! knows a store, a clock or a part.
 
+pub mod cidr;
 mod condition;
+pub mod convert;
+pub mod defaults;
 mod event;
-mod kind;
+mod intstr;
+pub mod kind;
 mod labels;
 mod lease;
-mod located;
+pub mod located;
+pub mod manifest;
+pub mod merge;
 mod meta;
 mod namespace;
+pub mod naming;
 mod node;
 mod object;
 mod pod;
 mod podspec;
-mod quantity;
+pub mod quantity;
 pub mod resources;
-mod selector;
+pub mod selector;
+pub mod strict;
+pub mod text;
 mod timestamp;
-mod text;
-mod naming;
-mod cidr;
 mod untyped;
+pub mod validation;
 mod workload;
-mod intstr;
 
 /// A short immutable string: free to clone, inline up to 15 bytes.
 pub type Name = ecow::EcoString;

@@ -4,8 +4,7 @@
 //! grammar, the same errors, the same canonical form, and the habit of keeping some texts as they
 //! were typed. Where it differs: amounts beyond ±1.7e29 are capped there (upstream has no bound for
 //! decimal ones); a fraction of a binary suffix counts to 19 digits; `value` and `milli_value` cap at
-//! the ends of `i64` where upstream's overflow; what is larger than the largest suffix keeps that
-//! suffix, where upstream prints none. Left out: `Mul` and the protobuf form.
+//! the ends of `i64` where upstream's overflow. Left out: `Mul`, `RoundUp` and the protobuf form.
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -15,9 +14,11 @@ use ecow::EcoString;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as TypedQuantity;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+mod parse;
+
+use parse::parse;
+
 const NANO: i128 = 1_000_000_000;
-/// Upstream's `maxInt64Factors`: so many decimal digits always fit in an `int64`.
-const FAST_DIGITS: i64 = 18;
 
 /// How an amount is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,11 +143,11 @@ impl Quantity {
         let binary = self.format == Format::BinarySI
             && self.nanos.unsigned_abs() >= 1024 * NANO.unsigned_abs()
             && self.nanos % NANO == 0;
-        if binary {
-            canonical_binary(self.nanos / NANO)
-        } else {
-            canonical_decimal(self.nanos, self.format)
+        if !binary {
+            return canonical_decimal(self.nanos, self.format);
         }
+        canonical_binary(self.nanos / NANO)
+            .unwrap_or_else(|| canonical_decimal(self.nanos, Format::DecimalExponent))
     }
 }
 
@@ -232,190 +233,37 @@ impl<'de> Deserialize<'de> for Quantity {
     }
 }
 
-/// The pieces of a text: `[sign] whole [. fraction] [suffix]`, leading zeros of the whole part gone.
-struct Pieces<'t> {
-    negative: bool,
-    whole: &'t str,
-    fraction: &'t str,
-    suffix: &'t str,
-}
-
-fn parse(text: &str) -> Result<Quantity, ParseQuantityError> {
-    if text.is_empty() {
-        return Err(ParseQuantityError::FormatWrong);
-    }
-    let pieces = split(text)?;
-    let (factor, mut format) = interpret(pieces.suffix).ok_or(ParseQuantityError::Suffix)?;
-    let magnitude = match factor {
-        Factor::Ten(exponent) => decimal_nanos(&pieces, exponent),
-        Factor::Two(exponent) => binary_nanos(&pieces, exponent),
-    };
-    if format == Format::BinarySI && magnitude > 0 && magnitude < NANO {
-        format = Format::DecimalSI;
-    }
-    let nanos = if pieces.negative {
-        -magnitude
-    } else {
-        magnitude
-    };
-    let mut quantity = Quantity::from_nanos(nanos, format);
-    if keeps_text(&pieces, &factor) && quantity.canonical() != text {
-        quantity.typed = EcoString::from(text);
-    }
-    Ok(quantity)
-}
-
-fn split(text: &str) -> Result<Pieces<'_>, ParseQuantityError> {
-    let digits = |s: &str| s.bytes().take_while(u8::is_ascii_digit).count();
-    let negative = text.starts_with('-');
-    let rest = text
-        .strip_prefix(['-', '+'])
-        .unwrap_or(text)
-        .trim_start_matches('0');
-    let (whole, rest) = rest.split_at(digits(rest));
-    let (fraction, suffix) = match rest.strip_prefix('.') {
-        Some(rest) => rest.split_at(digits(rest)),
-        None => ("", rest),
-    };
-    let tail = suffix.trim_start_matches(|c: char| "eEinumkKMGTP".contains(c));
-    let signed = tail.strip_prefix(['-', '+']).unwrap_or(tail);
-    // A sign with nothing after it is taken for the end of a suffix, which is then unknown.
-    if digits(signed) < signed.len() {
-        return Err(ParseQuantityError::FormatWrong);
-    }
-    Ok(Pieces {
-        negative,
-        whole: if whole.is_empty() { "0" } else { whole },
-        fraction,
-        suffix,
-    })
-}
-
-enum Factor {
-    Ten(i32),
-    Two(u32),
-}
-
-fn interpret(suffix: &str) -> Option<(Factor, Format)> {
-    let decimal = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"]
-        .iter()
-        .position(|s| *s == suffix);
-    if let Some(place) = decimal {
-        return Some((Factor::Ten(place as i32 * 3 - 9), Format::DecimalSI));
-    }
-    if let Some(place) = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]
-        .iter()
-        .position(|s| *s == suffix)
-    {
-        return Some((Factor::Two((place as u32 + 1) * 10), Format::BinarySI));
-    }
-    let exponent: i64 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
-    Some((Factor::Ten(exponent as i32), Format::DecimalExponent))
-}
-
-/// Whether upstream keeps the text as it was typed: its fast path, on a number that looks canonical.
-fn keeps_text(pieces: &Pieces<'_>, factor: &Factor) -> bool {
-    let digits = format!("{}{}", pieces.whole, pieces.fraction);
-    match factor {
-        Factor::Ten(exponent) => {
-            let scale = i64::from(*exponent) - pieces.fraction.len() as i64;
-            digits.len() as i64 <= FAST_DIGITS
-                && scale >= -9
-                && scale % 3 == 0
-                && !digits.ends_with("000")
-                && !digits.starts_with('0')
-        }
-        Factor::Two(exponent) => {
-            let precision = 15 - pieces.whole.len() as i64 - i64::from(exponent * 3 / 10) - 1;
-            let value: i64 = pieces.whole.parse().unwrap_or(0);
-            pieces.fraction.is_empty() && precision >= 0 && value & 7 != 0
-        }
-    }
-}
-
-/// `digits` times ten to the power `shift`, rounded up, capped.
-fn scale_digits(digits: &str, shift: i64) -> i128 {
-    let digits = digits.trim_start_matches('0');
-    if digits.is_empty() {
-        return 0;
-    }
-    if shift >= 0 {
-        let power = u32::try_from(shift)
-            .ok()
-            .and_then(|s| 10_i128.checked_pow(s));
-        let value = digits.parse::<i128>().ok();
-        return value
-            .zip(power)
-            .and_then(|(v, p)| v.checked_mul(p))
-            .unwrap_or(i128::MAX);
-    }
-    let cut = usize::try_from(-shift).unwrap_or(usize::MAX);
-    if cut >= digits.len() {
-        return 1;
-    }
-    let (kept, dropped) = digits.split_at(digits.len() - cut);
-    let kept = kept.parse::<i128>().unwrap_or(i128::MAX);
-    if dropped.bytes().any(|b| b != b'0') {
-        kept.saturating_add(1)
-    } else {
-        kept
-    }
-}
-
-fn decimal_nanos(pieces: &Pieces<'_>, exponent: i32) -> i128 {
-    let digits = format!("{}{}", pieces.whole, pieces.fraction);
-    scale_digits(
-        &digits,
-        i64::from(exponent) - pieces.fraction.len() as i64 + 9,
-    )
-}
-
-fn binary_nanos(pieces: &Pieces<'_>, exponent: u32) -> i128 {
-    let most = i128::from(i64::MAX) * NANO;
-    let unit = 1_i128 << exponent;
-    let whole = pieces
-        .whole
-        .parse::<i128>()
-        .ok()
-        .and_then(|w| w.checked_mul(unit))
-        .and_then(|w| w.checked_mul(NANO));
-    // Nineteen digits of a fraction, in units of 1e-19, times at most 2^60 stay below 2^127.
-    let fraction = scale_digits(pieces.fraction, 19 - pieces.fraction.len() as i64);
-    let fraction_nanos = divide_away_from_zero(fraction * unit, 10_i128.pow(10));
-    whole
-        .and_then(|w| w.checked_add(fraction_nanos))
-        .map_or(most, |nanos| nanos.min(most))
-}
-
 fn canonical_decimal(nanos: i128, format: Format) -> String {
     let mut mantissa = nanos;
     let mut exponent = -9;
-    while mantissa % 1000 == 0 && (exponent < 18 || format == Format::DecimalExponent) {
+    while mantissa % 1000 == 0 {
         mantissa /= 1000;
         exponent += 3;
     }
-    let suffix = match (format, exponent) {
-        (Format::DecimalExponent, 0) => String::new(),
-        (Format::DecimalExponent, _) => format!("e{exponent}"),
-        (Format::DecimalSI | Format::BinarySI, _) => {
-            ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"][((exponent + 9) / 3) as usize]
-                .to_string()
+    match format {
+        // There is no suffix beyond exa: an exponent says it.
+        Format::DecimalSI | Format::BinarySI if exponent <= 18 => {
+            let suffix =
+                ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"][((exponent + 9) / 3) as usize];
+            format!("{mantissa}{suffix}")
         }
-    };
-    format!("{mantissa}{suffix}")
+        Format::DecimalExponent if exponent == 0 => mantissa.to_string(),
+        Format::DecimalSI | Format::BinarySI | Format::DecimalExponent => {
+            format!("{mantissa}e{exponent}")
+        }
+    }
 }
 
-fn canonical_binary(value: i128) -> String {
+/// `None` where the amount would take a suffix beyond exbi, which does not exist.
+fn canonical_binary(value: i128) -> Option<String> {
     let mut mantissa = value;
     let mut place = 0;
-    while mantissa % 1024 == 0 && place < 6 {
+    while mantissa % 1024 == 0 {
         mantissa /= 1024;
         place += 1;
     }
-    format!(
-        "{mantissa}{}",
-        ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"][place]
-    )
+    let suffix = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"].get(place)?;
+    Some(format!("{mantissa}{suffix}"))
 }
 
 fn divide_away_from_zero(amount: i128, divisor: i128) -> i128 {
@@ -539,6 +387,71 @@ mod tests {
     }
 
     #[test]
+    fn amounts_beyond_the_largest_suffix_take_an_exponent() {
+        for (text, printed) in [
+            ("1000E", "1e21"),
+            ("5000E", "5e21"),
+            ("1000000E", "1e24"),
+            ("1100E", "1100E"),
+        ] {
+            assert_eq!(q(text).to_string(), printed);
+        }
+        let large = Quantity::from_nanos((1_i128 << 70) * NANO, Format::BinarySI);
+        assert_eq!(large.to_string(), "1180591620717411303424");
+    }
+
+    #[test]
+    fn formats_follow_the_suffix() {
+        use Format::{BinarySI, DecimalExponent, DecimalSI};
+        // Text, amount in nanos, format; the cases of upstream's TestQuantityParse.
+        for (text, nanos, format) in [
+            ("0Ki", 0, BinarySI),
+            ("0k", 0, DecimalSI),
+            ("6Gi", (6 << 30) * NANO, BinarySI),
+            ("3Ei", (3 << 60) * NANO, BinarySI),
+            ("100Ti", (100 << 40) * NANO, BinarySI),
+            ("4u", 4000, DecimalSI),
+            ("300T", 300_000_000_000_000 * NANO, DecimalSI),
+            ("1E", 1_000_000_000_000_000_000 * NANO, DecimalSI),
+            ("1E-3", 1_000_000, DecimalExponent),
+            ("1e14", 100_000_000_000_000 * NANO, DecimalExponent),
+            ("100.035k", 100_035 * NANO, DecimalSI),
+            ("0.0005k", 500_000_000, DecimalSI),
+            ("0.50000", 500_000_000, DecimalSI),
+            ("0.5e-2", 5_000_000, DecimalExponent),
+            ("1.3E+6", 1_300_000 * NANO, DecimalExponent),
+            ("1.7E18", 1_700_000_000_000_000_000 * NANO, DecimalExponent),
+            ("7.123456M", 7_123_456 * NANO, DecimalSI),
+            ("1.01E", 1_010_000_000_000_000_000 * NANO, DecimalSI),
+            ("3.001n", 4, DecimalSI),
+            ("1.1E-9", 2, DecimalExponent),
+            ("0.00000000050", 1, DecimalSI),
+            ("0.00000012345", 124, DecimalSI),
+            (
+                "9223372036854775807Ki",
+                i128::from(i64::MAX) * NANO,
+                BinarySI,
+            ),
+            ("12E", 12_000_000_000_000_000_000 * NANO, DecimalSI),
+            ("100.035Ki", 102_435_840_000_000, BinarySI),
+            ("0.05Gi", 53_687_091_200_000_000, BinarySI),
+            ("0.000000000001Ki", 2, DecimalSI),
+            (".0001k", 100_000_000, DecimalSI),
+            ("1.G", NANO * NANO, DecimalSI),
+            (".", 0, DecimalSI),
+        ] {
+            for (sign, factor) in [("", 1), ("+", 1), ("-", -1)] {
+                let found = q(&format!("{sign}{text}"));
+                assert_eq!(
+                    (found.nanos(), found.format()),
+                    (nanos * factor, format),
+                    "for {sign}{text}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn errors_have_upstreams_words() {
         for (text, error) in [
             ("", ParseQuantityError::FormatWrong),
@@ -554,6 +467,7 @@ mod tests {
             ("-3.01i", ParseQuantityError::Suffix),
             ("-3.01e-", ParseQuantityError::Suffix),
             ("1K", ParseQuantityError::Suffix),
+            ("1e4294967297", ParseQuantityError::Suffix),
         ] {
             assert_eq!(text.parse::<Quantity>(), Err(error), "for {text:?}");
         }

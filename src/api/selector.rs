@@ -12,7 +12,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::api::text::{go_quote, is_qualified_name, is_valid_label_value};
 
+mod fields;
 mod parse;
+
+pub use fields::{FieldSelector, FieldTerm};
 
 /// How a requirement relates a key to its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -319,70 +322,6 @@ impl fmt::Display for Selector {
     }
 }
 
-/// A field selector: `metadata.name=x,spec.nodeName!=y`. A field that is missing counts as empty.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FieldSelector {
-    /// The conditions, all of which must hold, in the order of their texts.
-    pub terms: Vec<FieldTerm>,
-}
-
-/// One condition on one field.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FieldTerm {
-    /// The path of the field, as typed.
-    pub field: Name,
-    /// The value, escapes resolved.
-    pub value: Name,
-    /// Whether the field must have the value or must not have it.
-    pub wanted: bool,
-}
-
-impl FieldSelector {
-    /// Matches whatever there is.
-    pub fn everything() -> Self {
-        Self { terms: Vec::new() }
-    }
-
-    /// Reads the text form; `\\`, `\,` and `\=` stand for the character itself in values.
-    ///
-    /// # Errors
-    /// Upstream's sentence on the term that it cannot understand.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        parse::parse_fields(text).map(|terms| Self { terms })
-    }
-
-    /// Whether the fields, of which `get` finds the value by path, are selected.
-    pub fn matches<'l>(&self, get: impl Fn(&str) -> Option<&'l str>) -> bool {
-        self.terms
-            .iter()
-            .all(|term| (get(&term.field).unwrap_or("") == term.value) == term.wanted)
-    }
-
-    /// The one value that `field` must have, where the selector says so.
-    pub fn requires_exact_match(&self, field: &str) -> Option<&str> {
-        self.terms
-            .iter()
-            .find(|term| term.wanted && term.field == field)
-            .map(|term| term.value.as_str())
-    }
-}
-
-impl fmt::Display for FieldSelector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, term) in self.terms.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            let relation = if term.wanted { "=" } else { "!=" };
-            let value = term
-                .value
-                .replace("\\", "\\\\")
-                .replace(",", "\\,")
-                .replace("=", "\\=");
-            write!(f, "{comma}{}{relation}{value}", term.field)?;
-        }
-        Ok(())
-    }
-}
-
 fn node_requirement(
     expression: &NodeSelectorRequirement,
     path: &str,
@@ -639,45 +578,5 @@ mod tests {
             select(&term("Near", &["4"])),
             Err("operator: Unsupported value: \"Near\": supported values: \"In\", \"NotIn\", \"Exists\", \"DoesNotExist\", \"Gt\", \"Lt\"".to_string())
         );
-    }
-
-    #[test]
-    fn fields_are_equal_or_not() {
-        let fields = |path: &str| match path {
-            "metadata.name" => Some("x"),
-            "status.phase" => Some("Running"),
-            _ => None,
-        };
-        for (text, printed, matched) in [
-            ("", "", true),
-            (
-                "metadata.name=x,spec.nodeName!=y,status.phase==Running",
-                "metadata.name=x,spec.nodeName!=y,status.phase=Running",
-                true,
-            ),
-            ("spec.nodeName=", "spec.nodeName=", true),
-            ("metadata.name!=x", "metadata.name!=x", false),
-            ("a=b\\,c\\=d\\\\", "a=b\\,c\\=d\\\\", false),
-        ] {
-            let selector = FieldSelector::parse(text).unwrap();
-            assert_eq!(
-                (selector.to_string().as_str(), selector.matches(fields)),
-                (printed, matched),
-                "{text}"
-            );
-        }
-        for (text, error) in [
-            ("abc", "invalid selector: 'abc'; can't understand 'abc'"),
-            (
-                "a=b\\c",
-                "invalid field selector: invalid escape sequence: \\c",
-            ),
-            (
-                "a=b=c",
-                "invalid field selector: unescaped character in value: 61",
-            ),
-        ] {
-            assert_eq!(FieldSelector::parse(text), Err(error.to_string()));
-        }
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Chunks;
 use crate::api::{
     Deployment, Kind, Lease, Meta, Name, Namespace, Node, Obj, Object, ObjectId, Pod, ReplicaSet, Uid, Untyped,
 };
 use crate::event::{Change, ChangeKind};
+use crate::kernel::Chunks;
 
 /// The objects of one type that an informer has seen, by interned key.
 #[derive(Clone, Debug)]

@@ -6,7 +6,6 @@
 //! and what follows an answer is named by a label.
 
 mod cache;
-mod chunks;
 mod controller;
 mod expectations;
 mod flags;
@@ -19,7 +18,6 @@ mod rate;
 mod recorder;
 
 pub use cache::{Cache, Caches, OwnerIndex};
-pub use chunks::Chunks;
 pub use controller::{Controller, ControllerEntry, Observed, View, Watches};
 pub use expectations::Expectations;
 pub use flags::{Flag, FlagValue, Flags};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::{Kind, Labels, Name, Object, ObjectId, OwnerReference, Selector, Timestamp, Uid};
-use crate::kernel::Time;
+use crate::kernel::{Span, Time};
 
 use super::{ApiError, Cause, ClientIndex, PartId, Token};
 
@@ -238,8 +238,94 @@ pub struct Envelope {
     pub cause: Cause,
     /// When it left.
     pub sent: Time,
+    /// How long the reply will be on its way.
+    pub reply_takes: Span,
     /// The request.
     pub request: Request,
+}
+
+impl Request {
+    /// The verb, as audit logs and metrics call it.
+    pub fn verb(&self) -> Verb {
+        match self {
+            Request::Create(_) | Request::Bind { .. } | Request::Evict { .. } => Verb::Create,
+            Request::Update(_) | Request::UpdateStatus(_) | Request::Scale { .. } | Request::FinalizeNamespace(_) => {
+                Verb::Update
+            }
+            Request::PatchStatus(_)
+            | Request::PatchMeta { .. }
+            | Request::PatchEvent { .. }
+            | Request::Patch { .. } => Verb::Patch,
+            Request::Delete { .. } => Verb::Delete,
+            Request::DeleteCollection { .. } => Verb::DeleteCollection,
+            Request::Get(_) => Verb::Get,
+            Request::List { .. } => Verb::List,
+        }
+    }
+
+    /// The kind that it is about.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Request::Create(object)
+            | Request::Update(object)
+            | Request::UpdateStatus(object)
+            | Request::PatchStatus(object)
+            | Request::FinalizeNamespace(object) => object.kind(),
+            Request::Bind { pod: target, .. }
+            | Request::Evict { pod: target, .. }
+            | Request::PatchMeta { target, .. }
+            | Request::PatchEvent { target, .. }
+            | Request::Patch { target, .. }
+            | Request::Scale { target, .. }
+            | Request::Delete { target, .. }
+            | Request::Get(target) => target.kind(),
+            Request::DeleteCollection { query, .. } | Request::List { query, .. } => query.kind,
+        }
+    }
+
+    /// Whether it changes anything.
+    pub fn is_write(&self) -> bool {
+        !matches!(self.verb(), Verb::Get | Verb::List)
+    }
+}
+
+/// What a request does. Upstream: the verbs of `RequestInfo`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum Verb {
+    /// POST.
+    Create,
+    /// PUT.
+    Update,
+    /// PATCH.
+    Patch,
+    /// DELETE.
+    Delete,
+    /// DELETE of a collection.
+    DeleteCollection,
+    /// GET of one.
+    Get,
+    /// GET of many.
+    List,
+}
+
+impl Verb {
+    /// All of them.
+    pub const ALL: [Verb; 7] =
+        [Verb::Create, Verb::Update, Verb::Patch, Verb::Delete, Verb::DeleteCollection, Verb::Get, Verb::List];
+
+    /// As audit logs write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verb::Create => "create",
+            Verb::Update => "update",
+            Verb::Patch => "patch",
+            Verb::Delete => "delete",
+            Verb::DeleteCollection => "deletecollection",
+            Verb::Get => "get",
+            Verb::List => "list",
+        }
+    }
 }
 
 /// A successful answer.

@@ -139,12 +139,19 @@ mod tests {
 
     #[test]
     fn known_draws_stay_as_they_are() {
-        println!(
-            "{:#x} {:#x} {:#x}",
-            object_hash("default/web-0"),
-            draw(0).word(0),
-            draw(0).word(7)
+        assert_eq!(object_hash("default/web-0"), 0x9530_1784_3bb1_1eef);
+        assert_eq!(draw(0).bits(), 0x423c_d89b_8868_0a94);
+        assert_eq!(draw(0).word(7), 0xa51c_2a69_835a_ac8a);
+        let second = Span::from_secs(1);
+        assert_eq!(draw(u64::MAX).bits(), 0x16fd_f038_1ae2_4e9e);
+        assert_eq!(draw(0).unit().to_bits(), 0x3fd0_8f36_26e2_1a02);
+        assert_eq!(draw(0).normal().to_bits(), 0xbfdf_16eb_b3a9_7a34);
+        assert_eq!(draw(0).exponential(second), Span(299_405_104));
+        assert_eq!(
+            draw(1).span_between(second, second * 2),
+            Span(1_978_402_529)
         );
+        assert_eq!(draw(2).below(1_000), 356);
     }
 
     #[test]

@@ -15,8 +15,10 @@
 
 mod agenda;
 mod chance;
+mod chunks;
 mod time;
 
 pub use agenda::{Agenda, Ticket};
+pub use chunks::Chunks;
 pub use chance::{Chance, Draw, Purpose, object_hash};
 pub use time::{ParseSpanError, Span, Time};

@@ -1,8 +1,8 @@
-//! The text forms of label and field selectors: a scanner and a parser with one token of foresight.
+//! The text form of label selectors: a scanner and a parser with one token of foresight.
 use ecow::EcoString as Name;
 use std::collections::BTreeSet;
 
-use super::{FieldTerm, Operator, Requirement, invalid_key};
+use super::{Operator, Requirement, invalid_key};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token {
@@ -292,78 +292,4 @@ fn symbol(rest: &str) -> (Token, usize) {
     found.map_or((Token::Error, 1), |(literal, token)| {
         (*token, literal.len())
     })
-}
-
-/// The terms of a field selector, sorted by their texts.
-pub(super) fn parse_fields(text: &str) -> Result<Vec<FieldTerm>, String> {
-    let mut parts = split_terms(text);
-    parts.sort_unstable();
-    let mut terms = Vec::new();
-    for part in parts.into_iter().filter(|part| !part.is_empty()) {
-        let Some(at) = part.find("!=").into_iter().chain(part.find('=')).min() else {
-            return Err(format!(
-                "invalid selector: '{text}'; can't understand '{part}'"
-            ));
-        };
-        let (field, rest) = part.split_at(at);
-        let wanted = !rest.starts_with("!=");
-        let operator = if rest.starts_with("!=") || rest.starts_with("==") {
-            2
-        } else {
-            1
-        };
-        terms.push(FieldTerm {
-            field: Name::from(field),
-            value: Name::from(unescape(&rest[operator..])?),
-            wanted,
-        });
-    }
-    Ok(terms)
-}
-
-/// Cuts at commas that no backslash precedes.
-fn split_terms(text: &str) -> Vec<&str> {
-    let (mut parts, mut start, mut escaped) = (Vec::new(), 0, false);
-    for (index, c) in text.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            ',' => {
-                parts.push(&text[start..index]);
-                start = index + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    parts
-}
-
-fn unescape(value: &str) -> Result<String, String> {
-    let mut out = String::new();
-    let mut chars = value.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some(escaped @ ('\\' | ',' | '=')) => out.push(escaped),
-                Some(other) => {
-                    return Err(format!(
-                        "invalid field selector: invalid escape sequence: \\{other}"
-                    ));
-                }
-                None => {
-                    return Err("invalid field selector: invalid escape sequence: \\".to_string());
-                }
-            },
-            ',' | '=' => {
-                // Upstream prints the number of the character.
-                return Err(format!(
-                    "invalid field selector: unescaped character in value: {}",
-                    u32::from(c)
-                ));
-            }
-            c => out.push(c),
-        }
-    }
-    Ok(out)
 }

@@ -1,0 +1,44 @@
+//! What the agenda holds.
+
+use super::{Cause, Envelope, PartId, Reply, TimerToken, Token};
+
+/// Something that is going to happen. Kept small: the agenda moves millions of these.
+#[derive(Clone, Debug)]
+pub enum SimEvent {
+    /// A part starts with empty memory.
+    Start(PartId),
+    /// An action of the timeline begins, by its number.
+    Action(u32),
+    /// A request reaches its API server replica.
+    Arrive(Box<Envelope>),
+    /// A reply reaches the part that asked.
+    Reply(Box<Letter>),
+    /// A watcher is given what it is due, by the number of its watch.
+    Wake(u32),
+    /// A part's timer fires.
+    Timer {
+        /// Whose.
+        part: PartId,
+        /// Which life of the part set it.
+        incarnation: u32,
+        /// Its own name for it.
+        token: TimerToken,
+    },
+    /// A watch that could not be opened, or was cut, is reported to the part: by its informer.
+    WatchEnded(Box<(PartId, u32, super::InformerIndex, super::WatchEnd)>),
+}
+
+/// A reply on its way.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// To whom.
+    pub to: PartId,
+    /// Which life of the part asked.
+    pub incarnation: u32,
+    /// Its own name for the request.
+    pub token: Token,
+    /// The reply.
+    pub reply: Reply,
+    /// The journal's entry for the answer.
+    pub cause: Cause,
+}

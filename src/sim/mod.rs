@@ -1,0 +1,194 @@
+//! The tank: owns every part, the store, the net and the agenda, and moves every message between them.
+//!
+//! One dispatch: pop the earliest event, hand it to whom it concerns, carry out what comes back. Nothing else moves
+//! anything; parts hold no references to one another. Same set-up and seed, same history, bit for bit.
+
+mod action;
+mod dispatch;
+mod guest;
+mod hash;
+mod parts;
+mod setup;
+mod tally;
+mod user;
+
+pub use action::{Action, Resource};
+pub use guest::{Guest, NotForkable};
+pub use parts::Parts;
+pub use setup::{NodePool, Setup, TimedAction};
+pub use tally::{Sample, Tally};
+pub use user::{ActionOutcome, User};
+
+use std::sync::Arc;
+
+use crate::api::Clock;
+use crate::event::{Cause, PartId, SimEvent};
+use crate::kernel::{Agenda, Chance, Span, Time};
+use crate::net::Net;
+use crate::record::{DigestValue, Journal};
+use crate::store::Store;
+
+/// A simulated cluster at an instant.
+#[derive(Debug)]
+pub struct Sim {
+    now: Time,
+    agenda: Agenda<SimEvent>,
+    chance: Chance,
+    clock: Clock,
+    store: Store,
+    net: Net,
+    parts: Parts,
+    journal: Journal,
+    tally: Tally,
+    timeline: Arc<[TimedAction]>,
+    /// Which life each part is in, by part; absent: the first.
+    incarnations: std::collections::BTreeMap<PartId, u32>,
+    events_handled: u64,
+}
+
+impl Sim {
+    /// The instant that the simulation has reached.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Turns instants into timestamps.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// The truth, to be read.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What happened so far.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Counts and samples of pods, nodes and requests.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The parts, to be read.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// The digest of the history so far.
+    pub fn digest(&self) -> DigestValue {
+        self.journal.digest()
+    }
+
+    /// How many events were handled.
+    pub fn events_handled(&self) -> u64 {
+        self.events_handled
+    }
+
+    /// When the next event falls due.
+    pub fn next_time(&mut self) -> Option<Time> {
+        self.agenda.next_time()
+    }
+
+    /// Whether nothing at all is going to happen any more.
+    pub fn is_quiet(&self) -> bool {
+        self.agenda.is_empty()
+    }
+
+    /// Handles one event. False where there was none.
+    pub fn step(&mut self) -> bool {
+        let Some((time, event)) = self.agenda.pop() else { return false };
+        self.now = time;
+        self.events_handled += 1;
+        self.dispatch(event);
+        true
+    }
+
+    /// Handles all events up to an instant, that instant included, and stops there.
+    pub fn run_until(&mut self, until: Time) {
+        while self.agenda.next_time().is_some_and(|next| next <= until) {
+            self.step();
+        }
+        self.now = self.now.max(until);
+    }
+
+    /// Handles events until none is left or the next one lies after an instant. True where none is left.
+    pub fn run_until_quiet(&mut self, at_most: Time) -> bool {
+        while let Some(next) = self.agenda.next_time() {
+            if next > at_most {
+                self.now = self.now.max(at_most);
+                return false;
+            }
+            self.step();
+        }
+        true
+    }
+
+    /// Handles events until a condition holds, which is looked at after each instant. True where it came to hold.
+    pub fn run_until_holds(&mut self, at_most: Time, holds: impl Fn(&Sim) -> bool) -> bool {
+        loop {
+            if holds(self) {
+                return true;
+            }
+            let Some(next) = self.agenda.next_time() else { return false };
+            if next > at_most {
+                self.now = self.now.max(at_most);
+                return false;
+            }
+            self.run_until(next);
+        }
+    }
+
+    /// A second future from this instant: a copy that shares nothing that either can change.
+    ///
+    /// # Errors
+    /// [`NotForkable`] where a guest lives: its runtime cannot be copied. Replay the scenario instead.
+    pub fn fork(&self) -> Result<Sim, NotForkable> {
+        Ok(Sim {
+            now: self.now,
+            agenda: self.agenda.clone(),
+            chance: self.chance,
+            clock: self.clock,
+            store: self.store.clone(),
+            net: self.net.clone(),
+            parts: self.parts.fork()?,
+            journal: self.journal.clone(),
+            tally: self.tally.clone(),
+            timeline: self.timeline.clone(),
+            incarnations: self.incarnations.clone(),
+            events_handled: self.events_handled,
+        })
+    }
+
+    /// Adds an action at an instant that has not passed: what a user does in a story.
+    pub fn act_at(&mut self, at: Time, action: Action) {
+        let number = self.timeline.len() as u32;
+        self.timeline = self.timeline.iter().cloned().chain([TimedAction { at, action }]).collect();
+        self.agenda.post(at.max(self.now), SimEvent::Action(number));
+    }
+
+    /// Adds an action now.
+    pub fn act(&mut self, action: Action) {
+        self.act_at(self.now, action);
+    }
+
+    /// Runs for a span from here.
+    pub fn run_for(&mut self, span: Span) {
+        self.run_until(self.now + span);
+    }
+
+    pub(crate) fn post(&mut self, at: Time, event: SimEvent) {
+        self.agenda.post(at, event);
+    }
+
+    fn incarnation(&self, part: PartId) -> u32 {
+        self.incarnations.get(&part).copied().unwrap_or(0)
+    }
+
+    fn note_start(&mut self, part: PartId) -> Cause {
+        let detail = u64::from(self.incarnation(part));
+        self.write(crate::record::EntryKind::PartStarts, part, None, detail, Cause::START)
+    }
+}

@@ -1,0 +1,134 @@
+//! The set-up of a simulation: plain values that a scenario file is lowered into. Nothing here parses.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use super::{Action, Guest, Parts, Sim, Tally, User};
+use crate::api::Clock;
+use crate::client::{Controller, ControllerEntry, Flags, Host};
+use crate::event::{Cause, PartId, SimEvent};
+use crate::kernel::{Agenda, Chance, Time};
+use crate::kubelet::{Behaviours, Kubelet, KubeletSettings, NodeTemplate};
+use crate::net::{Net, NetSettings};
+use crate::record::{Entry, EntryKind, Journal};
+use crate::scheduler::{Scheduler, SchedulerSettings};
+use crate::store::{Context, Store};
+
+/// Nodes of one shape.
+#[derive(Clone, Debug)]
+pub struct NodePool {
+    /// The nodes' names, one a node.
+    pub names: Vec<crate::api::Name>,
+    /// What all of them look like; the name is filled in.
+    pub template: Arc<NodeTemplate>,
+}
+
+/// Something that a user does at an instant.
+#[derive(Clone, Debug)]
+pub struct TimedAction {
+    /// When.
+    pub at: Time,
+    /// What.
+    pub action: Action,
+}
+
+/// Everything that a simulation starts from, beside the seed.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// When simulated time is zero.
+    pub clock: Clock,
+    /// How long messages take.
+    pub net: NetSettings,
+    /// How many API server replicas there are.
+    pub api_servers: u8,
+    /// The nodes.
+    pub pools: Vec<NodePool>,
+    /// How kubelets work.
+    pub kubelet: Arc<KubeletSettings>,
+    /// What containers do.
+    pub behaviours: Arc<Behaviours>,
+    /// How the scheduler works; `None`: there is none.
+    pub scheduler: Option<SchedulerSettings>,
+    /// The controllers of kube-controller-manager; empty: there is none.
+    pub controllers: Vec<&'static ControllerEntry>,
+    /// The flags of kube-controller-manager.
+    pub controller_flags: Flags,
+    /// What users do, in order of time.
+    pub timeline: Vec<TimedAction>,
+    /// Whether the journal keeps its entries or only digests them.
+    pub keep_journal: bool,
+}
+
+impl Setup {
+    /// The simulation of this set-up under a seed, at time zero with nothing done yet.
+    pub fn build(&self, seed: u64) -> Sim {
+        self.build_with(seed, Vec::new(), Vec::new())
+    }
+
+    /// The same with native controllers under test in a process of their own, and with guests.
+    pub fn build_with(&self, seed: u64, tested: Vec<Box<dyn Controller>>, guests: Vec<Box<dyn Guest>>) -> Sim {
+        let chance = Chance { seed };
+        let lags = vec![self.net.watch_cache_lag; usize::from(self.api_servers.max(1))];
+        let store = Store::new(chance, self.clock, &lags);
+        let kinds = store.kinds();
+        let mut managers = Vec::new();
+        if !self.controllers.is_empty() {
+            let controllers = self.controllers.iter().map(|entry| (entry.build)(&self.controller_flags)).collect();
+            managers.push(Host::new("kube-controller-manager", controllers, &kinds, &self.controller_flags));
+        }
+        if !tested.is_empty() {
+            managers.push(Host::new("operator", tested, &kinds, &self.controller_flags));
+        }
+        let schedulers = self.scheduler.iter().map(|settings| Scheduler::new(settings.clone())).collect();
+        let nodes = self.pools.iter().flat_map(|pool| pool.names.iter().map(|name| (name, &pool.template)));
+        let kubelets = nodes.enumerate().map(|(index, (name, template))| {
+            let (settings, behaviours) = (self.kubelet.clone(), self.behaviours.clone());
+            Kubelet::new(name.clone(), vec![node_address(index as u32)], template.clone(), settings, behaviours)
+        });
+        let parts = Parts::new(User::default(), managers, schedulers, kubelets.map(Arc::new).collect(), guests);
+        let mut sim = Sim {
+            now: Time::ZERO,
+            agenda: Agenda::new(),
+            chance,
+            clock: self.clock,
+            store,
+            net: Net::new(self.net, chance),
+            journal: Journal::new(self.keep_journal),
+            tally: Tally::default(),
+            timeline: self.timeline.clone().into(),
+            incarnations: std::collections::BTreeMap::new(),
+            events_handled: 0,
+            parts,
+        };
+        sim.begin();
+        sim
+    }
+}
+
+/// The address of a node, by its number: 172.16.0.0/12 from .1 on.
+fn node_address(index: u32) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from_bits(u32::from_be_bytes([172, 16, 0, 1]) + index))
+}
+
+impl Sim {
+    fn begin(&mut self) {
+        self.journal.add(Entry {
+            time: Time::ZERO,
+            kind: EntryKind::Start,
+            client: crate::event::ClientIndex(0),
+            part: PartId::User,
+            object: None,
+            detail: self.chance.seed,
+            cause: Cause::START,
+        });
+        let context = Context { now: Time::ZERO, cause: Cause::START, from: PartId::User, replica: 0 };
+        self.store.bootstrap(&context);
+        self.after_store(PartId::User, Cause::START);
+        for part in self.parts.ids() {
+            self.post(Time::ZERO, SimEvent::Start(part));
+        }
+        for (number, action) in self.timeline.clone().iter().enumerate() {
+            self.post(action.at, SimEvent::Action(number as u32));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Creating objects. Upstream: `apiserver/pkg/registry/rest/create.go`, `generic/registry/store.go`.
+
+use super::bodies::{has_generation, without_status};
+use super::{Context, GENERATE_NAME, Store, UID};
+use crate::api::{Kind, Name, Object, Uid, naming};
+use crate::event::{ApiError, ChangeKind, ErrorReason};
+use crate::kernel::object_hash;
+
+/// How many generated names upstream tries before it gives up.
+const GENERATE_TRIES: usize = 8;
+
+impl Store {
+    pub(super) fn create(&mut self, mut object: Object, context: &Context) -> Result<Object, ApiError> {
+        let kind = object.kind();
+        let info = self.info(kind).clone();
+        if object.meta().name.is_empty() {
+            let name = self.generate_name(&object)?;
+            object.meta_mut().name = name;
+        }
+        let (namespace, name) = (object.meta().namespace.clone(), object.meta().name.clone());
+        if info.namespaced {
+            self.admit_namespace(&info, &namespace, &name)?;
+        }
+        if self.table(kind).by_name(&namespace, &name).is_some() {
+            let message = format!("{} {name:?} already exists", info.group_resource());
+            return Err(ApiError::new(ErrorReason::AlreadyExists, message));
+        }
+        let mut object = self.admit_create(without_status(object), context)?;
+        let uid_hash = self.draw_hash(kind, &namespace, &name);
+        let (id, life) = self.table_mut(kind).intern(&namespace, &name);
+        let draw = self.chance.draw(UID, uid_hash, u64::from(life));
+        let created = self.timestamp(context);
+        let meta = object.meta_mut();
+        meta.id = id;
+        meta.uid = uuid(draw.word(0), draw.word(1));
+        meta.created = created;
+        meta.deletion = None;
+        meta.generation = i64::from(has_generation(kind));
+        let stored = self.commit(ChangeKind::Added, object, None, context);
+        self.expect_event_expiry(&stored, context);
+        Ok(stored)
+    }
+
+    /// A name from `generateName`; another where one is taken, as upstream tries eight times.
+    fn generate_name(&mut self, object: &Object) -> Result<Name, ApiError> {
+        let meta = object.meta();
+        let info = self.info(meta.id.kind).clone();
+        if meta.generate_name.is_empty() {
+            let message = format!("{} \"\" is invalid: metadata.name: Required value: name or generateName is required", info.kind);
+            return Err(ApiError::new(ErrorReason::Invalid, message));
+        }
+        let base = format!("{}/{}/{}", info.plural, meta.namespace, meta.generate_name);
+        let hash = object_hash(&base);
+        let mut name = Name::new();
+        for _ in 0..GENERATE_TRIES {
+            let count = self.generated.entry(hash).or_default();
+            let draw = self.chance.draw(GENERATE_NAME, hash, *count);
+            *count += 1;
+            name = naming::generate_name(&meta.generate_name, draw.bits()).into();
+            if self.table(meta.id.kind).by_name(&meta.namespace, &name).is_none() {
+                break;
+            }
+        }
+        Ok(name)
+    }
+
+    /// What exists before anybody asks: upstream's system namespaces and priority classes.
+    pub fn bootstrap(&mut self, context: &Context) {
+        for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
+            let namespace = super::admission::new_namespace(name);
+            self.create(namespace, context).expect("a system namespace can be created");
+        }
+        for (name, value, description) in super::admission::SYSTEM_PRIORITY_CLASSES {
+            let class = super::admission::priority_class(self.info(Kind::PriorityClass).clone(), name, value, description);
+            self.create(class, context).expect("a system priority class can be created");
+        }
+    }
+}
+
+/// A random (version 4) UUID of two drawn words.
+fn uuid(high: u64, low: u64) -> Uid {
+    let high = (high & !0xf000) | 0x4000;
+    let low = (low & !(0b11 << 62)) | (0b10 << 62);
+    Uid((u128::from(high) << 64) | u128::from(low))
+}

@@ -1,0 +1,349 @@
+//! The API server: the truth, and the only place where objects change.
+//!
+//! Requests come in whole and are answered at once; latency and loss are `net`'s business. Every change has a revision;
+//! watches and lagging watch caches read the change log. Parts never see this room: they get answers and notices.
+//!
+//! Left out so far: server-side apply, API priority and fairness, quotas and limit ranges, webhooks, CRD schemas.
+
+mod admission;
+mod bodies;
+mod create;
+mod delete;
+mod heartbeat;
+mod patch;
+mod pods;
+mod read;
+mod table;
+mod update;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::api::{Clock, Kind, KindInfo, Name, Object, ObjectId, Timestamp};
+use crate::event::{
+    ApiError, Answer, Cause, ChangeKind, ErrorReason, PartId, Reply, Request, Target,
+};
+use crate::kernel::{Chance, Purpose, Span, Time, object_hash};
+use table::{LogEntry, Table};
+pub use watch::{Delivery, Watcher, WatcherId, WatcherSpec};
+use watch::Watchers;
+
+/// Entries of a change log that stay however old they are. Upstream: the least capacity of a watch cache.
+const LOG_KEEP: usize = 100;
+/// How long a change log keeps entries for watches that resume. Upstream: `eventFreshDuration` of the watch cache.
+const LOG_FRESH: Span = Span::from_secs(75);
+
+const UID: Purpose = Purpose::new("uid");
+const GENERATE_NAME: Purpose = Purpose::new("generate-name");
+
+/// An API server replica: where its watch cache stands against etcd.
+#[derive(Clone, Copy, Debug)]
+pub struct Replica {
+    /// How far its watch cache is behind.
+    pub lag: Span,
+    /// Set while the watch cache is stuck: it shows nothing newer than this.
+    pub frozen_at: Option<Time>,
+}
+
+impl Replica {
+    /// The instant up to which the watch cache has seen everything.
+    pub fn sees_until(&self, now: Time) -> Time {
+        let lagging = Time::ZERO + now.since(Time::ZERO + self.lag);
+        self.frozen_at.map_or(lagging, |frozen| lagging.min(frozen))
+    }
+}
+
+/// What the server knows of a request beside its content.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// Now.
+    pub now: Time,
+    /// The journal's entry for the request.
+    pub cause: Cause,
+    /// Who asks.
+    pub from: PartId,
+    /// The replica that was asked.
+    pub replica: u8,
+}
+
+/// A change that the last request made, for the journal.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// Added, modified or deleted.
+    pub kind: ChangeKind,
+    /// The object, after the change.
+    pub object: Object,
+    /// The object before it, where there was one.
+    pub before: Option<Object>,
+}
+
+/// The whole of the API server's state.
+#[derive(Clone, Debug)]
+pub struct Store {
+    chance: Chance,
+    clock: Clock,
+    revision: u64,
+    tables: BTreeMap<Kind, Table>,
+    custom: Vec<Arc<KindInfo>>,
+    replicas: Vec<Replica>,
+    watchers: Watchers,
+    commits: Vec<Commit>,
+    since_trim: u32,
+    admitted: admission::Memo,
+    /// How many names were generated for a base, by its hash.
+    generated: FxHashMap<u64, u64>,
+    heartbeats: heartbeat::Heartbeats,
+    events_expire: std::collections::VecDeque<(Time, ObjectId)>,
+}
+
+impl Store {
+    /// An empty store with so many replicas, each with a watch cache that lags by as much.
+    pub fn new(chance: Chance, clock: Clock, lags: &[Span]) -> Store {
+        let tables = Kind::ALL
+            .iter()
+            .filter_map(|kind| Some((*kind, Table::new(*kind, Arc::new(kind.info()?.clone())))))
+            .collect();
+        Store {
+            chance,
+            clock,
+            revision: 0,
+            tables,
+            custom: Vec::new(),
+            replicas: lags.iter().map(|lag| Replica { lag: *lag, frozen_at: None }).collect(),
+            watchers: Watchers::default(),
+            commits: Vec::new(),
+            since_trim: 0,
+            admitted: admission::Memo::default(),
+            generated: FxHashMap::default(),
+            heartbeats: heartbeat::Heartbeats::default(),
+            events_expire: std::collections::VecDeque::new(),
+        }
+    }
+
+    /// Adds a custom kind: what a CRD does once it is established.
+    pub fn add_kind(&mut self, info: KindInfo) -> Kind {
+        if let Some(index) = self.custom.iter().position(|known| **known == info) {
+            return Kind::Custom(index as u16);
+        }
+        let kind = Kind::Custom(self.custom.len() as u16);
+        let info = Arc::new(info);
+        self.custom.push(info.clone());
+        self.tables.insert(kind, Table::new(kind, info));
+        kind
+    }
+
+    /// All kinds, built in and custom.
+    pub fn kinds(&self) -> Vec<Kind> {
+        self.tables.keys().copied().collect()
+    }
+
+    /// A number that moves with every change of an object of this kind: to look again only where something changed.
+    pub fn version(&self, kind: Kind) -> u64 {
+        self.table(kind).log.end()
+    }
+
+    /// What a kind is called.
+    pub fn info(&self, kind: Kind) -> &Arc<KindInfo> {
+        &self.table(kind).info
+    }
+
+    /// The newest revision.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The replicas, to be slowed down or frozen.
+    pub fn replicas_mut(&mut self) -> &mut [Replica] {
+        &mut self.replicas
+    }
+
+    /// The replicas.
+    pub fn replicas(&self) -> &[Replica] {
+        &self.replicas
+    }
+
+    /// Answers a request.
+    pub fn handle(&mut self, request: Request, context: &Context) -> Reply {
+        self.expire_events(context);
+        match request {
+            Request::Create(object) => self.create(object, context).map(Answer::Object),
+            Request::Update(object) => self.update(object, context).map(Answer::Object),
+            Request::UpdateStatus(object) => self.update_status(object, context).map(Answer::Object),
+            Request::PatchStatus(object) => self.patch_status(&object, context).map(Answer::Object),
+            Request::Bind { pod, uid, node } => self.bind(&pod, uid, &node, context).map(|()| Answer::Done),
+            Request::Evict { pod, options } => self.evict(&pod, options, context),
+            Request::PatchMeta { target, preconditions, edit } => {
+                self.patch_meta(&target, preconditions, &edit, context).map(Answer::Object)
+            }
+            Request::PatchEvent { target, count, last, message } => {
+                self.patch_event(&target, count, last, message, context).map(Answer::Object)
+            }
+            Request::Patch { target, subresource, patch } => {
+                self.patch(&target, subresource, &patch, context).map(Answer::Object)
+            }
+            Request::Scale { target, preconditions, replicas } => {
+                self.scale(&target, preconditions, replicas, context).map(Answer::Object)
+            }
+            Request::FinalizeNamespace(object) => self.finalize_namespace(&object, context).map(Answer::Object),
+            Request::Delete { target, options } => self.delete(&target, options, context),
+            Request::DeleteCollection { query, options } => self.delete_collection(&query, options, context),
+            Request::Get(target) => self.get(&target, context).map(Answer::Object),
+            Request::List { query, at } => self.list(&query, at, context),
+        }
+    }
+
+    /// The changes that requests have made since this was last asked.
+    pub fn take_commits(&mut self) -> Vec<Commit> {
+        std::mem::take(&mut self.commits)
+    }
+
+    /// The watchers that are to be woken, and when.
+    pub fn take_wakes(&mut self) -> Vec<(WatcherId, Time)> {
+        self.watchers.take_wakes()
+    }
+
+    /// Opens a watch for changes after a revision.
+    ///
+    /// # Errors
+    /// `Expired` (410) where the revision is older than the change log reaches.
+    pub fn watch(&mut self, spec: WatcherSpec, from: u64) -> Result<WatcherId, ApiError> {
+        let log = &self.table(spec.kind).log;
+        if from < log.compacted {
+            let message = format!("too old resource version: {from} ({})", log.compacted + 1);
+            return Err(ApiError::new(ErrorReason::Expired, message));
+        }
+        let table = self.tables.get(&spec.kind).expect("every kind has a table");
+        Ok(self.watchers.open(spec, from, &table.log))
+    }
+
+    /// Closes a watch.
+    pub fn close_watch(&mut self, id: WatcherId) -> Option<Watcher> {
+        self.watchers.close(id)
+    }
+
+    /// Closes all watches of a part.
+    pub fn close_watches_of(&mut self, part: PartId) {
+        for id in self.watchers.of_part(part) {
+            self.watchers.close(id);
+        }
+    }
+
+    /// An open watch.
+    pub fn watcher(&self, id: WatcherId) -> Option<&Watcher> {
+        self.watchers.get(id)
+    }
+
+    /// What a woken watcher is given at an instant: all that its replica's watch cache had seen in time.
+    pub fn collect(&mut self, id: WatcherId, now: Time) -> Delivery {
+        let Some(watcher) = self.watchers.get(id) else { return Delivery { changes: Vec::new(), next: None } };
+        let replica = &self.replicas[usize::from(watcher.replica)];
+        let way = Time::ZERO + now.since(Time::ZERO + watcher.delay);
+        let upto = replica.frozen_at.map_or(way, |frozen| way.min(frozen));
+        let log = &self.tables.get(&watcher.kind).expect("every kind has a table").log;
+        self.watchers.collect(id, upto, log)
+    }
+
+    /// The namespace and name of what a request is about, for journals, draws and messages.
+    pub fn path_of(&self, target: &Target) -> Option<(Name, Name)> {
+        match target {
+            Target::Id(id) => {
+                let meta = self.table(id.kind).get(id.slot)?.meta();
+                Some((meta.namespace.clone(), meta.name.clone()))
+            }
+            Target::Name(_, namespace, name) => Some((namespace.clone(), name.clone())),
+        }
+    }
+
+    /// The interned key of a name, if the name is known.
+    pub fn id_of(&self, kind: Kind, namespace: &Name, name: &Name) -> Option<ObjectId> {
+        self.table(kind).slot(namespace, name).map(|slot| ObjectId { kind, slot })
+    }
+
+    fn table(&self, kind: Kind) -> &Table {
+        self.tables.get(&kind).expect("every kind has a table")
+    }
+
+    fn table_mut(&mut self, kind: Kind) -> &mut Table {
+        self.tables.get_mut(&kind).expect("every kind has a table")
+    }
+
+    /// The live object of a target, or the 404 that upstream answers.
+    fn live(&self, target: &Target) -> Result<Object, ApiError> {
+        let table = self.table(target.kind());
+        let found = match target {
+            Target::Id(id) => table.get(id.slot),
+            Target::Name(_, namespace, name) => table.by_name(namespace, name),
+        };
+        found.cloned().ok_or_else(|| {
+            let name = self.path_of(target).map_or_else(Name::new, |(_, name)| name);
+            not_found(&table.info, &name)
+        })
+    }
+
+    fn timestamp(&self, context: &Context) -> Timestamp {
+        self.clock.timestamp(context.now)
+    }
+
+    /// Writes a change: gives it a revision, logs it, wakes watchers. Returns the object as stored.
+    fn commit(&mut self, kind: ChangeKind, mut object: Object, before: Option<Object>, context: &Context) -> Object {
+        self.revision += 1;
+        object.meta_mut().resource_version = self.revision;
+        let entry = LogEntry {
+            revision: self.revision,
+            time: context.now,
+            kind,
+            object: object.clone(),
+            before: before.clone(),
+            cause: context.cause,
+        };
+        let id = object.meta().id;
+        let table = self.tables.get_mut(&id.kind).expect("every kind has a table");
+        let position = table.log.end();
+        self.watchers.written(id.kind, position, &entry);
+        table.write(entry);
+        self.commits.push(Commit { kind, object: object.clone(), before });
+        self.since_trim += 1;
+        if self.since_trim >= 1024 {
+            self.trim(context.now);
+        }
+        object
+    }
+
+    fn trim(&mut self, now: Time) {
+        self.since_trim = 0;
+        let older_than = Time::ZERO + now.since(Time::ZERO + LOG_FRESH);
+        for (kind, table) in &mut self.tables {
+            let needed = self.watchers.needed(*kind, &table.log);
+            table.log.trim(older_than, needed, LOG_KEEP);
+        }
+    }
+
+    /// Compacts as etcd would: changes up to now can no longer be read or resumed from, but for those that an open
+    /// watch has still to deliver.
+    pub fn compact(&mut self) {
+        for (kind, table) in &mut self.tables {
+            let needed = self.watchers.needed(*kind, &table.log);
+            table.log.trim(Time::MAX, needed, 0);
+        }
+    }
+
+    fn draw_hash(&self, kind: Kind, namespace: &str, name: &str) -> u64 {
+        object_hash(&format!("{}/{namespace}/{name}", self.info(kind).plural))
+    }
+}
+
+fn not_found(info: &KindInfo, name: &str) -> ApiError {
+    ApiError::new(ErrorReason::NotFound, format!("{} {name:?} not found", info.group_resource()))
+}
+
+fn conflict(info: &KindInfo, name: &str, why: &str) -> ApiError {
+    let resource = info.group_resource();
+    ApiError::new(ErrorReason::Conflict, format!("Operation cannot be fulfilled on {resource} {name:?}: {why}"))
+}
+
+/// What upstream says where a resourceVersion does not match.
+const MODIFIED: &str =
+    "the object has been modified; please apply your changes to the latest version and try again";

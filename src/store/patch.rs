@@ -1,0 +1,40 @@
+//! Patches with a JSON body, as users, files and guests send them.
+
+use super::{Context, Store};
+use crate::api::{Object, convert, merge};
+use crate::event::{ApiError, ErrorReason, Patch, PatchKind, Subresource, Target};
+
+impl Store {
+    pub(super) fn patch(
+        &mut self,
+        target: &Target,
+        subresource: Subresource,
+        patch: &Patch,
+        context: &Context,
+    ) -> Result<Object, ApiError> {
+        let stored = self.live(target)?;
+        let kind = stored.kind();
+        let info = self.info(kind).clone();
+        let original = convert::to_json(&stored);
+        let patched = match patch.kind {
+            PatchKind::StrategicMerge => merge::strategic_merge(&info.kind, &original, &patch.body),
+            PatchKind::Merge => Ok(merge::merge_patch(&original, &patch.body)),
+            PatchKind::Json => merge::json_patch(&original, &patch.body),
+        }
+        .map_err(|error| ApiError::new(ErrorReason::BadRequest, error))?;
+        let mut new = convert::from_json(kind, &info, patched)
+            .map_err(|error| ApiError::new(ErrorReason::BadRequest, error.to_string()))?;
+        new.meta_mut().id = stored.meta().id;
+        match subresource {
+            Subresource::None => self.update(new, context),
+            Subresource::Status => self.update_status(new, context),
+            Subresource::Scale => {
+                let replicas = patch.body.pointer("/spec/replicas").and_then(serde_json::Value::as_i64);
+                match replicas {
+                    Some(replicas) => self.scale(target, Default::default(), replicas as i32, context),
+                    None => Ok(stored),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Changing objects. Upstream: `generic/registry/store.go` and the strategies' `PrepareForUpdate`.
+
+use std::sync::Arc;
+
+use super::bodies::{adopt_status, has_generation, keep_status, wish_differs};
+use super::{Context, MODIFIED, Store, conflict};
+use crate::api::{Meta, Name, Object, ObjectId, OwnerReference, Timestamp, Uid, no_finalizers};
+use crate::event::{ApiError, ChangeKind, ErrorReason, MetaEdit, Preconditions, Target};
+
+impl Store {
+    pub(super) fn update(&mut self, new: Object, context: &Context) -> Result<Object, ApiError> {
+        let stored = self.live(&target_of(&new))?;
+        self.check_versions(&stored, new.meta())?;
+        self.replace(stored, |stored| keep_status(stored, new), context)
+    }
+
+    pub(super) fn update_status(&mut self, new: Object, context: &Context) -> Result<Object, ApiError> {
+        let stored = self.live(&target_of(&new))?;
+        self.check_versions(&stored, new.meta())?;
+        self.replace(stored, |stored| adopt_status(stored, &new), context)
+    }
+
+    /// A status patch without a revision: the last writer wins, but for conditions of other writers, which stay.
+    pub(super) fn patch_status(&mut self, new: &Object, context: &Context) -> Result<Object, ApiError> {
+        let stored = self.live(&target_of(new))?;
+        self.check_uid(&stored, new.meta().uid)?;
+        self.replace(
+            stored,
+            |stored| {
+                let mut next = adopt_status(stored, new);
+                if let (Object::Pod(stored), Object::Pod(next)) = (stored, &mut next) {
+                    let kept = stored.body.status.conditions.iter();
+                    let missing: Vec<_> = kept.filter(|c| next.body.condition(c.kind).is_none()).cloned().collect();
+                    if !missing.is_empty() {
+                        Arc::make_mut(next).body.status.conditions.extend(missing);
+                    }
+                }
+                next
+            },
+            context,
+        )
+    }
+
+    pub(super) fn patch_meta(
+        &mut self,
+        target: &Target,
+        preconditions: Preconditions,
+        edit: &MetaEdit,
+        context: &Context,
+    ) -> Result<Object, ApiError> {
+        let stored = self.live(target)?;
+        self.check_preconditions(&stored, preconditions)?;
+        self.replace(
+            stored,
+            |stored| {
+                let mut next = stored.clone();
+                edit_meta(next.meta_mut(), edit);
+                next
+            },
+            context,
+        )
+    }
+
+    pub(super) fn patch_event(
+        &mut self,
+        target: &Target,
+        count: u32,
+        last: Timestamp,
+        message: Name,
+        context: &Context,
+    ) -> Result<Object, ApiError> {
+        let stored = self.live(target)?;
+        self.replace(
+            stored,
+            |stored| {
+                let mut next = stored.clone();
+                if let Object::Event(event) = &mut next {
+                    let body = &mut Arc::make_mut(event).body;
+                    body.count = count;
+                    body.last = last;
+                    body.message = message;
+                }
+                next
+            },
+            context,
+        )
+    }
+
+    pub(super) fn scale(
+        &mut self,
+        target: &Target,
+        preconditions: Preconditions,
+        replicas: i32,
+        context: &Context,
+    ) -> Result<Object, ApiError> {
+        let stored = self.live(target)?;
+        self.check_preconditions(&stored, preconditions)?;
+        if replicas < 0 {
+            let info = self.info(target.kind());
+            let message = format!(
+                "{}.{} {:?} is invalid: spec.replicas: Invalid value: {replicas}: must be greater than or equal to 0",
+                info.kind,
+                info.group,
+                stored.meta().name
+            );
+            return Err(ApiError::new(ErrorReason::Invalid, message));
+        }
+        let next = match stored.clone() {
+            Object::Deployment(mut deployment) => {
+                Arc::make_mut(&mut deployment).body.replicas = replicas;
+                Object::Deployment(deployment)
+            }
+            Object::ReplicaSet(mut set) => {
+                Arc::make_mut(&mut set).body.replicas = replicas;
+                Object::ReplicaSet(set)
+            }
+            Object::Untyped(mut object) => {
+                let spec = Arc::make_mut(&mut object).body.fields.get_mut("spec").and_then(|spec| spec.as_object_mut());
+                if let Some(spec) = spec {
+                    spec.insert("replicas".to_owned(), replicas.into());
+                }
+                Object::Untyped(object)
+            }
+            Object::Pod(_) | Object::Node(_) | Object::Namespace(_) | Object::Event(_) | Object::Lease(_) => {
+                return Err(ApiError::new(ErrorReason::NotFound, "the server could not find the requested resource"));
+            }
+        };
+        self.replace(stored, |_| next, context)
+    }
+
+    pub(super) fn finalize_namespace(&mut self, new: &Object, context: &Context) -> Result<Object, ApiError> {
+        let stored = self.live(&target_of(new))?;
+        self.check_versions(&stored, new.meta())?;
+        self.replace(
+            stored,
+            |stored| {
+                let mut next = stored.clone();
+                if let Object::Namespace(namespace) = &mut next {
+                    Arc::make_mut(namespace).body.finalizers = no_finalizers();
+                }
+                next
+            },
+            context,
+        )
+    }
+
+    /// Replaces a stored object by what `change` makes of it: nothing where nothing differs, a deletion where the last
+    /// finalizer of a terminating object went, else a new revision.
+    pub(super) fn replace(
+        &mut self,
+        stored: Object,
+        change: impl FnOnce(&Object) -> Object,
+        context: &Context,
+    ) -> Result<Object, ApiError> {
+        let mut next = change(&stored);
+        let generation = has_generation(stored.kind()) && wish_differs(&stored, &next);
+        let before = stored.meta();
+        let differs = {
+            let meta = next.meta();
+            meta.generation != before.generation + i64::from(generation)
+                || meta.resource_version != before.resource_version
+                || meta.uid != before.uid
+                || meta.id != before.id
+                || meta.created != before.created
+                || meta.deletion != before.deletion
+                || meta.generate_name != before.generate_name
+        };
+        if differs {
+            let meta = next.meta_mut();
+            meta.id = before.id;
+            meta.uid = before.uid;
+            meta.resource_version = before.resource_version;
+            meta.created = before.created;
+            meta.deletion = before.deletion;
+            meta.generate_name = before.generate_name.clone();
+            meta.generation = before.generation + i64::from(generation);
+        }
+        if next == stored {
+            return Ok(stored);
+        }
+        if is_complete_deletion(&next) {
+            return Ok(self.commit(ChangeKind::Deleted, next, Some(stored), context));
+        }
+        Ok(self.commit(ChangeKind::Modified, next, Some(stored), context))
+    }
+
+    fn check_versions(&self, stored: &Object, new: &Meta) -> Result<(), ApiError> {
+        self.check_uid(stored, new.uid)?;
+        if new.resource_version != 0 && new.resource_version != stored.meta().resource_version {
+            return Err(conflict(self.info(stored.kind()), &stored.meta().name, MODIFIED));
+        }
+        Ok(())
+    }
+
+    fn check_uid(&self, stored: &Object, uid: Uid) -> Result<(), ApiError> {
+        let preconditions = Preconditions { uid: (uid != Uid(0)).then_some(uid), resource_version: None };
+        self.check_preconditions(stored, preconditions)
+    }
+
+    pub(super) fn check_preconditions(&self, stored: &Object, wanted: Preconditions) -> Result<(), ApiError> {
+        let meta = stored.meta();
+        let refuse = |why: String| Err(conflict(self.info(stored.kind()), &meta.name, &why));
+        if let Some(uid) = wanted.uid
+            && uid != meta.uid
+        {
+            return refuse(format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", meta.uid));
+        }
+        if let Some(version) = wanted.resource_version
+            && version != meta.resource_version
+        {
+            return refuse(format!(
+                "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {}",
+                meta.resource_version
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether nothing keeps a terminating object any more.
+pub(super) fn is_complete_deletion(object: &Object) -> bool {
+    let meta = object.meta();
+    let Some(deletion) = meta.deletion else { return false };
+    if !meta.finalizers.is_empty() {
+        return false;
+    }
+    match object {
+        Object::Pod(_) => deletion.grace_seconds == Some(0),
+        Object::Namespace(namespace) => namespace.body.finalizers.is_empty(),
+        Object::Node(_)
+        | Object::Deployment(_)
+        | Object::ReplicaSet(_)
+        | Object::Event(_)
+        | Object::Lease(_)
+        | Object::Untyped(_) => true,
+    }
+}
+
+pub(super) fn target_of(object: &Object) -> Target {
+    let meta = object.meta();
+    if meta.id.is_set() {
+        Target::Id(ObjectId { ..meta.id })
+    } else {
+        Target::Name(meta.id.kind, meta.namespace.clone(), meta.name.clone())
+    }
+}
+
+fn edit_meta(meta: &mut Meta, edit: &MetaEdit) {
+    let MetaEdit { add_owners, remove_owners, unblock_owners, remove_finalizers, set_labels, set_annotations } = edit;
+    if !(add_owners.is_empty() && remove_owners.is_empty() && unblock_owners.is_empty()) {
+        let replaced = |owner: &OwnerReference| add_owners.iter().any(|added| added.uid == owner.uid);
+        meta.owners = meta
+            .owners
+            .iter()
+            .filter(|owner| !remove_owners.contains(&owner.uid) && !replaced(owner))
+            .cloned()
+            .map(|mut owner| {
+                if unblock_owners.contains(&owner.uid) {
+                    owner.block_owner_deletion = Some(false);
+                }
+                owner
+            })
+            .chain(add_owners.iter().cloned())
+            .collect();
+    }
+    if !remove_finalizers.is_empty() {
+        meta.finalizers = meta.finalizers.iter().filter(|f| !remove_finalizers.contains(f)).cloned().collect();
+    }
+    for (key, value) in set_labels.iter() {
+        meta.labels = meta.labels.with(key.clone(), value.clone());
+    }
+    for (key, value) in set_annotations.iter() {
+        meta.annotations = meta.annotations.with(key.clone(), value.clone());
+    }
+}
+
