@@ -47,6 +47,7 @@ pub mod api;
 pub mod client;
 pub mod event;
 pub mod kernel;
+pub mod kubelet;
 pub mod net;
 pub mod record;
 pub mod scheduler;
