@@ -21,7 +21,7 @@ use attempt::{Next, Stage};
 use graph::{Graph, Identity, Job, Wants};
 
 use crate::api::{EventType, Kind, Name, Object, ObjectId, Reference, Uid};
-use crate::client::{Controller, ControllerEntry, Flag, FlagValue, Flags, Observed, Outcome, Plan, View, Watches, WorkQueue};
+use crate::client::{Controller, ControllerEntry, Flag, FlagValue, Observed, Outcome, Plan, View, Watches, WorkQueue};
 use crate::event::ChangeKind;
 
 /// `--concurrent-gc-syncs`.
