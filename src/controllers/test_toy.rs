@@ -72,6 +72,11 @@ impl Toy {
         self.post(Span::ZERO, Coming::Input(Input::Start));
     }
 
+    /// What the process remembers.
+    pub(super) fn hash_memory(&self, hasher: &mut dyn std::hash::Hasher) {
+        self.host.hash_memory(hasher);
+    }
+
     /// Lets time pass.
     pub(super) fn run(&mut self, span: Span) {
         let end = self.now + span;

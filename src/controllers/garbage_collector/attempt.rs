@@ -57,6 +57,24 @@ pub(super) enum Next {
     Fail(Name),
 }
 
+/// Why a node's object cannot be asked for.
+#[derive(Clone, Debug)]
+enum Nowhere {
+    /// No such kind is known; one may come.
+    UnknownKind(Name),
+    /// A cluster-scoped object names a namespaced owner, which is wrong for good.
+    NoNamespace,
+}
+
+impl From<Nowhere> for Next {
+    fn from(nowhere: Nowhere) -> Next {
+        match nowhere {
+            Nowhere::UnknownKind(message) => Next::Fail(message),
+            Nowhere::NoNamespace => Next::Drop,
+        }
+    }
+}
+
 /// The owners of an item, as far as they have been looked up.
 #[derive(Clone, Debug)]
 pub(super) struct Classification {
@@ -116,7 +134,7 @@ impl GarbageCollector {
         }
         match self.target(node) {
             Ok(target) => Next::Ask(Stage::Item(node.identity.clone()), Request::Get(target)),
-            Err(next) => next,
+            Err(nowhere) => nowhere.into(),
         }
     }
 
@@ -199,7 +217,7 @@ impl GarbageCollector {
                 continue;
             }
             let Some((kind, namespaced)) = self.resolve(&owner.api_version, &owner.kind) else {
-                return unmapped(&here);
+                return Next::Fail(unmapped(&here));
             };
             if namespaced && known.item.namespace.is_empty() {
                 return Next::Drop;
@@ -238,7 +256,7 @@ impl GarbageCollector {
         let Classification { item, latest, solid, dangling, waiting, .. } = known;
         let target = match self.graph.get(item.uid).map(|node| self.target(node)) {
             Some(Ok(target)) => target,
-            Some(Err(next)) => return next,
+            Some(Err(nowhere)) => return nowhere.into(),
             None => return Next::Drop,
         };
         if solid > 0 {
@@ -315,7 +333,7 @@ impl GarbageCollector {
     fn remove_finalizer(&self, item: &Identity, name: &'static str) -> Next {
         match self.graph.get(item.uid).map(|node| self.target(node)) {
             Some(Ok(target)) => Finalizer { item: item.clone(), target, name, tries: 0 }.look(),
-            Some(Err(next)) => next,
+            Some(Err(nowhere)) => nowhere.into(),
             None => Next::Drop,
         }
     }
@@ -328,17 +346,17 @@ impl GarbageCollector {
         Next::Drop
     }
 
-    /// Where a node's object is found; the error is what follows where that is not known.
-    fn target(&self, node: &Node) -> Result<Target, Next> {
+    /// Where a node's object is found.
+    fn target(&self, node: &Node) -> Result<Target, Nowhere> {
         if !node.is_virtual {
             return Ok(Target::Id(node.key));
         }
         let identity = &node.identity;
         let Some((kind, namespaced)) = self.resolve(&identity.api_version, &identity.kind) else {
-            return Err(unmapped(identity));
+            return Err(Nowhere::UnknownKind(unmapped(identity)));
         };
         if namespaced && identity.namespace.is_empty() {
-            return Err(Next::Drop);
+            return Err(Nowhere::NoNamespace);
         }
         let namespace = if namespaced { identity.namespace.clone() } else { Name::new() };
         Ok(Target::Name(kind, namespace, identity.name.clone()))
@@ -452,6 +470,6 @@ fn shown(reply: &Reply) -> Result<&Object, &crate::event::ApiError> {
     }
 }
 
-fn unmapped(identity: &Identity) -> Next {
-    Next::Fail(ecow::eco_format!("unable to get REST mapping for {}/{}.", identity.api_version, identity.kind))
+fn unmapped(identity: &Identity) -> Name {
+    ecow::eco_format!("unable to get REST mapping for {}/{}.", identity.api_version, identity.kind)
 }

@@ -139,6 +139,7 @@ fn a_circle_of_foreground_deletions_is_broken() {
     toy.delete(Kind::Secret, "default", "one", Propagation::Foreground);
     toy.run(SECOND * 5);
     assert!(!is_there(&toy, Kind::Secret, "one") && !is_there(&toy, Kind::ConfigMap, "two"));
+    assert!(toy.asked.contains(&"patch two".to_owned()), "its reference no longer blocks");
 }
 
 #[test]
@@ -237,4 +238,64 @@ fn what_happened_before_the_start_is_made_up_for() {
     toy.start();
     toy.run(SECOND * 5);
     assert_eq!(toy.names(Kind::ConfigMap), ["kept"]);
+}
+
+/// The owner of `leaf` is deleted, and `edit` changes `leaf` after the collector has looked at it.
+fn change_while_collected(toy: &mut Toy, edit: MetaEdit) {
+    let top = owner(toy, "top");
+    dependent(toy, "leaf", &[top]);
+    toy.run(SECOND);
+    toy.delete(Kind::Secret, "default", "top", Propagation::Background);
+    toy.run(Span::from_millis(3));
+    assert_eq!(toy.asked, ["delete top Background", "get leaf"]);
+    toy.edit(Kind::ConfigMap, "default", "leaf", edit);
+    toy.run(SECOND);
+}
+
+#[test]
+fn a_dependent_that_changes_while_it_is_collected_goes_all_the_same() {
+    let mut toy = toy();
+    change_while_collected(&mut toy, MetaEdit::default());
+    assert!(!is_there(&toy, Kind::ConfigMap, "leaf"));
+    assert_eq!(toy.asked[3..], ["delete leaf Background", "get leaf", "delete leaf Background"]);
+}
+
+#[test]
+fn a_dependent_that_gets_another_owner_while_it_is_collected_stays() {
+    let mut toy = toy();
+    let rescuer = owner(&mut toy, "rescuer");
+    change_while_collected(&mut toy, MetaEdit { add_owners: vec![rescuer], ..MetaEdit::default() });
+    expect_owners(&toy, "leaf", &["rescuer"]);
+}
+
+#[test]
+fn dependents_that_disagree_about_the_name_of_an_absent_owner_all_go() {
+    let mut toy = toy();
+    let mut ghost = owner(&mut toy, "real");
+    ghost.uid = Uid(5);
+    for name in ["c", "a", "b"] {
+        ghost.name = name.into();
+        dependent(&mut toy, &format!("of-{name}"), &[ghost.clone()]);
+    }
+    toy.run(SECOND);
+    assert!(toy.names(Kind::ConfigMap).is_empty());
+}
+
+#[test]
+fn a_node_of_the_graph_is_small() {
+    assert!(size_of::<graph::Node>() <= 144, "{} bytes, times 150,000 pods", size_of::<graph::Node>());
+}
+
+#[test]
+fn after_all_is_gone_the_collector_remembers_nothing_of_it() {
+    let (mut before, mut after) = (std::hash::DefaultHasher::new(), std::hash::DefaultHasher::new());
+    let mut toy = toy();
+    toy.hash_memory(&mut before);
+    let mut ghost = owner(&mut toy, "top");
+    ghost.uid = Uid(5);
+    dependent(&mut toy, "leaf", &[ghost]);
+    toy.run(SECOND);
+    toy.hash_memory(&mut after);
+    use std::hash::Hasher;
+    assert_eq!(before.finish(), after.finish());
 }
