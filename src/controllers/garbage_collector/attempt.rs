@@ -10,9 +10,7 @@ use std::sync::Arc;
 use super::GarbageCollector;
 use super::graph::{FOREGROUND, Identity, Job, Node, ORPHAN, Wants};
 use crate::api::{Kind, Meta, Name, Object, OwnerReference, Uid};
-use crate::event::{
-    Answer, DeleteOptions, ErrorReason, MetaEdit, Preconditions, Propagation, Reply, Request, Target,
-};
+use crate::event::{Answer, DeleteOptions, ErrorReason, MetaEdit, Preconditions, Propagation, Reply, Request, Target};
 
 /// How often the removal of a finalizer is tried. Upstream: `retry.DefaultBackoff`.
 const FINALIZER_TRIES: u32 = 4;

@@ -131,8 +131,7 @@ impl GarbageCollector {
         let Some(reference) = node.owners.iter().find(|reference| reference.uid == owner) else { return };
         let Identity { namespace, name, .. } = &node.identity;
         let named = Identity::referred(reference, namespace.clone());
-        let about =
-            Reference { kind: node.key.kind, namespace: namespace.clone(), name: name.clone(), uid: dependent };
+        let about = Reference { kind: node.key.kind, namespace: namespace.clone(), name: name.clone(), uid: dependent };
         let message = ecow::eco_format!("ownerRef {named} does not exist in namespace {namespace:?}");
         plan.record(about, EventType::Warning, "OwnerRefInvalidNamespace", message);
     }
@@ -191,7 +190,8 @@ impl Controller for GarbageCollector {
     /// left out: what they can change is whether an owner that does not exist is asked for once more.
     fn hash_memory(&self, hasher: &mut dyn std::hash::Hasher) {
         let mut hasher = hasher;
-        let mut unseen: Vec<_> = self.graph.virtual_nodes().map(|node| (&node.identity.kind, &node.identity.name)).collect();
+        let mut unseen: Vec<_> =
+            self.graph.virtual_nodes().map(|node| (&node.identity.kind, &node.identity.name)).collect();
         unseen.sort_unstable();
         unseen.hash(&mut hasher);
         for (key, items) in &self.pending {

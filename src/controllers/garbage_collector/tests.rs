@@ -2,11 +2,11 @@
 
 use super::super::test_toy::{Toy, node, untyped};
 use super::*;
-use std::sync::Arc;
 use crate::api::OwnerReference;
 use crate::client::Flags;
 use crate::event::{MetaEdit, Propagation};
 use crate::kernel::Span;
+use std::sync::Arc;
 
 const SECOND: Span = Span::from_secs(1);
 
@@ -53,7 +53,8 @@ fn dependents_of_a_deleted_owner_go() {
     toy.delete(Kind::Secret, "default", "top", Propagation::Background);
     toy.run(SECOND);
     assert_eq!(toy.names(Kind::ConfigMap), ["alone"]);
-    let expected = ["delete top Background", "get middle", "delete middle Background", "get leaf", "delete leaf Background"];
+    let expected =
+        ["delete top Background", "get middle", "delete middle Background", "get leaf", "delete leaf Background"];
     assert_eq!(toy.asked, expected, "an owner known to be absent is not asked for");
 }
 
@@ -114,13 +115,8 @@ fn foreground_goes_down_to_the_leaves_and_comes_up_again() {
     toy.run(SECOND);
     assert!(toy.names(Kind::ConfigMap).is_empty() && toy.names(Kind::Secret).is_empty());
     let order: Vec<&String> = toy.asked.iter().filter(|asked| !asked.starts_with("get")).collect();
-    let expected = [
-        "delete top Foreground",
-        "delete middle Foreground",
-        "delete leaf Background",
-        "patch middle",
-        "patch top",
-    ];
+    let expected =
+        ["delete top Foreground", "delete middle Foreground", "delete leaf Background", "patch middle", "patch top"];
     assert_eq!(order, expected);
 }
 
@@ -129,12 +125,7 @@ fn a_circle_of_foreground_deletions_is_broken() {
     let mut toy = toy();
     let one = owner(&mut toy, "one");
     let two = dependent(&mut toy, "two", &[blocking(one)]);
-    toy.edit(
-        Kind::Secret,
-        "default",
-        "one",
-        MetaEdit { add_owners: vec![blocking(two)], ..MetaEdit::default() },
-    );
+    toy.edit(Kind::Secret, "default", "one", MetaEdit { add_owners: vec![blocking(two)], ..MetaEdit::default() });
     toy.run(SECOND);
     toy.delete(Kind::Secret, "default", "one", Propagation::Foreground);
     toy.run(SECOND * 5);
@@ -168,7 +159,8 @@ fn an_owner_that_never_existed_is_absent() {
     toy.run(SECOND);
     assert!(toy.names(Kind::ConfigMap).is_empty());
     assert_eq!(toy.names(Kind::Secret), ["real"]);
-    let expected = ["get real", "get nothing", "get stale", "get haunted", "delete stale Background", "delete haunted Background"];
+    let expected =
+        ["get real", "get nothing", "get stale", "get haunted", "delete stale Background", "delete haunted Background"];
     assert_eq!(toy.asked, expected);
 }
 

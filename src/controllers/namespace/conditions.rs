@@ -65,8 +65,11 @@ fn complaint(kind: &str, findings: &Findings) -> Option<(&'static str, Name)> {
         CONTENT_FAILURE if !findings.errors.is_empty() => {
             let mut errors = findings.errors.clone();
             errors.sort();
-            let message =
-                ecow::eco_format!("Failed to delete all resource types, {} remaining: {}", errors.len(), errors.join(", "));
+            let message = ecow::eco_format!(
+                "Failed to delete all resource types, {} remaining: {}",
+                errors.len(),
+                errors.join(", ")
+            );
             Some(("ContentDeletionFailed", message))
         }
         CONTENT_REMAINING if !findings.remaining.is_empty() => {
@@ -112,12 +115,14 @@ mod tests {
         );
         findings.remaining.remove(&Kind::Deployment);
         assert!(update(&mut conditions, &findings, Timestamp(3)));
-        let times: Vec<i64> = conditions.iter().filter_map(|condition| condition.last_transition).map(|at| at.0).collect();
+        let times: Vec<i64> =
+            conditions.iter().filter_map(|condition| condition.last_transition).map(|at| at.0).collect();
         assert_eq!(times, [1, 1, 1, 1, 1]);
         findings.remaining.clear();
         findings.errors.push("no".into());
         assert!(update(&mut conditions, &findings, Timestamp(4)));
-        let times: Vec<i64> = conditions.iter().filter_map(|condition| condition.last_transition).map(|at| at.0).collect();
+        let times: Vec<i64> =
+            conditions.iter().filter_map(|condition| condition.last_transition).map(|at| at.0).collect();
         assert_eq!(times, [1, 1, 4, 4, 1]);
         assert_eq!(conditions[2].message, "Failed to delete all resource types, 1 remaining: no");
     }

@@ -113,7 +113,8 @@ impl Work {
             _ => None,
         });
         let longest = pods.max().unwrap_or(0).max(0);
-        let deleted = self.namespace.meta.deletion.map_or(0, |deletion| view.timestamp().seconds_since(deletion.timestamp));
+        let deleted =
+            self.namespace.meta.deletion.map_or(0, |deletion| view.timestamp().seconds_since(deletion.timestamp));
         self.pods_estimate = if deleted >= longest { 0 } else { longest };
         Ok(())
     }
@@ -379,8 +380,8 @@ fn is_unsupported(error: &ApiError) -> bool {
 }
 
 fn unexpected(namespace: &Name, kind: Kind) -> Name {
-    let resource = kind.info().map_or_else(String::new, |info| {
-        format!("{}/{}, Resource={}", info.group, info.version, info.plural)
-    });
+    let resource = kind
+        .info()
+        .map_or_else(String::new, |info| format!("{}/{}, Resource={}", info.group, info.version, info.plural));
     ecow::eco_format!("unexpected items still remain in namespace: {namespace} for gvr: {resource}")
 }

@@ -141,8 +141,9 @@ impl NodeIpamController {
     /// Marks what a node has as in use. Upstream: `occupyCIDRs`.
     fn occupy(&mut self, node: &Obj<Node>) -> Result<(), String> {
         self.each_range(node, |set, range| {
-            set.occupy(range)
-                .map_err(|error| format!("failed to mark cidr[{range}] as occupied for node: {}: {error}", node.meta.name))
+            set.occupy(range).map_err(|error| {
+                format!("failed to mark cidr[{range}] as occupied for node: {}: {error}", node.meta.name)
+            })
         })
     }
 
