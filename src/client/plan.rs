@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::api::{EventType, Name, Reference};
+use crate::api::{EventType, Name, ObjectId, Reference};
 use crate::event::{ErrorReason, Reply, Request};
 use crate::kernel::Span;
 
@@ -46,6 +46,7 @@ pub struct Plan {
     pub(super) steps: VecDeque<Step>,
     pub(super) requeue_after: Option<Span>,
     pub(super) failure: Option<Name>,
+    pub(super) others: Vec<ObjectId>,
 }
 
 impl Plan {
@@ -95,6 +96,11 @@ impl Plan {
     /// Once the plan has ended well, asks for the key again after a span (the shortest wish wins).
     pub fn requeue_after(&mut self, after: Span) {
         self.requeue_after = Some(self.requeue_after.map_or(after, |earlier| earlier.min(after)));
+    }
+
+    /// Asks for work on another key of the same controller, now.
+    pub fn enqueue(&mut self, key: ObjectId) {
+        self.others.push(key);
     }
 
     /// Drops the steps that are still to come.
