@@ -21,7 +21,7 @@ pub mod resources;
 mod selector;
 mod timestamp;
 mod text;
-mod naming;
+pub mod naming;
 mod cidr;
 mod untyped;
 mod workload;

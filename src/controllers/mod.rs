@@ -1,0 +1,17 @@
+//! The controllers of kube-controller-manager, one file or folder each, listed in [`ALL`].
+//!
+//! Controllers never see the store, nor each other: they read the caches of their process and plan requests. What they
+//! decide are pure functions over plain data; the methods of `client::Controller` read, decide and plan.
+
+pub mod deployment;
+pub mod pod_util;
+pub mod refs;
+pub mod replicaset;
+mod script;
+#[cfg(test)]
+pub mod test_support;
+
+use crate::client::ControllerEntry;
+
+/// All of them.
+pub const ALL: &[&ControllerEntry] = &[&deployment::ENTRY, &replicaset::ENTRY];
