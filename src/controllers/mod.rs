@@ -10,6 +10,8 @@ pub mod replicaset;
 mod script;
 #[cfg(test)]
 pub mod test_support;
+#[cfg(test)]
+pub mod test_support;
 
 use crate::client::ControllerEntry;
 
