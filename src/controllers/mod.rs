@@ -10,8 +10,6 @@ pub mod replicaset;
 mod script;
 #[cfg(test)]
 pub mod test_support;
-#[cfg(test)]
-pub mod test_support;
 
 use crate::client::ControllerEntry;
 
