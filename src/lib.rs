@@ -48,7 +48,6 @@ pub mod client;
 pub mod controllers;
 pub mod event;
 pub mod kernel;
-pub mod kubelet;
 pub mod net;
 pub mod record;
 pub mod scheduler;

@@ -88,6 +88,13 @@ impl Plan {
         self.steps.push_back(Step::Record { about, kind, reason, message: message.into() });
     }
 
+    /// Records a Kubernetes Event before the next step that sends something, after others recorded in this way: for what
+    /// an answer to one round of a batch tells while further rounds are to come.
+    pub fn record_now(&mut self, about: Reference, kind: EventType, reason: &'static str, message: impl Into<Name>) {
+        let at = self.steps.iter().take_while(|step| matches!(step, Step::Record { .. })).count();
+        self.steps.insert(at, Step::Record { about, kind, reason, message: message.into() });
+    }
+
     /// Ends the plan here with an error: the steps so far are still taken, then the key is put back with back-off.
     pub fn fail(&mut self, message: impl Into<Name>) {
         self.failure.get_or_insert(message.into());
