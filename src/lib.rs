@@ -1,9 +1,56 @@
-//! wavetank: a deterministic Kubernetes cluster simulator.
+//! wavetank: a deterministic Kubernetes cluster simulator, a wave tank for clusters.
+//!
+//! A discrete-event simulation drives an API server, virtual nodes with kubelets, a scheduler and the controllers. The
+//! whole history of a cluster follows from a set-up and one seed, bit for bit, on any machine.
+//!
+//! ```text
+//!  scenario ──► sim (the tank: owns every part, one dispatch) ──► record ──► report
+//!                 │
+//!    agenda ─► SimEvent ─► a part's handler ─► Outbox ─► net (latency, fate of each message)
+//!                                                         │
+//!                     caches ◄─ watch notices ◄─ store (API server: revisions, admission, watches)
+//! ```
+//!
+//! # The rooms, lowest first
+//! | room | purpose |
+//! |---|---|
+//! | [`kernel`] | agenda, time, chance; would compile with Kubernetes deleted |
+//! | [`api`] | objects, kinds, keys, selectors, quantities, defaulting, validation, naming, patches |
+//! | [`event`] | everything that can happen or be said, as closed enums |
+//! | [`store`] | the API server |
+//! | [`client`] | what a part holds: caches, work queues, expectations, plans, an outbox |
+//! | [`net`] | carries messages: latency, fate |
+//! | [`record`] | the journal with causes, the running digest |
+//! | [`scheduler`] | kube-scheduler: queue, framework, plugins |
+//! | [`kubelet`] | the node agent |
+//! | [`controllers`] | the control loops of kube-controller-manager |
+//! | [`sim`] | the tank |
+//! | [`scenario`] | typed scenario files, lowered into a set-up |
+//! | [`report`] | tables and files: pure functions of a finished simulation |
+//! | `cli` | the command line: all other I/O |
+//!
+//! A room imports only rooms above it in this table; [`scheduler`], [`kubelet`] and [`controllers`] never import
+//! [`store`]. A test checks it.
+//!
+//! # What always holds
+//! - Parts know the world only through their caches and the answers to their requests. They hold no references to one
+//!   another; only [`sim`] moves things.
+//! - Nothing from outside enters the tank: no wall clock, environment, file, thread, hash order or unseeded chance.
+//! - A draw is a pure function of (seed, purpose, object, n): taking one action away leaves every other draw as it was.
+//! - Every part is plain data: a simulation can be forked at any instant ([`sim::Sim::fork`]).
+//! - JSON exists only at the edges; inside, objects move by `Arc`.
+//!
+//! # Where a line lives
+//! A controller: `src/controllers/<name>.rs`. A scheduler plugin: `src/scheduler/plugins/<name>.rs`. A subcommand:
+//! `src/cli/<name>.rs`. Each plus two lines in the family's `mod.rs`.
 pub mod api;
 pub mod client;
+pub mod controllers;
 pub mod event;
 pub mod kernel;
+pub mod kubelet;
 pub mod net;
 pub mod record;
+pub mod scheduler;
 pub mod sim;
 pub mod store;

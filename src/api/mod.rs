@@ -6,12 +6,15 @@
 
 pub mod cidr;
 mod condition;
+pub mod convert;
+pub mod defaults;
 mod event;
 mod intstr;
-mod kind;
+pub mod kind;
 mod labels;
 mod lease;
 pub mod located;
+pub mod manifest;
 pub mod merge;
 mod meta;
 mod namespace;
@@ -23,14 +26,17 @@ mod podspec;
 pub mod quantity;
 pub mod resources;
 pub mod selector;
+pub mod strict;
 pub mod text;
 mod timestamp;
 mod untyped;
+pub mod validation;
 mod workload;
 
 /// A short immutable string: free to clone, inline up to 15 bytes.
 pub type Name = ecow::EcoString;
 
+pub use cidr::Cidr;
 pub use condition::{Condition, ConditionStatus, find as find_condition};
 pub use event::{Event, EventType, Reference};
 pub use intstr::IntOrPercent;

@@ -1,1 +1,3 @@
 //! wavetank from outside: one file a behaviour.
+
+mod tidy;

@@ -6,13 +6,15 @@
 //! Follows what kubectl does with a file before it reaches the API server: `sigs.k8s.io/yaml` (its `goyaml.v2`) turns
 //! YAML into JSON, so plain `yes`, `on` and `y` are booleans, `0644` is 420 and map keys become strings.
 //! Left out: the `!!binary` tag, and several JSON documents one after the other without `---` between them.
+mod misfit;
 mod reader;
 mod scalar;
 #[cfg(test)]
 mod tests;
 mod yaml;
 
-pub(crate) use reader::{Rules, nearest, read};
+pub(crate) use misfit::nearest;
+pub(crate) use reader::{Rules, read};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -41,7 +43,7 @@ impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
         // Kubernetes' own texts often hold the path already.
-        if !self.path.is_empty() && !self.message.contains(&self.path) {
+        if !self.path.is_empty() && !self.message.contains(&format!("\"{}\"", self.path)) {
             write!(f, "{}: ", self.path)?;
         }
         f.write_str(&self.message)?;
@@ -129,7 +131,7 @@ pub enum Place {
 impl fmt::Display for Issue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.to_string();
-        if !path.is_empty() && !self.message.contains(&path) {
+        if !path.is_empty() && !self.message.contains(&format!("\"{path}\"")) {
             write!(f, "{path}: ")?;
         }
         f.write_str(&self.message)

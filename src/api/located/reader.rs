@@ -4,11 +4,11 @@
 //! Always used behind `erased_serde`, so that the code of each Kubernetes type is compiled once. Structs tell their
 //! fields through `deserialize_struct`; a key that is not among them is noted and never shown to the type. Types that
 //! collect what they do not know (`flatten`) tell no fields and check themselves.
-use super::{Issue, Path, Place, Segment};
+use super::misfit::{Misfit, unknown_field};
+use super::{Issue, Path, Segment};
 use serde::de::{self, DeserializeSeed, Deserializer, Error as _, Expected, Unexpected, Visitor};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
-use std::fmt;
 
 /// Whose habits to follow where they differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,24 +50,6 @@ pub(crate) fn read<T>(
     }
 }
 
-/// The nearest of the valid names, if one is near enough to be meant.
-pub(crate) fn nearest<'n>(name: &str, valid: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let lower = name.to_lowercase();
-    valid
-        .into_iter()
-        .map(|candidate| {
-            (
-                strsim::osa_distance(&lower, &candidate.to_lowercase()),
-                candidate,
-            )
-        })
-        .filter(|(distance, candidate)| {
-            *distance <= 1 + candidate.chars().count().min(name.len()) / 4
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
 struct Notes<'de> {
     rules: Rules,
     path: RefCell<Vec<Step<'de>>>,
@@ -83,7 +65,7 @@ enum Step<'de> {
 
 /// The deserializer: a value and the notes that are taken.
 #[derive(Clone, Copy)]
-pub(crate) struct Reader<'de, 'n> {
+pub(super) struct Reader<'de, 'n> {
     value: &'de Value,
     notes: &'n Notes<'de>,
 }
@@ -188,27 +170,6 @@ impl Notes<'_> {
     }
 }
 
-fn unknown_field(path: Path, key: &str, fields: &[&str]) -> Issue {
-    Issue {
-        message: format!("unknown field \"{path}\""),
-        help: help_for_name(key, fields),
-        place: Place::Key,
-        path,
-    }
-}
-
-fn help_for_name(name: &str, valid: &[&str]) -> Option<String> {
-    const LISTED_MAX: usize = 12;
-    if let Some(near) = nearest(name, valid.iter().copied()) {
-        return Some(format!("did you mean {near:?}?"));
-    }
-    match valid.len() {
-        0 => None,
-        1..=LISTED_MAX => Some(format!("valid here: {}", valid.join(", "))),
-        _ => None,
-    }
-}
-
 fn unexpected(value: &Value) -> Unexpected<'_> {
     match value {
         Value::Null => Unexpected::Unit,
@@ -222,177 +183,6 @@ fn unexpected(value: &Value) -> Unexpected<'_> {
         Value::String(text) => Unexpected::Str(text),
         Value::Array(_) => Unexpected::Seq,
         Value::Object(_) => Unexpected::Map,
-    }
-}
-
-/// Why a value does not fit, before it is known where.
-#[derive(Debug, Clone)]
-pub(crate) enum Misfit {
-    Message(String),
-    Type {
-        found: Found,
-        expected: String,
-    },
-    Field {
-        name: String,
-        valid: &'static [&'static str],
-    },
-    Variant {
-        name: String,
-        valid: &'static [&'static str],
-    },
-    Missing(&'static str),
-}
-
-/// What stood there instead.
-#[derive(Debug, Clone)]
-pub(crate) enum Found {
-    Text,
-    Scalar,
-    Other,
-}
-
-impl Misfit {
-    /// The issue, in words for people who write YAML rather than Rust or Go.
-    fn at(self, mut path: Path, value: &Value) -> Issue {
-        let (message, help) = match self {
-            Self::Message(message) => (message, None),
-            Self::Type { found, expected } => {
-                let wanted = plain_words(&expected);
-                let help = match (found, value) {
-                    (Found::Scalar, Value::Bool(_) | Value::Number(_)) if wanted == "a string" => {
-                        Some(format!("write it in quotes: \"{value}\""))
-                    }
-                    (Found::Text, Value::String(text)) if is_plain_scalar(text, &wanted) => {
-                        Some(format!("write it without quotes: {text}"))
-                    }
-                    (Found::Text | Found::Scalar | Found::Other, _) => None,
-                };
-                (
-                    format!("expected {wanted}, found {}", describe(value)),
-                    help,
-                )
-            }
-            Self::Field { name, valid } => {
-                path.0.push(Segment::Key(name.clone()));
-                return unknown_field(path, &name, valid);
-            }
-            Self::Variant { name, valid } => {
-                let help = help_for_name(&name, valid);
-                (format!("unknown value {name:?}"), help)
-            }
-            Self::Missing(field) => (format!("missing required field {field:?}"), None),
-        };
-        Issue {
-            path,
-            message,
-            help,
-            place: Place::Value,
-        }
-    }
-}
-
-fn is_plain_scalar(text: &str, wanted: &str) -> bool {
-    match wanted {
-        "true or false" => matches!(text, "true" | "false"),
-        _ => wanted.contains("integer") && text.parse::<i64>().is_ok(),
-    }
-}
-
-/// Serde's names of what was expected, in plain words.
-fn plain_words(expected: &str) -> String {
-    match expected {
-        "a string" | "str" | "a borrowed string" => "a string".to_owned(),
-        "a boolean" | "bool" => "true or false".to_owned(),
-        "i8" | "i16" | "i32" | "i64" | "isize" => "an integer".to_owned(),
-        "u8" | "u16" | "u32" | "u64" | "usize" => "an integer not below 0".to_owned(),
-        "f32" | "f64" => "a number".to_owned(),
-        "a map" => "a mapping".to_owned(),
-        "a sequence" => "a list".to_owned(),
-        "unit" => "nothing".to_owned(),
-        "Quantity" => "a quantity such as 500m or 2Gi".to_owned(),
-        "IntOrString" => "an integer or a string".to_owned(),
-        _ => match expected.strip_prefix("struct ") {
-            Some(name) => format!("a mapping ({name})"),
-            // Kubernetes' types give their bare name.
-            None if is_type_name(expected) => format!("a mapping ({expected})"),
-            None => expected.to_owned(),
-        },
-    }
-}
-
-fn is_type_name(expected: &str) -> bool {
-    expected.starts_with(|first: char| first.is_ascii_uppercase())
-        && expected
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric())
-}
-
-fn describe(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(flag) => format!("the boolean {flag}"),
-        Value::Number(number) => format!("the number {number}"),
-        Value::String(text) if text.chars().count() > 40 => {
-            format!(
-                "the string {:?}…",
-                text.chars().take(40).collect::<String>()
-            )
-        }
-        Value::String(text) => format!("the string {text:?}"),
-        Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "a mapping".to_owned(),
-    }
-}
-
-impl fmt::Display for Misfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.clone().at(Path::default(), &Value::Null).message)
-    }
-}
-
-impl std::error::Error for Misfit {}
-
-impl de::Error for Misfit {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::Message(message.to_string())
-    }
-
-    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        let found = match unexpected {
-            Unexpected::Str(_) | Unexpected::Char(_) => Found::Text,
-            Unexpected::Bool(_)
-            | Unexpected::Unsigned(_)
-            | Unexpected::Signed(_)
-            | Unexpected::Float(_) => Found::Scalar,
-            _ => Found::Other,
-        };
-        Self::Type {
-            found,
-            expected: expected.to_string(),
-        }
-    }
-
-    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::Message(format!("expected {expected}, found {unexpected}"))
-    }
-
-    fn unknown_variant(name: &str, valid: &'static [&'static str]) -> Self {
-        Self::Variant {
-            name: name.to_owned(),
-            valid,
-        }
-    }
-
-    fn unknown_field(name: &str, valid: &'static [&'static str]) -> Self {
-        Self::Field {
-            name: name.to_owned(),
-            valid,
-        }
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::Missing(field)
     }
 }
 
@@ -418,8 +208,11 @@ impl<'de> de::MapAccess<'de> for Entries<'de, '_> {
                 continue;
             }
             self.value = Some((key, value));
-            let key = de::value::BorrowedStrDeserializer::new(key);
-            return seed.deserialize(key).map(Some);
+            let name = Name {
+                reader: self.reader,
+                name: key,
+            };
+            return seed.deserialize(name).map(Some);
         }
         Ok(None)
     }
@@ -455,6 +248,51 @@ impl<'de> de::SeqAccess<'de> for Items<'de, '_> {
     }
 }
 
+/// A key or the name of a variant. Its errors are noted like those of values: behind `erased_serde` an error that
+/// passes outwards keeps its text alone.
+struct Name<'de, 'n> {
+    reader: Reader<'de, 'n>,
+    name: &'de str,
+}
+
+impl<'de> Deserializer<'de> for Name<'de, '_> {
+    type Error = Misfit;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        self.reader.noted(visitor.visit_borrowed_str(self.name))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        visitor.visit_enum(Variant {
+            reader: self.reader,
+            name: self.name,
+            content: None,
+        })
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
+        tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
 /// An enum's variant: a bare name, or a mapping of one name to its content.
 struct Variant<'de, 'n> {
     reader: Reader<'de, 'n>,
@@ -483,7 +321,10 @@ impl<'de, 'n> de::EnumAccess<'de> for Variant<'de, 'n> {
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Misfit> {
-        let name = de::value::BorrowedStrDeserializer::new(self.name);
+        let name = Name {
+            reader: self.reader,
+            name: self.name,
+        };
         seed.deserialize(name).map(|value| (value, self))
     }
 }

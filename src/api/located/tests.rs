@@ -27,7 +27,7 @@ fn scalars_mean_what_they_mean_to_kubectl() {
         json!([[true, false, true, false, true, false, true, false, "yEs"]]),
     );
     check(
-        "[~, null, Null, , nULL]",
+        "[~, null, Null, NULL, nULL]",
         json!([[null, null, null, null, "nULL"]]),
     );
     check(
@@ -64,15 +64,15 @@ fn scalars_mean_what_they_mean_to_kubectl() {
         ]]),
     );
     check(
-        "[!!str 1, !!int \"3\", !mine 4, !!float 2]",
-        json!([["1", 3, 4, 2]]),
+        "[!!str 1, !!int \"3\", !mine 4, !!float 2, ! 5]",
+        json!([["1", 3, 4, 2, "5"]]),
     );
     check("a: |\n  1\n", json!([{"a": "1\n"}]));
     check_error("a: .inf", "f.yaml:1:4: .inf has no form in JSON");
-    check_error("a: !!int x", "f.yaml:1:4: cannot read \"x\" as !!int");
+    check_error("a: !!int x", "f.yaml:1:10: cannot read \"x\" as !!int");
     check_error(
         "a: !!binary aGk=",
-        "f.yaml:1:4: the tag !!binary is not supported",
+        "f.yaml:1:13: the tag !!binary is not supported",
     );
 }
 
@@ -186,7 +186,7 @@ fn places_lead_to_keys_and_values() {
     );
     assert_eq!(
         documents[0].locate(&path(&["spec", "containers", "7"])),
-        (4, 3)
+        documents[0].locate(&path(&["spec", "containers"]))
     );
     assert_eq!(documents[0].locate(&Path::default()), (2, 1));
 }
@@ -221,12 +221,12 @@ fn check_plan(text: &str, expected: &str) {
 #[test]
 fn our_own_types_are_read_strictly() {
     check_plan(
-        "title: t\nsteps: [wait, {crash: {node: n}}, {scale: -3}]\nlimit: 4\n",
-        "Plan { title: \"t\", steps: [Wait, Crash { node: \"n\" }, Scale(-3)], limit: Some(4) }",
+        "title: t\nsteps: [wait, {crash: {node: w}}, {scale: -3}]\nlimit: 4\n",
+        "Plan { title: \"t\", steps: [Wait, Crash { node: \"w\" }, Scale(-3)], limit: Some(4) }",
     );
     check_plan(
         "titel: t\nlimmit: 3\n",
-        "f.yaml:1:1: missing required field \"title\"\nf.yaml:1:1: unknown field \"titel\"\n  help: did you mean \"title\"?\nf.yaml:2:1: unknown field \"limmit\"\n  help: did you mean \"limit\"?",
+        "f.yaml:1:1: unknown field \"titel\"\n  help: did you mean \"title\"?\nf.yaml:1:1: missing required field \"title\"\nf.yaml:2:1: unknown field \"limmit\"\n  help: did you mean \"limit\"?",
     );
     check_plan(
         "title: yes\n",
@@ -234,14 +234,14 @@ fn our_own_types_are_read_strictly() {
     );
     check_plan(
         "title:\n",
-        "f.yaml:1:7: title: expected a string, found null",
+        "f.yaml:1:6: title: expected a string, found null",
     );
     check_plan(
         "title: t\nsteps: [wayt]\n",
         "f.yaml:2:9: steps[0]: unknown value \"wayt\"\n  help: did you mean \"wait\"?",
     );
     check_plan(
-        "title: t\nsteps: [{crash: {nod: n}}]\n",
+        "title: t\nsteps: [{crash: {nod: w}}]\n",
         "f.yaml:2:17: steps[0].crash: missing required field \"node\"\nf.yaml:2:18: unknown field \"steps[0].crash.nod\"\n  help: did you mean \"node\"?",
     );
     check_plan(
@@ -262,7 +262,7 @@ fn our_own_types_are_read_strictly() {
     );
     check_plan(
         "title: t\nlimit: -1\n",
-        "f.yaml:2:8: limit: expected u32, found integer `-1`",
+        "f.yaml:2:8: limit: expected an integer from 0 to 4294967295, found integer `-1`",
     );
     check_plan(
         "title: t\nlimit: 1.5\n",

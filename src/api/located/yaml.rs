@@ -255,16 +255,21 @@ fn too_deep(at: (usize, usize)) -> Fault {
 }
 
 fn scalar_node(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Node, String> {
-    match tag {
-        Some(tag) if tag.parts() == ("", "!") || tag.original_parts() == ("", "!") => {
-            Ok(Node::String(text.to_owned()))
+    if let Some(tag) = tag {
+        if tag.original() == "!" {
+            return Ok(Node::String(text.to_owned()));
         }
-        Some(tag) if tag.core_suffix().is_some() => {
-            scalar::resolve_tagged(tag.core_suffix().unwrap_or_default(), text)
+        if let Some(name) = tag.suffix_in_namespace("tag:yaml.org,2002:") {
+            return scalar::resolve_tagged(&name, text);
         }
-        // A tag of someone's own says nothing to Kubernetes.
-        Some(_) | None if style == ScalarStyle::Plain => scalar::resolve_plain(text),
-        Some(_) | None => Ok(Node::String(text.to_owned())),
+    }
+    // A tag of someone's own says nothing to Kubernetes.
+    match style {
+        ScalarStyle::Plain => scalar::resolve_plain(text),
+        ScalarStyle::SingleQuoted
+        | ScalarStyle::DoubleQuoted
+        | ScalarStyle::Literal
+        | ScalarStyle::Folded => Ok(Node::String(text.to_owned())),
     }
 }
 
