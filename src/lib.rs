@@ -51,6 +51,7 @@ pub mod kernel;
 pub mod kubelet;
 pub mod net;
 pub mod record;
+pub mod scenario;
 pub mod scheduler;
 pub mod sim;
 pub mod store;

@@ -123,9 +123,7 @@ fn enter<'a>(
 }
 
 fn value_of(text: &str) -> Result<Node, String> {
-    let mut documents = parse("--set", text).map_err(|errors| {
-        errors.0.into_iter().next().map_or_else(String::new, |error| error.message)
-    })?;
+    let mut documents = parse("--set", text).map_err(|error| error.message)?;
     match (documents.pop(), documents.is_empty()) {
         (Some(document), true) => Ok(document.value),
         (None, _) => Ok(Node::Null),
