@@ -30,6 +30,7 @@ mod intstr;
 /// A short immutable string: free to clone, inline up to 15 bytes.
 pub type Name = ecow::EcoString;
 
+pub use cidr::Cidr;
 pub use condition::{Condition, ConditionStatus, find as find_condition};
 pub use event::{Event, EventType, Reference};
 pub use intstr::IntOrPercent;
