@@ -23,15 +23,14 @@ enum PullPolicy {
 impl Kubelet {
     /// Starts whatever is to be started next, one container at a time.
     pub(super) fn advance(&mut self, at: usize, out: &mut Outbox) {
-        let record = &mut self.pods[at];
-        while record.life == Life::Live && record.sandbox == Sandbox::Up && record.active == NOBODY {
-            let Some(index) = next_wanted(record) else { return };
-            self.begin(at, index, out);
-            // Whatever came of it, the container is no longer `Wanted`.
-            if self.pods[at].active != NOBODY {
+        loop {
+            let record = &mut self.pods[at];
+            if record.life != Life::Live || record.sandbox != Sandbox::Up || record.active != NOBODY {
                 return;
             }
-            return self.advance(at, out);
+            let Some(index) = next_wanted(record) else { return };
+            // Whatever comes of it, the container is no longer `Wanted`.
+            self.begin(at, index, out);
         }
     }
 

@@ -159,10 +159,11 @@ fn container(record: &PodRecord, index: usize, clock: Clock) -> ContainerStatus 
 
 /// The state of a container that does not run and has no trouble of its own.
 fn at_rest(record: &PodRecord, index: usize) -> ContainerState {
+    let was_to_run = index >= record.inits() && (record.initialized || record.inits() == 0);
     match &record.containers[index].exit {
         Some(exit) => ContainerState::Terminated(exit.clone()),
         // Nobody knows what would have become of it. Upstream: `TerminatePod` of the status manager.
-        None if record.life == Life::Finished => ContainerState::Terminated(Box::new(Terminated {
+        None if record.life == Life::Finished && was_to_run => ContainerState::Terminated(Box::new(Terminated {
             exit_code: 137,
             reason: "ContainerStatusUnknown".into(),
             message: "The container could not be located when the pod was terminated".into(),
@@ -214,7 +215,7 @@ fn phase(record: &PodRecord, inits: &[ContainerStatus], containers: &[ContainerS
     if running > 0 {
         return PodPhase::Running;
     }
-    let ended_well = stopped == succeeded;
+    let ended_well = waiting == 0 && stopped == succeeded;
     match (finished, policy) {
         (true, _) => if ended_well { PodPhase::Succeeded } else { PodPhase::Failed },
         (false, "Always") => PodPhase::Running,
