@@ -71,8 +71,7 @@ impl Kubelet {
         let attempt = u64::from(attempt(container)) + u64::from(failed);
         let behaviour = &fixed.behaviours.get(container.behaviour).image;
         let place = (record.serial, index as u8);
-        let pull =
-            Pull::new(place, image, behaviour, &fixed.settings, out.chance, container.path, attempt, out.now);
+        let pull = Pull::new(place, image, behaviour, &fixed.settings, out.chance, container.path, attempt, out.now);
         if let Some(ends) = self.images.ask(pull, fixed.settings.bandwidth, out.now) {
             out.timer_at(ends, Timer::PullDone.token());
         }

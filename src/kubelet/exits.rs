@@ -53,7 +53,8 @@ impl Kubelet {
     pub(super) fn is_done(&self, at: usize) -> bool {
         let record = &self.pods[at];
         let ended = |index: usize| record.containers[index].stage == Stage::Ended;
-        let failed_init = (0..record.inits()).any(|index| record.is_plain_init(index) && ended(index) && has_failed(record, index));
+        let failed_init =
+            (0..record.inits()).any(|index| record.is_plain_init(index) && ended(index) && has_failed(record, index));
         let mut containers = record.inits()..record.containers.len();
         record.life == Life::Live && (failed_init || (record.initialized && containers.all(ended)))
     }

@@ -155,11 +155,8 @@ impl PodRecord {
         let status = &pod.body.status;
         let inits = spec.init_containers().len();
         let restarts = |index: usize| {
-            let earlier = if index < inits {
-                status.init_containers.get(index)
-            } else {
-                status.containers.get(index - inits)
-            };
+            let earlier =
+                if index < inits { status.init_containers.get(index) } else { status.containers.get(index - inits) };
             earlier.map_or(0, restarts_after_reboot)
         };
         let containers = spec

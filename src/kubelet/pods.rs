@@ -156,9 +156,7 @@ impl Kubelet {
         if record.uses_host_network() {
             return PodIps { first: hosts.first().copied(), second: hosts.get(1).copied() };
         }
-        let of = |index: usize| -> Option<IpAddr> {
-            self.pod_cidrs.get(index)?.host(u128::from(record.address)).ok()
-        };
+        let of = |index: usize| -> Option<IpAddr> { self.pod_cidrs.get(index)?.host(u128::from(record.address)).ok() };
         PodIps { first: of(0), second: of(1) }
     }
 

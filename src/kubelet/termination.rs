@@ -76,7 +76,12 @@ impl Kubelet {
         let container = &mut record.containers[index];
         let behaviour = fixed.behaviours.get(container.behaviour);
         container.stopping = true;
-        let ends = out.now.saturating_add(behaviour.stop.draw(out.chance, STOP, container.path, u64::from(container.restarts)));
+        let ends = out.now.saturating_add(behaviour.stop.draw(
+            out.chance,
+            STOP,
+            container.path,
+            u64::from(container.restarts),
+        ));
         if let Stage::Running { ready_at, exit_at, code, .. } = &mut container.stage {
             *ready_at = Time::MAX;
             let by_signal = if ends < kill_by { (ends, behaviour.stop_code) } else { (kill_by.max(out.now), KILLED) };

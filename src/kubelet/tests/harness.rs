@@ -169,7 +169,8 @@ impl Story {
                 node.meta.id = ObjectId { kind: Kind::Node, slot: 0 };
                 node.meta.uid = Uid(7);
                 if self.with_cidr {
-                    node.body.spec = Arc::new(v1::NodeSpec { pod_cidr: Some("10.0.0.0/24".into()), ..v1::NodeSpec::default() });
+                    node.body.spec =
+                        Arc::new(v1::NodeSpec { pod_cidr: Some("10.0.0.0/24".into()), ..v1::NodeSpec::default() });
                 }
                 self.stamp(&mut node.meta);
                 let node = Arc::new(node);
@@ -292,7 +293,8 @@ impl Story {
     pub(super) fn line(&self, name: &str) -> String {
         use crate::api::ContainerState::{Running, Terminated, Waiting};
         let pod = self.pod(name);
-        let mut line = format!("{} {}", pod.body.status.phase.as_str(), if pod.body.is_ready() { "ready" } else { "unready" });
+        let mut line =
+            format!("{} {}", pod.body.status.phase.as_str(), if pod.body.is_ready() { "ready" } else { "unready" });
         for status in pod.body.status.init_containers.iter().chain(&pod.body.status.containers) {
             let state = match &status.state {
                 Waiting(text) => text.reason.to_string(),

@@ -127,15 +127,19 @@ fn a_crashing_container_backs_off_ten_twenty_forty_seconds() {
     assert_eq!(back_off, [format!("5.4 BackOff: Back-off restarting failed container web in pod {name}")]);
     let last = story.pod("web").body.status.containers[0].last.clone().unwrap();
     assert_eq!((last.exit_code, last.reason.as_str()), (1, "Error"));
-    story.run_for(1200);
-    let starts: Vec<f64> = story
-        .events
-        .iter()
-        .filter(|event| event.contains("Started container"))
-        .map(|event| event.split(' ').next().unwrap().parse().unwrap())
-        .collect();
-    let waits: Vec<i64> = starts.windows(2).map(|pair| ((pair[1] - pair[0] - 1.2) * 10.0).round() as i64).collect();
-    assert_eq!(waits, [0, 100, 200, 400, 800, 1600, 3000, 3000]);
+    // Events would not do: from the 25th on the recorder's spam filter lets few through, as upstream's.
+    let mut starts = vec![];
+    for _ in 0..1200 {
+        story.run_for(1);
+        if let crate::api::ContainerState::Running { started_at } = story.pod("web").body.status.containers[0].state
+            && starts.last() != Some(&started_at.0)
+        {
+            starts.push(started_at.0);
+        }
+    }
+    // A life takes a second, a start a fifth of one, and timestamps are cut to seconds.
+    let waits: Vec<i64> = starts.windows(2).map(|pair| (pair[1] - pair[0] - 1) / 10 * 10).collect();
+    assert_eq!(waits, [20, 40, 80, 160, 300, 300]);
 }
 
 #[test]
