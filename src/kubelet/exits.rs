@@ -36,7 +36,7 @@ impl Kubelet {
         });
         record.containers[index].stage = Stage::CrashLoop { ended };
         record.containers[index].due = until;
-        out.timer_at(until, Timer::Container(serial, index as u8).token());
+        out.timer_at(until, Timer::Container(serial, index as u16).token());
         let message = ecow::eco_format!("Back-off restarting failed container {name} in pod {pod}");
         self.say(out, reference, EventType::Warning, "BackOff", message);
     }

@@ -104,6 +104,9 @@ impl Kubelet {
 
     /// Starts the sandboxes of pods that have waited for the node's network.
     pub(super) fn start_waiting_sandboxes(&mut self, out: &mut Outbox) {
+        if self.pod_cidrs.is_empty() {
+            return;
+        }
         for at in 0..self.pods.len() {
             if self.pods[at].life == Life::Live && self.pods[at].sandbox == Sandbox::Waiting {
                 self.start_sandbox(at, out);

@@ -255,6 +255,14 @@ impl Story {
         self.store(Obj { meta, body }, ChangeKind::Added);
     }
 
+    /// Creates a pod of the same name and spec as one that was there before.
+    pub(super) fn apply_again(&mut self, before: &Obj<Pod>) {
+        let mut pod = before.clone();
+        pod.meta.uid = Uid(before.meta.uid.0 + 1_000);
+        pod.body.status = PodStatus::default();
+        self.store(pod, ChangeKind::Added);
+    }
+
     /// Deletes a pod as kubectl does, with the given grace period.
     pub(super) fn delete(&mut self, name: &str, grace_seconds: i64) {
         let mut pod = (**self.pod(name)).clone();

@@ -345,6 +345,7 @@ fn pods_wait_for_the_nodes_range_of_addresses() {
     story.expect("web", "Pending unready ContainerCreatingx0");
     assert_eq!(story.times_of("NetworkNotReady"), ["1.0"]);
     story.assign_cidr();
+    assert!(story.kubelet.is_idle(), "waiting for others is no work");
     story.run_for(5);
     story.expect("web", "Running ready Runningx0");
 }
@@ -412,4 +413,39 @@ fn a_clone_goes_on_as_the_original_does() {
     story.run_for(5);
     assert_ne!(digest(&copy), digest(&story.kubelet));
     assert!(Arc::ptr_eq(&copy.fixed, &story.kubelet.fixed));
+}
+
+#[test]
+fn a_pod_of_the_same_name_does_not_wait_for_the_one_before() {
+    let mut story = Story::new(vec![]);
+    story.apply("web", spec("Always", vec![container("web")]));
+    story.run_for(9);
+    let old = story.pod("web").clone();
+    story.force_delete("web");
+    story.apply_again(&old);
+    story.run_until(story.now + Span::from_millis(900));
+    assert_eq!(story.kubelet.pods.len(), 2, "the old one is still stopping");
+    story.run_for(4);
+    story.expect("web", "Running ready Runningx0");
+    assert_eq!(story.kubelet.pods.len(), 1);
+}
+
+#[test]
+fn extreme_numbers_of_seconds_do_no_harm() {
+    let mut story = Story::new(vec![]);
+    let mut web = container("web");
+    web.readiness_probe = Some(v1::Probe {
+        initial_delay_seconds: Some(i32::MAX),
+        period_seconds: Some(i32::MAX),
+        success_threshold: Some(i32::MAX),
+        ..v1::Probe::default()
+    });
+    let mut pod = spec("Always", vec![web]);
+    pod.termination_grace_period_seconds = Some(i64::MAX);
+    story.apply("web", pod);
+    story.run_for(9);
+    story.expect("web", "Running unready Runningx0");
+    story.delete("web", i64::MAX / 2);
+    story.run_for(3);
+    assert!(!story.has("web"));
 }
