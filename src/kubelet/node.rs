@@ -204,7 +204,6 @@ impl Kubelet {
             acquired: None,
             renewed: Some(out.clock.micro_timestamp(out.now)),
             transitions: None,
-            rest: None,
         };
         out.send(&mut self.api, Ask::CreateLease.token(), Request::Create(Obj { meta, body }.into_object()));
     }
@@ -245,7 +244,6 @@ impl Kubelet {
             acquired: None,
             renewed: Some(out.clock.micro_timestamp(out.now)),
             transitions: None,
-            rest: None,
         };
         out.send(&mut self.api, Ask::RenewLease.token(), Request::Update(Obj { meta, body }.into_object()));
     }
@@ -338,9 +336,8 @@ impl Kubelet {
         status.capacity = Some(template.capacity.clone());
         status.allocatable = Some(template.allocatable.clone());
         status.images = (!images.is_empty()).then_some(images);
-        status.daemon_endpoints = Some(v1::NodeDaemonEndpoints {
-            kubelet_endpoint: Some(v1::DaemonEndpoint { port: 10_250 }),
-        });
+        status.daemon_endpoints =
+            Some(v1::NodeDaemonEndpoints { kubelet_endpoint: Some(v1::DaemonEndpoint { port: 10_250 }) });
         status.node_info = Some(v1::NodeSystemInfo {
             architecture: template.architecture.to_string(),
             container_runtime_version: "containerd://2.1.0".to_owned(),
@@ -378,9 +375,8 @@ fn set_condition(
 ) {
     let now = jiff::Timestamp::from_second(now.0).ok().map(meta_v1::Time);
     let before = conditions.iter().position(|condition| condition.type_ == kind);
-    let since = before.filter(|at| conditions[*at].status == status).and_then(|at| {
-        conditions[at].last_transition_time.clone()
-    });
+    let since =
+        before.filter(|at| conditions[*at].status == status).and_then(|at| conditions[at].last_transition_time.clone());
     let condition = v1::NodeCondition {
         type_: kind.to_owned(),
         status: status.to_owned(),
