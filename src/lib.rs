@@ -49,3 +49,8 @@ pub mod controllers;
 pub mod event;
 pub mod kernel;
 pub mod kubelet;
+pub mod net;
+pub mod record;
+pub mod scheduler;
+pub mod sim;
+pub mod store;
