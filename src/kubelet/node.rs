@@ -204,6 +204,7 @@ impl Kubelet {
             acquired: None,
             renewed: Some(out.clock.micro_timestamp(out.now)),
             transitions: None,
+            rest: None,
         };
         out.send(&mut self.api, Ask::CreateLease.token(), Request::Create(Obj { meta, body }.into_object()));
     }
@@ -244,6 +245,7 @@ impl Kubelet {
             acquired: None,
             renewed: Some(out.clock.micro_timestamp(out.now)),
             transitions: None,
+            rest: None,
         };
         out.send(&mut self.api, Ask::RenewLease.token(), Request::Update(Obj { meta, body }.into_object()));
     }
