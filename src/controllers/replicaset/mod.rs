@@ -25,7 +25,8 @@ use super::pod_util::{
 use super::refs::{self, Claims};
 use crate::api::{EventType, Kind, Name, Obj, Object, ObjectId, Pod, ReplicaSet, ReplicaSetStatus, Uid};
 use crate::client::{
-    Controller, ControllerEntry, Expectations, Flag, FlagValue, Flags, Observed, Outcome, Plan, View, Watches, WorkQueue,
+    Controller, ControllerEntry, Expectations, Flag, FlagValue, Flags, Observed, Outcome, Plan, View, Watches,
+    WorkQueue,
 };
 use crate::event::{DeleteOptions, ErrorReason, Reply, Request, Target};
 use crate::kernel::{Span, Time};
@@ -296,7 +297,9 @@ impl ReplicaSetController {
         for reply in outcome.replies {
             let (name, uid) = sync.victims.pop_front().expect("each reply belongs to a pod");
             match reply {
-                Ok(_) => sync.say(plan, EventType::Normal, "SuccessfulDelete", ecow::eco_format!("Deleted pod: {name}")),
+                Ok(_) => {
+                    sync.say(plan, EventType::Normal, "SuccessfulDelete", ecow::eco_format!("Deleted pod: {name}"))
+                }
                 Err(error) => {
                     self.expectations.deletion_observed(key, uid);
                     if error.reason != ErrorReason::NotFound {
