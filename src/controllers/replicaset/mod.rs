@@ -59,12 +59,16 @@ pub const ENTRY: ControllerEntry = ControllerEntry {
 };
 
 fn build(flags: &Flags) -> Box<dyn Controller> {
-    Box::new(ReplicaSetController {
+    Box::new(new_controller(flags))
+}
+
+fn new_controller(flags: &Flags) -> ReplicaSetController {
+    ReplicaSetController {
         count_terminating: flags.bool(&TERMINATING_REPLICAS),
         expectations: Expectations::default(),
         tallies: BTreeMap::new(),
         syncs: BTreeMap::new(),
-    })
+    }
 }
 
 const RECHECK: u32 = 1;
