@@ -44,7 +44,7 @@ impl Snapshot {
                         .pods_of(set.meta.uid)
                         .any(|pod| selects(&body.selector, &pod.meta.labels) && !pod.body.status.phase.is_finished())
                 };
-                claims.owned.iter().filter(running).map(|set| set.meta.uid).collect()
+                claims.owned.iter().chain(&claims.adopt).filter(running).map(|set| set.meta.uid).collect()
             }
         };
         Snapshot { deployment, claims, busy }

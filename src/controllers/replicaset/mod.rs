@@ -25,7 +25,7 @@ use super::pod_util::{
 use super::refs::{self, Claims};
 use crate::api::{EventType, Kind, Name, Obj, Object, ObjectId, Pod, ReplicaSet, ReplicaSetStatus, Uid};
 use crate::client::{
-    Controller, ControllerEntry, Expectations, Flag, FlagValue, Flags, Observed, Outcome, Plan, View, Watches,
+    Controller, ControllerEntry, Expectations, Flag, FlagValue, Flags, Observed, Outcome, Plan, Step, View, Watches,
     WorkQueue,
 };
 use crate::event::{DeleteOptions, ErrorReason, Reply, Request, Target};
@@ -343,7 +343,7 @@ impl ReplicaSetController {
 
     /// Keeps the sync while an answer is to come.
     fn keep(&mut self, key: ObjectId, sync: Sync, plan: &Plan) {
-        if !plan.is_empty() {
+        if plan.steps().any(|step| !matches!(step, Step::Record { .. })) {
             self.syncs.insert(key, sync);
         }
     }

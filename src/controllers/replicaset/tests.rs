@@ -7,10 +7,10 @@ use crate::api::{
     Clock, ConditionStatus, Deletion, Kind, Labels, Meta, Name, Obj, Object, ObjectId, Pod, PodConditionType, PodPhase,
     ReplicaSet, Timestamp, Uid,
 };
-use crate::client::{Caches, Controller, Flags, Observed, View, WorkQueue};
+use crate::client::{Caches, Controller, Flags, Observed, Outcome, Plan, View, WorkQueue};
 use crate::controllers::pod_util::{POD_DELETION_COST, controller_reference};
 use crate::controllers::test_support::{Story, bare_pod, replica_set};
-use crate::event::{ApiError, Cause, Change, ChangeKind, ErrorReason, Request};
+use crate::event::{Answer, ApiError, Cause, Change, ChangeKind, ErrorReason, Request};
 use crate::kernel::{Chance, Draw, Purpose, Span, Time};
 
 fn story() -> Story {
@@ -267,6 +267,26 @@ fn drawn_pod(slot: u32, set: &ReplicaSet, owner: &Meta, draw: Draw) -> Object {
         pod.meta.deletion = Some(Deletion { timestamp: Timestamp(1), grace_seconds: Some(30) });
     }
     pod.into_object()
+}
+
+#[test]
+fn a_sync_that_only_told_events_leaves_nothing_behind() {
+    let mut controller = super::new_controller(&Flags::default());
+    let mut set = replica_set("web", 1, "app:ok");
+    set.meta.id = ObjectId { kind: Kind::ReplicaSet, slot: 0 };
+    set.meta.generation = 1;
+    set.body.status.observed_generation = 1;
+    let mut caches = Caches::default();
+    let object = set.into_object();
+    caches.apply(&Change { kind: ChangeKind::Added, object: object.clone(), revision: 1, cause: Cause::START });
+    let view = View { caches: &caches, now: Time::ZERO, clock: Clock::DEFAULT, chance: Chance { seed: 1 } };
+    let key = object.meta().id;
+    controller.reconcile(key, &view, &mut Plan::default());
+    assert_eq!(controller.syncs.len(), 1, "it waits for the answer to the creation");
+    let mut plan = Plan::default();
+    let outcome = Outcome { label: super::CREATE, replies: &[Ok(Answer::Object(object))], skipped: 0, last: true };
+    controller.resume(key, outcome, &view, &mut plan);
+    assert_eq!((plan.steps().count(), controller.syncs.len()), (1, 0));
 }
 
 #[test]
