@@ -128,6 +128,7 @@ impl Story {
         self.rollout.clear();
         (self.fewest_ready, self.most_pods) = (usize::MAX, 0);
         self.note_pods();
+        self.note_sizes();
     }
 
     /// Creates an object as a user.
