@@ -291,7 +291,7 @@ fn sorted(value: &Value) -> Value {
 ///
 /// # Errors
 /// What the API server cannot decode, as its 400.
-fn create(document: &Document, shell: &Shell<'_>) -> Result<Object, ApiError> {
+fn create(document: &Document) -> Result<Object, ApiError> {
     let Subject { kind, info, .. } = &document.subject;
     let object = match kind {
         Kind::Custom(_) => convert::custom_from_json(*kind, info.clone(), document.modified.clone()),
