@@ -184,7 +184,8 @@ impl Apply {
         let body = match found {
             Ok(body) => body,
             Err(error) => {
-                let (verb, name) = (format!("creating patch with:\nfor:\n{}", subject.description()), subject.name.as_str());
+                let (verb, name) =
+                    (format!("creating patch with:\nfor:\n{}", subject.description()), subject.name.as_str());
                 shell.fail(Failure::Plain(format!("error when {verb} {name:?}: {error}")));
                 return Progress::Ended;
             }
@@ -291,7 +292,7 @@ fn sorted(value: &Value) -> Value {
 ///
 /// # Errors
 /// What the API server cannot decode, as its 400.
-fn create(document: &Document, shell: &Shell<'_>) -> Result<Object, ApiError> {
+fn create(document: &Document) -> Result<Object, ApiError> {
     let Subject { kind, info, .. } = &document.subject;
     let object = match kind {
         Kind::Custom(_) => convert::custom_from_json(*kind, info.clone(), document.modified.clone()),
