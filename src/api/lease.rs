@@ -1,5 +1,7 @@
 //! Leases. Upstream: `coordination.k8s.io/v1.Lease`.
 
+use k8s_openapi::api::coordination::v1::LeaseSpec;
+
 use super::{MicroTimestamp, Name};
 
 /// The body of a Lease.
@@ -15,4 +17,6 @@ pub struct Lease {
     pub renewed: Option<MicroTimestamp>,
     /// `spec.leaseTransitions`.
     pub transitions: Option<i32>,
+    /// `spec.strategy`, `spec.preferredHolder`, and a `spec.holderIdentity` that is there but empty.
+    pub rest: Option<Box<LeaseSpec>>,
 }

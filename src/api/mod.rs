@@ -6,6 +6,8 @@
 
 pub mod cidr;
 mod condition;
+pub mod convert;
+pub mod defaults;
 mod event;
 mod intstr;
 pub mod kind;
@@ -28,11 +30,13 @@ pub mod strict;
 pub mod text;
 mod timestamp;
 mod untyped;
+pub mod validation;
 mod workload;
 
 /// A short immutable string: free to clone, inline up to 15 bytes.
 pub type Name = ecow::EcoString;
 
+pub use cidr::Cidr;
 pub use condition::{Condition, ConditionStatus, find as find_condition};
 pub use event::{Event, EventType, Reference};
 pub use intstr::IntOrPercent;

@@ -30,7 +30,9 @@ pub struct PodTemplate {
     pub annotations: Labels,
     /// `metadata.finalizers`.
     pub finalizers: Arc<[Name]>,
-    /// `spec`.
+    /// `spec.nodeName`; empty where absent, as nearly always.
+    pub node_name: Name,
+    /// `spec` without `nodeName`.
     pub spec: Arc<PodSpec>,
 }
 

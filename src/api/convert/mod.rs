@@ -1,0 +1,181 @@
+//! JSON manifests into the records that the simulation works with, and back. Nothing is lost either way.
+//!
+//! This is the only place where upstream's full types and JSON meet the small records. Reading goes as in the real
+//! API server: quantities into their canonical form, through the kind's type (unknown fields and nulls go away),
+//! defaults filled in, then into the record. What a record has no field for stays in its boxed `rest`.
+//! Writing gives what `kubectl get -o json` shows, without nulls. Left out: `metadata` of pod templates beyond labels,
+//! annotations and finalizers, which no controller reads, and the difference between an empty list and none.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Kind, KindInfo, Meta, Name, Object, defaults};
+
+mod deployment;
+mod event;
+mod lease;
+mod metadata;
+mod namespace;
+mod node;
+mod pod;
+mod pod_status;
+mod quantities;
+mod replicaset;
+mod scale;
+mod template;
+#[cfg(test)]
+mod tests;
+mod time;
+mod untyped;
+
+pub use event::to_events_v1;
+pub use metadata::{meta_from, meta_to};
+pub use scale::{Scale, scale_of, with_replicas};
+
+/// Why a manifest cannot become an object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConvertError {
+    /// The field; empty for the whole object.
+    pub path: String,
+    /// What is wrong, in the API server's words where it has some.
+    pub message: String,
+}
+
+impl ConvertError {
+    pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> ConvertError {
+        ConvertError { path: path.into(), message: message.into() }
+    }
+
+    /// The message of the API server's 400 for an object of this kind.
+    pub fn bad_request(&self, kind: Kind) -> String {
+        let (kind, version) = kind.info().map_or(("", ""), |info| (info.kind.as_ref(), info.version.as_ref()));
+        format!("{kind} in version {version:?} cannot be handled as a {kind}: {}", self.message)
+    }
+}
+
+impl fmt::Display for ConvertError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+    }
+}
+
+impl std::error::Error for ConvertError {}
+
+/// The manifest as the API server decodes it: canonical quantities, known fields only, defaults filled in. What
+/// `validation` judges. Doing it twice changes nothing.
+///
+/// # Errors
+/// A quantity that cannot be read, or a value that does not fit its type.
+pub fn normalise(kind: Kind, mut value: Value) -> Result<Value, ConvertError> {
+    quantities::canonicalise(kind, &mut value)?;
+    if let Some(decoder) = kind.decoder() {
+        let object = decoder(&mut <dyn erased_serde::Deserializer<'_>>::erase(value)).map_err(misfit)?;
+        value = encode(&*object);
+    }
+    defaults::apply(kind, &mut value);
+    Ok(value)
+}
+
+/// Reads a manifest of a built-in kind, defaults filled in. Fields that the kind does not have are dropped: who wants
+/// them refused checks with `strict` before.
+///
+/// # Errors
+/// What [`normalise`] refuses, a `resourceVersion` that is no number, and custom kinds (see [`custom_from_json`]).
+pub fn from_json(kind: Kind, value: Value) -> Result<Object, ConvertError> {
+    if !value.is_object() {
+        return Err(ConvertError::new("", "a manifest is a mapping"));
+    }
+    let value = normalise(kind, value)?;
+    match kind {
+        Kind::Pod => pod::read(value),
+        Kind::Node => node::read(value),
+        Kind::Namespace => namespace::read(value),
+        Kind::Deployment => deployment::read(value),
+        Kind::ReplicaSet => replicaset::read(value),
+        Kind::Event => event::read(value),
+        Kind::EventsV1Event => event::read(event::from_events_v1(value)),
+        Kind::Lease => lease::read(value),
+        _ => match untyped::info_of(kind) {
+            Some(info) => untyped::read(kind, info, value),
+            None => Err(ConvertError::new("kind", "the description of a custom kind is needed to read its objects")),
+        },
+    }
+}
+
+/// Reads an object of a custom kind; its schema has been applied before.
+///
+/// # Errors
+/// `metadata` that does not fit its type.
+pub fn custom_from_json(kind: Kind, info: Arc<KindInfo>, value: Value) -> Result<Object, ConvertError> {
+    untyped::read(kind, info, value)
+}
+
+/// The whole manifest: `apiVersion`, `kind`, `metadata` and the fields of the kind, without nulls.
+pub fn to_json(object: &Object) -> Value {
+    match object {
+        Object::Pod(pod) => manifest(Kind::Pod, &pod.meta, pod::write(pod)),
+        Object::Node(node) => manifest(Kind::Node, &node.meta, node::write(&node.body)),
+        Object::Namespace(namespace) => manifest(Kind::Namespace, &namespace.meta, namespace::write(&namespace.body)),
+        Object::Deployment(deployment) => {
+            manifest(Kind::Deployment, &deployment.meta, deployment::write(&deployment.body))
+        }
+        Object::ReplicaSet(set) => manifest(Kind::ReplicaSet, &set.meta, replicaset::write(&set.body)),
+        Object::Event(event) => manifest(Kind::Event, &event.meta, event::write_fields(&event.body)),
+        Object::Lease(lease) => manifest(Kind::Lease, &lease.meta, lease::write(&lease.body)),
+        Object::Untyped(object) => {
+            assemble(object.body.info.api_version(), &object.body.info.kind, &object.meta, object.body.fields.clone())
+        }
+    }
+}
+
+fn manifest(kind: Kind, meta: &Meta, fields: Map<String, Value>) -> Value {
+    let name = kind.info().map_or("", |info| info.kind.as_ref());
+    assemble(kind.api_version().unwrap_or_default(), name, meta, fields)
+}
+
+fn assemble(api_version: String, kind: &str, meta: &Meta, mut fields: Map<String, Value>) -> Value {
+    fields.insert("apiVersion".to_owned(), Value::String(api_version));
+    fields.insert("kind".to_owned(), Value::String(kind.to_owned()));
+    fields.insert("metadata".to_owned(), encode(&meta_to(meta)));
+    Value::Object(fields)
+}
+
+/// The one way from JSON to a Kubernetes type.
+pub(super) fn decode<T: DeserializeOwned>(value: Value) -> Result<T, ConvertError> {
+    erased_serde::deserialize(&mut <dyn erased_serde::Deserializer<'_>>::erase(value)).map_err(misfit)
+}
+
+/// The one way from a Kubernetes type to JSON.
+pub(super) fn encode(object: &dyn erased_serde::Serialize) -> Value {
+    match serde_json::to_value(object) {
+        Ok(value) => value,
+        Err(error) => panic!("a Kubernetes type has texts as keys and times that can be printed: {error}"),
+    }
+}
+
+fn misfit(error: erased_serde::Error) -> ConvertError {
+    ConvertError::new("", error.to_string())
+}
+
+/// Fields of a manifest by name; parts that came out as `{}` are left out.
+fn fields<const N: usize>(parts: [(&str, Value); N]) -> Map<String, Value> {
+    parts
+        .into_iter()
+        .filter(|(_, value)| value.as_object().is_none_or(|map| !map.is_empty()))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+fn text(name: &Name) -> Option<String> {
+    (!name.is_empty()).then(|| name.to_string())
+}
+
+fn name(text: Option<String>) -> Name {
+    text.map(Name::from).unwrap_or_default()
+}
+
+fn nonzero<T: Default + PartialEq>(number: T) -> Option<T> {
+    (number != T::default()).then_some(number)
+}

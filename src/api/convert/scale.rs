@@ -1,0 +1,83 @@
+//! The `scale` subresource, of every built-in kind that has it. Upstream: the `ScaleREST` of `pkg/registry/apps/*`.
+//! Left out: CRDs, whose schema names the paths.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+use super::decode;
+use crate::api::{Kind, Object, Selector};
+
+/// What `scale` shows of an object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Scale {
+    /// `spec.replicas`.
+    pub replicas: i32,
+    /// `status.replicas`.
+    pub status_replicas: i32,
+    /// `status.selector`, in the form of query strings.
+    pub selector: String,
+}
+
+/// The scale of an object; none for kinds that cannot be scaled.
+pub fn scale_of(object: &Object) -> Option<Scale> {
+    match object {
+        Object::Deployment(deployment) => Some(Scale {
+            replicas: deployment.body.replicas,
+            status_replicas: deployment.body.status.replicas,
+            selector: deployment.body.selector.parsed.to_string(),
+        }),
+        Object::ReplicaSet(set) => Some(Scale {
+            replicas: set.body.replicas,
+            status_replicas: set.body.status.replicas,
+            selector: set.body.selector.parsed.to_string(),
+        }),
+        Object::Untyped(untyped) => scale_of_fields(untyped.meta.id.kind, &untyped.body.fields),
+        Object::Pod(_) | Object::Node(_) | Object::Namespace(_) | Object::Event(_) | Object::Lease(_) => None,
+    }
+}
+
+/// The object with another `spec.replicas`; none for kinds that cannot be scaled.
+pub fn with_replicas(object: &Object, replicas: i32) -> Option<Object> {
+    let mut object = object.clone();
+    match &mut object {
+        Object::Deployment(deployment) => Arc::make_mut(deployment).body.replicas = replicas,
+        Object::ReplicaSet(set) => Arc::make_mut(set).body.replicas = replicas,
+        Object::Untyped(untyped) => {
+            if !is_scalable(untyped.meta.id.kind) {
+                return None;
+            }
+            let spec = Arc::make_mut(untyped).body.fields.entry("spec").or_insert_with(|| Value::Object(Map::new()));
+            spec.as_object_mut()?.insert("replicas".to_owned(), replicas.into());
+        }
+        Object::Pod(_) | Object::Node(_) | Object::Namespace(_) | Object::Event(_) | Object::Lease(_) => return None,
+    }
+    Some(object)
+}
+
+fn is_scalable(kind: Kind) -> bool {
+    matches!(kind, Kind::StatefulSet | Kind::ReplicationController)
+}
+
+fn scale_of_fields(kind: Kind, fields: &Map<String, Value>) -> Option<Scale> {
+    if !is_scalable(kind) {
+        return None;
+    }
+    let spec = fields.get("spec")?;
+    let written: LabelSelector = if kind == Kind::ReplicationController {
+        LabelSelector {
+            match_labels: spec.get("selector").and_then(|selector| decode(selector.clone()).ok()),
+            ..LabelSelector::default()
+        }
+    } else {
+        decode(spec.get("selector")?.clone()).ok()?
+    };
+    let number = |part: Option<&Value>, default: i64| {
+        part.and_then(|part| part.get("replicas")).and_then(Value::as_i64).unwrap_or(default) as i32
+    };
+    Some(Scale {
+        replicas: number(Some(spec), 1),
+        status_replicas: number(fields.get("status"), 0),
+        selector: Selector::from_label_selector(Some(&written)).ok()?.to_string(),
+    })
+}

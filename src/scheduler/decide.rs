@@ -1,0 +1,356 @@
+//! The decision about one pod: a pure function of cluster, profile and pod.
+//! Upstream: `schedulePod` and what it calls in `pkg/scheduler/schedule_one.go`.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Cluster, Cycle, ExtensionPoint, NodeFilter, NodeIndex, PostFilter, PreFilter, PreScore, Profile, Status, Unplaced,
+    fit_error, histogram_of,
+};
+use crate::api::{Name, Obj, Pod};
+
+const NO_NODES: &str = "no nodes available to schedule pods";
+const MIN_FEASIBLE: usize = 100;
+
+/// How much of the cluster a decision looks at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// As upstream: nodes from an index on, until enough are feasible; no scores where only one is.
+    Sampled {
+        /// Where to start in the order of nodes.
+        start: usize,
+        /// The scheduler's `percentageOfNodesToScore`; zero: by the size of the cluster.
+        percentage: i64,
+    },
+    /// All nodes, all that are feasible scored.
+    Everything,
+}
+
+/// How one of several best nodes is chosen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tie {
+    /// By a draw, as upstream.
+    Draw,
+    /// The first by name.
+    First,
+}
+
+/// A node that cannot take the pod.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Rejected {
+    /// The node.
+    pub node: NodeIndex,
+    /// The first plugin that rejected it, by its number in the profile.
+    pub plugin: u8,
+    /// Why.
+    pub status: Status,
+}
+
+/// The scores that one plugin gave.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PluginScores {
+    /// The plugin, by its number in the profile.
+    pub plugin: u8,
+    /// Normalised and multiplied with its weight, one for each feasible node.
+    pub scores: Vec<i64>,
+}
+
+/// Why a pod was not placed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FailureKind {
+    /// There are no nodes at all.
+    NoNodes,
+    /// No node fits.
+    NoFit,
+    /// A plugin failed.
+    Error,
+}
+
+/// What a failed decision leaves behind.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Failure {
+    /// Why.
+    pub kind: FailureKind,
+    /// The whole sentence.
+    pub message: String,
+    /// What PostFilter added to it.
+    pub post_filter: String,
+    /// The plugins that rejected the pod or one of its nodes, as a set of numbers.
+    pub rejectors: u64,
+    /// Those of them that wait for something that will come.
+    pub pending: u64,
+    /// The node that PostFilter nominated.
+    pub nominated: Option<NodeIndex>,
+}
+
+/// A decision, with everything that led to it.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Decision {
+    /// The plugin that rejected the pod in PreFilter, and why.
+    pub pre_filter: Option<(u8, Status)>,
+    /// The nodes that were looked at and cannot take the pod.
+    pub rejected: Vec<Rejected>,
+    /// The nodes that can, in the order in which they were found.
+    pub feasible: Vec<NodeIndex>,
+    /// Scores by plugin; a plugin that had no opinion has no entry.
+    pub scores: Vec<PluginScores>,
+    /// The sums of the scores, one for each feasible node; empty where none was scored.
+    pub totals: Vec<i64>,
+    /// The best nodes, in the order in which they were found.
+    pub ties: Vec<NodeIndex>,
+    /// Why there is none.
+    pub failure: Option<Failure>,
+    /// Where the next decision starts to look.
+    pub next_start: usize,
+}
+
+/// Whether a pod may enter the queue; if not, the plugin that says so. Upstream: `runPreEnqueuePlugins`.
+pub fn pre_enqueue(profile: &Profile, pod: &Obj<Pod>) -> Option<(u8, Status)> {
+    let mut plugins = profile.at(ExtensionPoint::PreEnqueue);
+    plugins.find_map(|(number, enabled)| Some((number, enabled.entry.plugin.pre_enqueue(pod)?)))
+}
+
+/// How many feasible nodes are enough. Upstream: `numFeasibleNodesToFind`.
+pub fn wanted_feasible(nodes: usize, percentage: i64) -> usize {
+    if nodes < MIN_FEASIBLE {
+        return nodes;
+    }
+    let percentage = match percentage {
+        0 => (50 - nodes as i64 / 125).max(5),
+        set => set,
+    };
+    (nodes * percentage as usize / 100).max(MIN_FEASIBLE).min(nodes)
+}
+
+/// Decides about a pod. The order of nodes must be up to date ([`super::Nodes::refresh`]).
+pub fn decide(cluster: &Cluster, profile: &Profile, pod: &Obj<Pod>, scope: Scope) -> Decision {
+    let mut decision = Decision::default();
+    if let Scope::Sampled { start, .. } = scope {
+        decision.next_start = start;
+    }
+    if cluster.nodes.is_empty() {
+        decision.failure = Some(failure(FailureKind::NoNodes, NO_NODES.to_owned(), 0));
+        return decision;
+    }
+    let cycle = Cycle { pod, cluster, args: &profile.args };
+    let mut prepared = prepare(&cycle, profile);
+    if let Some(rejection) = prepared.rejection.take() {
+        decision.pre_filter = Some(rejection);
+        decision.failure = Some(unplaced(&cycle, profile, &decision, &prepared));
+        return decision;
+    }
+    if let Some(nominated) = cluster.nodes.find(&pod.body.status.nominated_node_name) {
+        let mut attempt = Decision::default();
+        search(cluster, &prepared.filters, &[nominated], 0, 1, &mut attempt);
+        decision.feasible = attempt.feasible;
+    }
+    if decision.feasible.is_empty() {
+        find_feasible(cluster, profile, &prepared, scope, &mut decision);
+    }
+    if decision.feasible.is_empty() {
+        decision.failure = Some(unplaced(&cycle, profile, &decision, &prepared));
+        return decision;
+    }
+    if decision.feasible.len() == 1 && scope != Scope::Everything {
+        decision.ties = decision.feasible.clone();
+        return decision;
+    }
+    score(&cycle, profile, &mut decision);
+    decision
+}
+
+impl Decision {
+    /// The node for the pod; `draw` gives a number below its argument.
+    pub fn choose(&self, cluster: &Cluster, tie: Tie, draw: impl FnOnce(u64) -> u64) -> Option<NodeIndex> {
+        match (self.ties.as_slice(), tie) {
+            ([], _) => None,
+            ([node], _) => Some(*node),
+            (several, Tie::Draw) => Some(several[draw(several.len() as u64) as usize]),
+            (several, Tie::First) => several.iter().copied().min_by_key(|node| cluster.nodes.name(*node)),
+        }
+    }
+}
+
+/// What PreFilter has prepared.
+struct Prepared<'a> {
+    filters: Vec<(u8, Box<dyn NodeFilter + 'a>)>,
+    /// The only nodes that come into question, and the plugins that say so.
+    names: Option<BTreeSet<Name>>,
+    restrictors: u64,
+    rejection: Option<(u8, Status)>,
+}
+
+fn prepare<'a>(cycle: &Cycle<'a>, profile: &Profile) -> Prepared<'a> {
+    let mut prepared = Prepared { filters: Vec::new(), names: None, restrictors: 0, rejection: None };
+    for (number, enabled) in profile.plugins.iter().enumerate() {
+        let number = number as u8;
+        match enabled.entry.plugin.pre_filter(cycle) {
+            PreFilter::Skip => {}
+            PreFilter::Filter(filter) => prepared.filters.push((number, filter)),
+            PreFilter::Nodes(names, filter) => {
+                prepared.filters.push((number, filter));
+                prepared.restrictors |= 1 << number;
+                let both = match prepared.names.take() {
+                    None => names,
+                    Some(before) => before.intersection(&names).cloned().collect(),
+                };
+                if both.is_empty() {
+                    prepared.rejection = Some((number, no_common_node(profile, prepared.restrictors)));
+                    return prepared;
+                }
+                prepared.names = Some(both);
+            }
+            PreFilter::Reject(status) => {
+                prepared.rejection = Some((number, status));
+                return prepared;
+            }
+        }
+    }
+    prepared
+}
+
+fn names_of(profile: &Profile, plugins: u64) -> String {
+    let set = (0..64u8).filter(|number| plugins & (1 << number) != 0);
+    let names: BTreeSet<&str> = set.map(|number| profile.name(number)).collect();
+    names.into_iter().collect::<Vec<_>>().join(" ")
+}
+
+fn no_common_node(profile: &Profile, restrictors: u64) -> Status {
+    let names = names_of(profile, restrictors);
+    let text = match restrictors.count_ones() {
+        1 => ecow::eco_format!("node(s) didn't satisfy plugin {names}"),
+        _ => ecow::eco_format!("node(s) didn't satisfy plugin(s) [{names}] simultaneously"),
+    };
+    Status::text(super::Code::UnschedulableAndUnresolvable, text)
+}
+
+fn find_feasible(cluster: &Cluster, profile: &Profile, prepared: &Prepared, scope: Scope, decision: &mut Decision) {
+    let all = cluster.nodes.order();
+    let named: Vec<NodeIndex>;
+    let nodes = match &prepared.names {
+        None => all,
+        Some(names) => {
+            named = names.iter().filter_map(|name| cluster.nodes.find(name)).collect();
+            &named
+        }
+    };
+    match scope {
+        Scope::Everything => search(cluster, &prepared.filters, nodes, 0, nodes.len(), decision),
+        Scope::Sampled { start, percentage } => {
+            let percentage = profile.percentage_of_nodes_to_score.unwrap_or(percentage);
+            search(cluster, &prepared.filters, nodes, start, wanted_feasible(nodes.len(), percentage), decision);
+            decision.next_start = (start + decision.feasible.len() + decision.rejected.len()) % all.len();
+        }
+    }
+}
+
+/// Looks at nodes from `start` on, round the end, until `wanted` are feasible.
+///
+/// A block is never longer than what is still wanted, so no node is looked at that upstream, with one worker, would
+/// not look at.
+fn search(
+    cluster: &Cluster,
+    filters: &[(u8, Box<dyn NodeFilter + '_>)],
+    nodes: &[NodeIndex],
+    start: usize,
+    wanted: usize,
+    decision: &mut Decision,
+) {
+    let Decision { feasible, rejected, .. } = decision;
+    let mut block = Vec::new();
+    let mut seen = 0;
+    let mut at = if nodes.is_empty() { 0 } else { start % nodes.len() };
+    while seen < nodes.len() && feasible.len() < wanted {
+        let length = (wanted - feasible.len()).min(nodes.len() - seen);
+        let until_end = length.min(nodes.len() - at);
+        block.clear();
+        block.extend_from_slice(&nodes[at..at + until_end]);
+        block.extend_from_slice(&nodes[..length - until_end]);
+        seen += length;
+        at = (at + length) % nodes.len();
+        for (plugin, filter) in filters {
+            filter.filter(&cluster.nodes, &mut block, &mut |node, status| {
+                rejected.push(Rejected { node, plugin: *plugin, status });
+            });
+        }
+        feasible.append(&mut block);
+    }
+}
+
+fn score(cycle: &Cycle, profile: &Profile, decision: &mut Decision) {
+    let Decision { feasible, scores, totals, ties, .. } = decision;
+    totals.resize(feasible.len(), 0);
+    for (plugin, enabled) in profile.at(ExtensionPoint::Score) {
+        let scorer = match enabled.entry.plugin.pre_score(cycle, feasible) {
+            PreScore::Skip => continue,
+            PreScore::Score(scorer) => scorer,
+            PreScore::Fail(error) => {
+                let message = format!("running PreScore plugin \"{}\": {error}", enabled.entry.name);
+                decision.failure = Some(failure(FailureKind::Error, message, 0));
+                return;
+            }
+        };
+        let mut given = Vec::with_capacity(feasible.len());
+        scorer.score(&cycle.cluster.nodes, feasible, &mut given);
+        for (total, score) in totals.iter_mut().zip(&mut given) {
+            *score *= enabled.weight;
+            *total += *score;
+        }
+        scores.push(PluginScores { plugin, scores: given });
+    }
+    let best = totals.iter().copied().max().unwrap_or(0);
+    ties.extend(feasible.iter().zip(totals.iter()).filter(|(_, total)| **total == best).map(|(node, _)| *node));
+}
+
+fn failure(kind: FailureKind, message: String, rejectors: u64) -> Failure {
+    Failure { kind, message, post_filter: String::new(), rejectors, pending: 0, nominated: None }
+}
+
+/// Runs PostFilter and words the failure.
+fn unplaced(cycle: &Cycle, profile: &Profile, decision: &Decision, prepared: &Prepared) -> Failure {
+    let mut rejectors = prepared.restrictors;
+    let mut pending = 0;
+    let mut note = |plugin: u8, status: &Status| match status.code {
+        super::Code::Pending => pending |= 1 << plugin,
+        super::Code::Unschedulable | super::Code::UnschedulableAndUnresolvable => rejectors |= 1 << plugin,
+    };
+    for rejected in &decision.rejected {
+        note(rejected.plugin, &rejected.status);
+    }
+    if let Some((plugin, status)) = &decision.pre_filter {
+        note(*plugin, status);
+    }
+    let nodes = cycle.cluster.nodes.len();
+    let (post_filter, nominated) = post_filter(cycle, profile, decision);
+    let mut counts = histogram_of(&decision.rejected);
+    let absent = format!("node(s) didn't satisfy plugin(s) [{}]", names_of(profile, prepared.restrictors));
+    if prepared.restrictors != 0 {
+        *counts.entry(&absent).or_insert(0) += nodes - decision.rejected.len();
+    }
+    let pre_filter = decision.pre_filter.as_ref().map(|(_, status)| status.message());
+    let message = fit_error(nodes, pre_filter.as_deref(), &counts, &post_filter);
+    Failure { kind: FailureKind::NoFit, message, post_filter, rejectors, pending, nominated }
+}
+
+/// Upstream: `RunPostFilterPlugins`.
+fn post_filter(cycle: &Cycle, profile: &Profile, decision: &Decision) -> (String, Option<NodeIndex>) {
+    let open = decision.rejected.iter().filter(|rejected| rejected.status.code == super::Code::Unschedulable);
+    let resolvable: Vec<NodeIndex> = open.map(|rejected| rejected.node).collect();
+    let pre_filter = decision.pre_filter.as_ref().map(|(plugin, _)| *plugin);
+    let mut messages = Vec::new();
+    for (asked, enabled) in profile.at(ExtensionPoint::PostFilter) {
+        let unplaced = Unplaced { nodes: cycle.cluster.nodes.len(), resolvable: &resolvable, pre_filter, asked };
+        match enabled.entry.plugin.post_filter(cycle, &unplaced) {
+            PostFilter::Nothing => {}
+            PostFilter::Nominate(node) => return (String::new(), Some(node)),
+            PostFilter::Fail(message) => return (message.to_owned(), None),
+            PostFilter::Reject(status) => {
+                messages.push(status.message());
+                if status.code == super::Code::UnschedulableAndUnresolvable {
+                    break;
+                }
+            }
+        }
+    }
+    (messages.join(", "), None)
+}

@@ -1,0 +1,50 @@
+//! kube-scheduler: a queue of pending pods, a framework of plugins that decides one pod at a time, and the binding of
+//! what was decided.
+//!
+//! The room never sees the store: it knows nodes and pods through its own informers, assumes what it has decided, and
+//! sends bindings and status patches through its own client. A decision ([`decide`]) is a pure function of the
+//! [`Cluster`], a [`Profile`] and a pod; nothing in it draws, reads a clock or remembers. Plugins hold no state between
+//! pods: what one prepares for a pod dies with the pod's cycle. Names are compared while a pod is prepared, never in
+//! the loop over nodes.
+//!
+//! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: PodTopologySpread, InterPodAffinity, the volume
+//! plugins, preemption itself (its texts are there), nominated pods in filters, extenders, waiting on Permit.
+
+mod changes;
+mod cluster;
+mod decide;
+mod framework;
+mod images;
+mod message;
+mod node_tree;
+mod nodes;
+mod part;
+pub mod plugins;
+mod profile;
+mod queue;
+mod settings;
+#[cfg(test)]
+mod stories;
+mod taints;
+#[cfg(test)]
+mod testing;
+
+pub use changes::{ClusterEvent, EventKind, node_events, pod_events};
+pub use cluster::{Cluster, PodEntry};
+pub use decide::{Decision, Failure, FailureKind, PluginScores, Rejected, Scope, Tie, decide, pre_enqueue, wanted_feasible};
+pub use framework::{
+    Code, Cycle, ExtensionPoint, NodeFilter, NodeScore, Permit, Plugin, PluginArgs, PluginEntry, PostFilter, PreFilter,
+    PreScore, Reason, Reasons, Status, Unplaced, normalize,
+};
+pub use images::Images;
+pub use message::{NODES_AVAILABLE, fit_error, histogram_of};
+pub use node_tree::NodeTree;
+pub use nodes::{HostPort, NodeIndex, NodeInfo, NodeRow, Nodes};
+pub use part::Scheduler;
+pub use profile::{Enabled, Profile};
+pub use queue::{QueuedPod, SchedulingQueue};
+pub use settings::{
+    CYCLE_TIME, KUBE_API_BURST, KUBE_API_QPS, PERCENTAGE_OF_NODES_TO_SCORE, POD_INITIAL_BACKOFF, POD_MAX_BACKOFF,
+    POD_MAX_IN_UNSCHEDULABLE, SchedulerSettings, TIE,
+};
+pub use taints::{Effect, Taint, TaintSets, tolerates};

@@ -1,0 +1,312 @@
+//! Nodes as decisions read them: a row of integers each, and the rest beside.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1;
+
+use super::{Images, NodeTree, TaintSets};
+use crate::api::{Name, Node, Obj, Pod, PodSpec};
+use crate::client::Chunks;
+
+/// The number of a node, given out by the scheduler in the order in which it first hears of the name.
+pub type NodeIndex = u32;
+
+/// What the loop over nodes reads: 96 bytes, no pointers. CPU in millicores, the rest in bytes or pieces.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct NodeRow {
+    /// Allocatable CPU.
+    pub milli_cpu: i64,
+    /// Allocatable memory.
+    pub memory: i64,
+    /// Allocatable ephemeral storage.
+    pub ephemeral_storage: i64,
+    /// Allocatable pods.
+    pub max_pods: i64,
+    /// CPU that its pods ask for.
+    pub used_milli_cpu: i64,
+    /// Memory that its pods ask for.
+    pub used_memory: i64,
+    /// Ephemeral storage that its pods ask for.
+    pub used_ephemeral_storage: i64,
+    /// CPU that its pods count for in scores: 100m for a container that asks for nothing.
+    pub scored_milli_cpu: i64,
+    /// Memory that its pods count for in scores: 200 MiB for a container that asks for nothing.
+    pub scored_memory: i64,
+    /// Number of its pods.
+    pub pods: i64,
+    /// The number of its list of taints.
+    pub taints: u32,
+    /// Whether `spec.unschedulable` is set.
+    pub unschedulable: bool,
+    /// Whether the Node object is there; pods may be bound to a name without one.
+    pub present: bool,
+}
+
+/// A port of the host that a pod takes. Upstream: `framework.HostPortInfo`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HostPort {
+    /// The address; `0.0.0.0` for all.
+    pub ip: Name,
+    /// `TCP`, `UDP` or `SCTP`.
+    pub protocol: Name,
+    /// The number.
+    pub port: i32,
+}
+
+impl HostPort {
+    const ANY: &'static str = "0.0.0.0";
+
+    /// The host ports of a pod: of containers and sidecars. Upstream: `schedutil.GetHostPorts`.
+    pub fn of_pod(spec: &PodSpec) -> Vec<HostPort> {
+        let sidecars = spec.init_containers().iter().filter(|c| c.restart_policy.as_deref() == Some("Always"));
+        let ports = sidecars.chain(spec.containers()).flat_map(|container| container.ports.iter().flatten());
+        let filled = |text: &Option<String>, default: &str| -> Name {
+            text.as_deref().filter(|text| !text.is_empty()).unwrap_or(default).into()
+        };
+        ports
+            .filter_map(|port| {
+                let number = port.host_port.filter(|number| *number > 0)?;
+                Some(HostPort {
+                    ip: filled(&port.host_ip, HostPort::ANY),
+                    protocol: filled(&port.protocol, "TCP"),
+                    port: number,
+                })
+            })
+            .collect()
+    }
+
+    /// Whether the two cannot be taken on one node. Upstream: `HostPortInfo.CheckConflict`.
+    pub fn conflicts(&self, other: &HostPort) -> bool {
+        self.port == other.port
+            && self.protocol == other.protocol
+            && (self.ip == other.ip || self.ip == HostPort::ANY || other.ip == HostPort::ANY)
+    }
+}
+
+/// What is read of a node only where a pod asks for it. Upstream: `framework.NodeInfo`.
+#[derive(Clone, Debug, Default)]
+pub struct NodeInfo {
+    /// The name.
+    pub name: Name,
+    /// The object, while it is there.
+    pub node: Option<Arc<Obj<Node>>>,
+    /// Its pods, assumed ones included, by number.
+    pub pods: Vec<u32>,
+    /// Ports of the host that are taken, each once: as upstream, it is free again when the first of two pods that
+    /// share it goes.
+    pub ports: Vec<HostPort>,
+    /// Its images by number, sorted.
+    pub images: Vec<u32>,
+    /// Other resources that it offers.
+    pub scalar: BTreeMap<Name, i64>,
+    /// Other resources that its pods ask for.
+    pub used_scalar: BTreeMap<Name, i64>,
+}
+
+/// All nodes.
+#[derive(Clone, Debug, Default)]
+pub struct Nodes {
+    rows: Vec<NodeRow>,
+    infos: Chunks<NodeInfo>,
+    numbers: BTreeMap<Name, NodeIndex>,
+    tree: NodeTree,
+    order: Vec<NodeIndex>,
+    order_is_stale: bool,
+    /// Lists of taints.
+    pub taints: TaintSets,
+    /// Images.
+    pub images: Images,
+}
+
+impl Nodes {
+    /// The row of a node.
+    pub fn row(&self, node: NodeIndex) -> &NodeRow {
+        &self.rows[node as usize]
+    }
+
+    /// All rows by number, nodes that are gone included.
+    pub fn rows(&self) -> &[NodeRow] {
+        &self.rows
+    }
+
+    /// What else there is of a node.
+    pub fn info(&self, node: NodeIndex) -> &NodeInfo {
+        self.infos.get(node).expect("a node that has a number has an info")
+    }
+
+    /// The name of a node.
+    pub fn name(&self, node: NodeIndex) -> &Name {
+        &self.info(node).name
+    }
+
+    /// The number of a node that is there.
+    pub fn find(&self, name: &str) -> Option<NodeIndex> {
+        let node = *self.numbers.get(name)?;
+        self.row(node).present.then_some(node)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// The nodes that are there, in the order in which they are looked at, as of the last [`Nodes::refresh`].
+    pub fn order(&self) -> &[NodeIndex] {
+        &self.order
+    }
+
+    /// Brings the order up to date. Upstream does so with the snapshot at the start of each cycle.
+    pub fn refresh(&mut self) {
+        if std::mem::take(&mut self.order_is_stale) {
+            self.order = self.tree.list();
+        }
+    }
+
+    /// The number of a name, new where it was never heard of.
+    pub fn number(&mut self, name: &Name) -> NodeIndex {
+        if let Some(node) = self.numbers.get(name) {
+            return *node;
+        }
+        let node = self.rows.len() as NodeIndex;
+        self.rows.push(NodeRow::default());
+        self.infos.set(node, NodeInfo { name: name.clone(), ..NodeInfo::default() });
+        self.numbers.insert(name.clone(), node);
+        node
+    }
+
+    fn parts(&mut self, node: NodeIndex) -> (&mut NodeRow, &mut NodeInfo) {
+        let info = self.infos.get_mut(node).expect("a node that has a number has an info");
+        (&mut self.rows[node as usize], info)
+    }
+
+    /// Takes in a new or changed Node.
+    pub fn set(&mut self, object: &Arc<Obj<Node>>) -> NodeIndex {
+        let node = self.number(&object.meta.name);
+        let taints = self.taints.number(object.body.taints());
+        let zone = NodeTree::zone_of(&object.meta);
+        let before = self.info(node).node.clone();
+        match before.as_ref().map(|before| NodeTree::zone_of(&before.meta)) {
+            Some(old_zone) if old_zone == zone => {}
+            old_zone => {
+                if let Some(old_zone) = old_zone {
+                    self.tree.remove(&old_zone, node);
+                }
+                self.tree.add(&zone, node);
+                self.order_is_stale = true;
+            }
+        }
+        let images = object.body.status.images.as_deref().unwrap_or_default();
+        if before.as_ref().is_none_or(|before| before.body.status.images.as_deref().unwrap_or_default() != images) {
+            let old = self.info(node).images.clone();
+            self.images.remove(&old);
+            let new = self.images.add(images);
+            self.parts(node).1.images = new;
+        }
+        let offers = object.body.allocatable();
+        let (row, info) = self.parts(node);
+        row.milli_cpu = offers.milli_cpu;
+        row.memory = offers.memory;
+        row.ephemeral_storage = offers.ephemeral_storage;
+        row.max_pods = offers.pods;
+        row.taints = taints;
+        row.unschedulable = object.body.is_unschedulable();
+        row.present = true;
+        info.scalar = offers.scalar;
+        info.node = Some(object.clone());
+        node
+    }
+
+    /// A Node is gone; pods that are bound to its name stay accounted for.
+    pub fn remove(&mut self, name: &str) {
+        let Some(node) = self.find(name) else { return };
+        let images = std::mem::take(&mut self.parts(node).1.images);
+        self.images.remove(&images);
+        let (row, info) = self.parts(node);
+        *row = NodeRow {
+            milli_cpu: 0,
+            memory: 0,
+            ephemeral_storage: 0,
+            max_pods: 0,
+            taints: 0,
+            unschedulable: false,
+            present: false,
+            ..*row
+        };
+        info.scalar.clear();
+        if let Some(object) = info.node.take() {
+            self.tree.remove(&NodeTree::zone_of(&object.meta), node);
+        }
+        self.order_is_stale = true;
+    }
+
+    /// Puts a pod on a node. Upstream: `NodeInfo.AddPod`.
+    pub fn add_pod(&mut self, node: NodeIndex, pod: &Obj<Pod>) {
+        let spec = &pod.body.spec;
+        self.account(node, spec, 1);
+        let info = self.parts(node).1;
+        info.pods.push(pod.meta.id.slot);
+        for port in HostPort::of_pod(spec) {
+            if !info.ports.contains(&port) {
+                info.ports.push(port);
+            }
+        }
+    }
+
+    /// Takes a pod off a node. Upstream: `NodeInfo.RemovePod`.
+    pub fn remove_pod(&mut self, node: NodeIndex, pod: &Obj<Pod>) {
+        let spec = &pod.body.spec;
+        self.account(node, spec, -1);
+        let info = self.parts(node).1;
+        if let Some(at) = info.pods.iter().position(|slot| *slot == pod.meta.id.slot) {
+            info.pods.swap_remove(at);
+        }
+        for port in HostPort::of_pod(spec) {
+            info.ports.retain(|taken| *taken != port);
+        }
+    }
+
+    fn account(&mut self, node: NodeIndex, spec: &PodSpec, sign: i64) {
+        let (row, info) = self.parts(node);
+        row.used_milli_cpu += sign * spec.requests.milli_cpu;
+        row.used_memory += sign * spec.requests.memory;
+        row.used_ephemeral_storage += sign * spec.requests.ephemeral_storage;
+        row.scored_milli_cpu += sign * spec.non_zero_requests.milli_cpu;
+        row.scored_memory += sign * spec.non_zero_requests.memory;
+        row.pods += sign;
+        for (name, amount) in &spec.requests.scalar {
+            *info.used_scalar.entry(name.clone()).or_default() += sign * amount;
+        }
+    }
+
+    /// The labels of a node that is there.
+    pub fn label(&self, node: NodeIndex, key: &str) -> Option<&str> {
+        self.info(node).node.as_ref()?.meta.labels.get(key).map(Name::as_str)
+    }
+}
+
+/// Whether a resource is one that the scheduler counts beside CPU, memory and ephemeral storage.
+/// Upstream: `schedutil.IsScalarResourceName`.
+pub(super) fn is_scalar_resource(name: &str) -> bool {
+    is_extended_resource(name)
+        || name.starts_with("hugepages-")
+        || name.starts_with("attachable-volumes-")
+        || name.contains("kubernetes.io/")
+}
+
+/// Upstream: `v1helper.IsExtendedResourceName`.
+pub(super) fn is_extended_resource(name: &str) -> bool {
+    name.contains('/') && !name.contains("kubernetes.io/") && !name.starts_with("requests.")
+}
+
+/// The containers whose images a node may have already, init containers first, and image volumes.
+pub(super) fn images_of(spec: &v1::PodSpec) -> impl Iterator<Item = &str> {
+    let containers = spec.init_containers.iter().flatten().chain(&spec.containers);
+    let volumes = spec.volumes.iter().flatten().filter_map(|volume| volume.image.as_ref()?.reference.as_deref());
+    containers.map(|container| container.image.as_deref().unwrap_or_default()).chain(volumes)
+}

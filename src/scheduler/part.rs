@@ -1,0 +1,550 @@
+//! The scheduler as a process: informers, one scheduling cycle at a time, any number of binding cycles.
+//!
+//! ```text
+//!  notices ─► Cluster, SchedulingQueue ─► pop ─► decide ─(cycle time)─► assume ─► bind ─► forget and requeue on error
+//!                                                        └► requeue, Event FailedScheduling, condition PodScheduled
+//! ```
+//!
+//! Upstream: `pkg/scheduler/schedule_one.go`, `eventhandlers.go`. A cycle reads the cluster at its start and ends after
+//! [`super::CYCLE_TIME`]: what happens between is kept for the pod, as upstream keeps events for pods in flight.
+//! Left out: one process for all profiles' metrics, leader election, waiting on Permit. A pod that is deleted while it
+//! is decided is dropped; upstream would try to bind it and fail. An assumed pod whose deletion is seen is forgotten
+//! then; upstream forgets it when the binding fails.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::{
+    Cluster, ClusterEvent, Cycle, EventKind, ExtensionPoint, FailureKind, NodeIndex, Permit, QueuedPod,
+    SchedulerSettings, SchedulingQueue, Scope, decide, node_events, pod_events,
+};
+use crate::api::{
+    ConditionStatus, EventType, Kind, Name, Namespace, Node, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText, Uid,
+};
+use crate::client::{Client, Chunks, FORGET, Informer, InformerEvent, Occurrence, Outbox, Part, Recorder, TokenBucket};
+use crate::event::{
+    Cause, Change, ChangeKind, ClientIndex, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token,
+};
+use crate::kernel::{Purpose, Span, Time, object_hash};
+
+const PURPOSE_TIE: Purpose = Purpose::new("scheduler-tie");
+/// As the informers of other processes here. Upstream's back-off grows from 800 ms to 30 s with jitter.
+const RELIST_AFTER: Span = Span::from_millis(800);
+/// Tokens of informers' lists start here; those of bindings count from zero.
+const TOKEN_LISTS: u64 = 1 << 48;
+const TIMER_CYCLE: TimerToken = TimerToken(0);
+const TIMER_QUEUE: TimerToken = TimerToken(1);
+const TIMER_RELIST: u64 = 1 << 32;
+/// Longest message of an Event. Upstream: `NoteLengthLimit`.
+const MESSAGE_MAX: usize = 1024;
+
+/// A scheduling cycle that has been decided and takes its time.
+#[derive(Clone, Debug)]
+struct Running {
+    queued: QueuedPod,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Debug)]
+enum Outcome {
+    Place(NodeIndex),
+    Fail { message: Name, is_rejection: bool },
+}
+
+/// A binding cycle: what is still to be sent for an assumed pod.
+#[derive(Clone, Debug)]
+struct Binding {
+    queued: QueuedPod,
+    node: NodeIndex,
+    rest: VecDeque<Request>,
+}
+
+/// kube-scheduler.
+#[derive(Clone, Debug)]
+pub struct Scheduler {
+    settings: SchedulerSettings,
+    informers: Vec<Informer>,
+    informer_client: Client,
+    client: Client,
+    event_client: Client,
+    recorder: Recorder,
+    /// The pod informer's cache.
+    pods: Chunks<Arc<Obj<Pod>>>,
+    cluster: Cluster,
+    queue: SchedulingQueue,
+    running: Option<Running>,
+    bindings: BTreeMap<u64, Binding>,
+    next_token: u64,
+    next_start: usize,
+    armed: Option<Time>,
+}
+
+impl Scheduler {
+    /// A scheduler with empty memory, called `name` (`kube-scheduler`) in the journal.
+    pub fn new(name: &str, settings: SchedulerSettings) -> Scheduler {
+        let kinds = [Kind::Node, Kind::Namespace, Kind::Pod];
+        let informers = kinds.into_iter().enumerate();
+        let limit = || TokenBucket::new(settings.qps, settings.burst);
+        let client = |index: u8, what: &str, limit: TokenBucket| Client {
+            index: ClientIndex(index),
+            name: ecow::eco_format!("{name}{what}"),
+            limit,
+        };
+        let component = settings.profiles.first().map_or("default-scheduler", |profile| &profile.scheduler_name);
+        Scheduler {
+            informers: informers
+                .map(|(index, kind)| Informer::new(InformerIndex(index as u8), kind, Filter::All))
+                .collect(),
+            informer_client: client(0, "/informers", TokenBucket::unlimited()),
+            client: client(1, "", limit()),
+            event_client: client(2, "/events", limit()),
+            recorder: Recorder::new(component, ""),
+            pods: Chunks::default(),
+            cluster: Cluster::default(),
+            queue: SchedulingQueue::new(
+                settings.initial_backoff,
+                settings.max_backoff,
+                settings.max_in_unschedulable,
+            ),
+            running: None,
+            bindings: BTreeMap::new(),
+            next_token: 0,
+            next_start: 0,
+            armed: None,
+            settings,
+        }
+    }
+
+    /// The cluster as it sees it.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Its queue.
+    pub fn queue(&self) -> &SchedulingQueue {
+        &self.queue
+    }
+
+    fn has_synced(&self) -> bool {
+        self.informers.iter().all(Informer::has_synced)
+    }
+
+    fn list(&mut self, index: usize, out: &mut Outbox) {
+        self.informers[index].list(out, &mut self.informer_client, Token(TOKEN_LISTS + index as u64));
+    }
+
+    fn listed(&mut self, index: usize, reply: Reply, out: &mut Outbox) {
+        let cached: Vec<Object> = match self.informers[index].kind {
+            Kind::Pod => self.pods.iter().cloned().map(Object::Pod).collect(),
+            Kind::Namespace => self.cluster.namespaces.iter().cloned().map(Object::Namespace).collect(),
+            _ => {
+                let rows = 0..self.cluster.nodes.rows().len() as NodeIndex;
+                rows.filter_map(|node| self.cluster.nodes.info(node).node.clone()).map(Object::Node).collect()
+            }
+        };
+        match self.informers[index].listed(reply, cached.iter(), out) {
+            InformerEvent::Changes(changes) => self.take_in(&changes, out.now),
+            InformerEvent::Failed => out.timer_after(RELIST_AFTER, TimerToken(TIMER_RELIST + index as u64)),
+        }
+    }
+
+    fn take_in(&mut self, changes: &[Change], now: Time) {
+        for change in changes {
+            match &change.object {
+                Object::Pod(pod) => self.pod_changed(change.kind, pod, now, change.cause),
+                Object::Node(node) => self.node_changed(change.kind, node, now, change.cause),
+                Object::Namespace(namespace) => self.namespace_changed(change.kind, namespace),
+                Object::Deployment(_)
+                | Object::ReplicaSet(_)
+                | Object::Event(_)
+                | Object::Lease(_)
+                | Object::Untyped(_) => {}
+            }
+        }
+    }
+
+    fn namespace_changed(&mut self, kind: ChangeKind, namespace: &Arc<Obj<Namespace>>) {
+        match kind {
+            ChangeKind::Added | ChangeKind::Modified => {
+                self.cluster.namespaces.insert(namespace.clone());
+            }
+            ChangeKind::Deleted => {
+                self.cluster.namespaces.remove(&namespace.meta);
+            }
+        }
+    }
+
+    fn node_changed(&mut self, kind: ChangeKind, node: &Arc<Obj<Node>>, now: Time, cause: Cause) {
+        let name = &node.meta.name;
+        let before = self.cluster.nodes.find(name).and_then(|number| self.cluster.nodes.info(number).node.clone());
+        if kind == ChangeKind::Deleted {
+            self.happened(EventKind::NodeDelete, Some(Object::Node(node.clone())), None, None, now, cause);
+            self.cluster.nodes.remove(name);
+            return;
+        }
+        self.cluster.nodes.set(node);
+        let new = Some(Object::Node(node.clone()));
+        match before {
+            None => self.happened(EventKind::NodeAdd, None, new, None, now, cause),
+            Some(before) => {
+                for event in node_events(&before, node) {
+                    self.happened(event, Some(Object::Node(before.clone())), new.clone(), None, now, cause);
+                }
+            }
+        }
+    }
+
+    fn happened(
+        &mut self,
+        kind: EventKind,
+        old: Option<Object>,
+        new: Option<Object>,
+        except: Option<u32>,
+        now: Time,
+        cause: Cause,
+    ) {
+        self.queue.move_all(ClusterEvent { kind, old, new }, except, now, cause, &self.settings.profiles);
+    }
+
+    /// Pods that have finished are out of sight, as with upstream's field selector.
+    fn pod_changed(&mut self, kind: ChangeKind, pod: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
+        let slot = pod.meta.id.slot;
+        let old = match kind {
+            ChangeKind::Added | ChangeKind::Modified => self.pods.set(slot, pod.clone()),
+            ChangeKind::Deleted => self.pods.take(slot),
+        };
+        let old = old.filter(|old| !old.body.status.phase.is_finished());
+        let is_live = kind != ChangeKind::Deleted && !pod.body.status.phase.is_finished();
+        match (old, is_live) {
+            (None, false) => {}
+            (None, true) => self.pod_added(pod, now, cause),
+            (Some(old), true) if old.meta.uid == pod.meta.uid => self.pod_updated(&old, pod, now, cause),
+            (Some(old), true) => {
+                self.pod_deleted(&old, now, cause);
+                self.pod_added(pod, now, cause);
+            }
+            (Some(old), false) => self.pod_deleted(&old, now, cause),
+        }
+    }
+
+    fn pod_added(&mut self, pod: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
+        if !pod.body.node_name.is_empty() {
+            self.cluster.set_pod(pod);
+            self.happened(EventKind::AssignedPodAdd, None, Some(Object::Pod(pod.clone())), None, now, cause);
+        } else if let Some(profile) = self.profile_of(pod) {
+            self.queue.add(pod, profile, now, cause, &self.settings.profiles);
+        }
+    }
+
+    fn pod_updated(&mut self, old: &Arc<Obj<Pod>>, new: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
+        let slot = new.meta.id.slot;
+        match (old.body.node_name.is_empty(), new.body.node_name.is_empty()) {
+            (true, true) => {
+                if let Some(profile) = self.profile_of(new)
+                    && !self.cluster.is_assumed(slot)
+                {
+                    self.queue.update(old, new, profile, now, cause, &self.settings.profiles);
+                }
+            }
+            (true, false) => {
+                self.queue.delete(slot);
+                self.pod_added(new, now, cause);
+            }
+            (false, true) => {
+                self.pod_deleted(old, now, cause);
+                self.pod_added(new, now, cause);
+            }
+            (false, false) => {
+                self.cluster.set_pod(new);
+                for event in pod_events(old, new) {
+                    let (old, new) = (Object::Pod(old.clone()), Object::Pod(new.clone()));
+                    self.happened(event, Some(old), Some(new), None, now, cause);
+                }
+            }
+        }
+    }
+
+    fn pod_deleted(&mut self, pod: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
+        let slot = pod.meta.id.slot;
+        self.queue.delete(slot);
+        if self.cluster.remove_pod(slot).is_some() {
+            self.happened(EventKind::AssignedPodDelete, Some(Object::Pod(pod.clone())), None, None, now, cause);
+        }
+    }
+
+    fn profile_of(&self, pod: &Obj<Pod>) -> Option<u8> {
+        let wanted = &pod.body.spec.scheduler_name;
+        self.settings.profiles.iter().position(|profile| profile.scheduler_name == *wanted).map(|number| number as u8)
+    }
+
+    /// The pod as the informer's cache has it, if it is still the same one.
+    fn current(&self, pod: &Obj<Pod>) -> Option<&Arc<Obj<Pod>>> {
+        self.pods.get(pod.meta.id.slot).filter(|current| current.meta.uid == pod.meta.uid)
+    }
+
+    /// Runs scheduling cycles: one where they take time, else all there are.
+    fn work(&mut self, out: &mut Outbox) {
+        while self.running.is_none() {
+            let Some(queued) = self.queue.pop(out.now, &self.settings.profiles) else { return };
+            if self.is_skipped(&queued, out) {
+                self.queue.done(queued.pod.meta.id.slot);
+                continue;
+            }
+            let running = self.decide(queued, out);
+            if self.settings.cycle_time == Span::ZERO {
+                self.conclude(running, out);
+            } else {
+                self.running = Some(running);
+                out.timer_after(self.settings.cycle_time, TIMER_CYCLE);
+            }
+        }
+    }
+
+    /// Upstream: `skipPodSchedule`.
+    fn is_skipped(&mut self, queued: &QueuedPod, out: &mut Outbox) -> bool {
+        let meta = &queued.pod.meta;
+        if meta.is_terminating() {
+            let message = ecow::eco_format!("skip schedule deleting pod: {}", meta.key());
+            self.record(&queued.pod, EventType::Warning, "FailedScheduling", message, out);
+            return true;
+        }
+        self.cluster.is_assumed(meta.id.slot)
+    }
+
+    fn decide(&mut self, mut queued: QueuedPod, out: &Outbox) -> Running {
+        self.cluster.nodes.refresh();
+        let profile = &self.settings.profiles[usize::from(queued.profile)];
+        let scope =
+            Scope::Sampled { start: self.next_start, percentage: self.settings.percentage_of_nodes_to_score };
+        let decision = decide(&self.cluster, profile, &queued.pod, scope);
+        self.next_start = decision.next_start;
+        if let Some(failure) = decision.failure {
+            queued.rejectors = failure.rejectors;
+            queued.pending = failure.pending;
+            let is_rejection = failure.kind != FailureKind::Error;
+            return Running { queued, outcome: Outcome::Fail { message: failure.message.into(), is_rejection } };
+        }
+        let attempt = u64::from(queued.attempts);
+        let node = decision.choose(&self.cluster, self.settings.tie, |among| {
+            out.chance.draw(PURPOSE_TIE, object_hash(&queued.pod.meta.key()), attempt).below(among)
+        });
+        Running { outcome: Outcome::Place(node.expect("a decision without a failure has a best node")), queued }
+    }
+
+    /// Ends a scheduling cycle.
+    fn conclude(&mut self, running: Running, out: &mut Outbox) {
+        let Running { queued, outcome } = running;
+        let slot = queued.pod.meta.id.slot;
+        let before = std::mem::replace(&mut out.cause, queued.cause);
+        match (outcome, self.current(&queued.pod).is_some_and(|pod| pod.body.node_name.is_empty())) {
+            (_, false) => self.queue.done(slot),
+            (Outcome::Place(node), true) => self.place(queued, node, out),
+            (Outcome::Fail { message, is_rejection }, true) => {
+                out.note(NoteKind::Unplaced, queued.pod.meta.id, self.client.index, queued.cause);
+                self.failed(queued, message, is_rejection, out);
+            }
+        }
+        out.cause = before;
+    }
+
+    fn place(&mut self, mut queued: QueuedPod, node: NodeIndex, out: &mut Outbox) {
+        self.cluster.assume(&queued.pod, node);
+        let profile = &self.settings.profiles[usize::from(queued.profile)];
+        let cycle = Cycle { pod: &queued.pod, cluster: &self.cluster, args: &profile.args };
+        let mut rest = VecDeque::new();
+        let mut rejection = None;
+        for (number, enabled) in &mut profile.at(ExtensionPoint::Reserve) {
+            rejection = rejection.or(enabled.entry.plugin.reserve(&cycle, node).map(|status| (number, status)));
+        }
+        for (number, enabled) in &mut profile.at(ExtensionPoint::Permit) {
+            if let (None, Permit::Reject(status)) = (&rejection, enabled.entry.plugin.permit(&cycle, node)) {
+                rejection = Some((number, status));
+            }
+        }
+        for (_, enabled) in profile.at(ExtensionPoint::PreBind) {
+            rest.extend(enabled.entry.plugin.pre_bind(&cycle, node));
+        }
+        rest.extend(profile.at(ExtensionPoint::Bind).find_map(|(_, enabled)| enabled.entry.plugin.bind(&cycle, node)));
+        let slot = queued.pod.meta.id.slot;
+        if let Some((plugin, status)) = rejection {
+            queued.rejectors |= 1 << plugin;
+            self.cluster.remove_pod(slot);
+            let message = ecow::eco_format!("0/1 nodes are available: 1 {}.", status.message());
+            self.failed(queued, message, true, out);
+            return;
+        }
+        out.note(NoteKind::Placed, queued.pod.meta.id, self.client.index, queued.cause);
+        self.queue.done(slot);
+        self.bind_on(Binding { queued, node, rest }, out);
+    }
+
+    /// Sends the next request of a binding cycle, or ends it.
+    fn bind_on(&mut self, mut binding: Binding, out: &mut Outbox) {
+        let Some(request) = binding.rest.pop_front() else {
+            let pod = &binding.queued.pod;
+            let node = self.cluster.nodes.name(binding.node);
+            let message = ecow::eco_format!("Successfully assigned {} to {node}", pod.meta.key());
+            let pod = pod.clone();
+            self.record(&pod, EventType::Normal, "Scheduled", message, out);
+            return;
+        };
+        out.send_for(&mut self.client, Token(self.next_token), binding.queued.cause, request);
+        self.bindings.insert(self.next_token, binding);
+        self.next_token += 1;
+    }
+
+    fn bind_answered(&mut self, token: u64, result: Reply, out: &mut Outbox) {
+        let Some(binding) = self.bindings.remove(&token) else { return };
+        let error = match result {
+            Ok(_) => return self.bind_on(binding, out),
+            Err(error) => error,
+        };
+        let Binding { mut queued, rest, .. } = binding;
+        let slot = queued.pod.meta.id.slot;
+        let is_ours = |uid: Uid| uid == queued.pod.meta.uid;
+        if self.cluster.pods.get(slot).is_some_and(|entry| entry.assumed && is_ours(entry.pod.meta.uid)) {
+            self.cluster.remove_pod(slot);
+            let old = Some(Object::Pod(queued.pod.clone()));
+            self.happened(EventKind::AssignedPodDelete, old, None, Some(slot), out.now, out.cause);
+        }
+        queued.cause = out.cause;
+        queued.rejectors = 0;
+        queued.pending = 0;
+        let message = match rest.is_empty() {
+            true => ecow::eco_format!("running Bind plugin \"DefaultBinder\": {}", error.message),
+            false => ecow::eco_format!("running PreBind plugin: {}", error.message),
+        };
+        self.failed(queued, message, false, out);
+    }
+
+    /// Puts the pod back, and tells the world. Upstream: `handleSchedulingFailure`.
+    fn failed(&mut self, mut queued: QueuedPod, message: Name, is_rejection: bool, out: &mut Outbox) {
+        let pod = queued.pod.clone();
+        let current = self.current(&pod).cloned();
+        match &current {
+            Some(current) if current.body.node_name.is_empty() => {
+                queued.pod = current.clone();
+                self.queue.requeue(queued, out.now, &self.settings.profiles);
+            }
+            Some(_) | None => self.queue.done(pod.meta.id.slot),
+        }
+        self.record(&pod, EventType::Warning, "FailedScheduling", truncated(&message), out);
+        if let Some(current) = current {
+            self.report(&current, message, is_rejection, out);
+        }
+    }
+
+    /// Patches the pod's condition PodScheduled, if that changes it, and takes a nomination back.
+    fn report(&mut self, pod: &Arc<Obj<Pod>>, message: Name, is_rejection: bool, out: &mut Outbox) {
+        let reason = if is_rejection { "Unschedulable" } else { "SchedulerError" };
+        let text = ReasonText { reason: reason.into(), message };
+        let is_known = pod.body.condition(PodConditionType::PodScheduled).is_some_and(|condition| {
+            condition.status == ConditionStatus::False && condition.text.as_deref() == Some(&text)
+        });
+        if is_known && pod.body.status.nominated_node_name.is_empty() {
+            return;
+        }
+        let mut patched = Obj::clone(pod);
+        let status = &mut patched.body.status;
+        status.set_condition(
+            PodConditionType::PodScheduled,
+            ConditionStatus::False,
+            Some(Arc::new(text)),
+            out.timestamp(),
+        );
+        status.nominated_node_name = Name::new();
+        out.send(&mut self.client, FORGET, Request::PatchStatus(patched.into_object()));
+    }
+
+    fn record(&mut self, pod: &Obj<Pod>, kind: EventType, reason: &'static str, message: Name, out: &mut Outbox) {
+        let occurrence = Occurrence { about: pod.meta.reference(), kind, reason, message };
+        self.recorder.record(out, &mut self.event_client, occurrence);
+    }
+
+    /// Keeps one timer for the queue, while something in it waits for its time.
+    fn arm(&mut self, out: &mut Outbox) {
+        if let Some(due) = self.queue.next_alarm()
+            && self.armed.is_none_or(|armed| due < armed)
+        {
+            self.armed = Some(due);
+            out.timer_at(due, TIMER_QUEUE);
+        }
+    }
+}
+
+fn truncated(message: &Name) -> Name {
+    const SUFFIX: &str = " ...";
+    if message.len() <= MESSAGE_MAX {
+        return message.clone();
+    }
+    let mut end = MESSAGE_MAX - SUFFIX.len();
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    ecow::eco_format!("{}{SUFFIX}", &message[..end])
+}
+
+impl Part for Scheduler {
+    fn handle(&mut self, input: Input, out: &mut Outbox) {
+        if self.armed.is_some_and(|armed| armed <= out.now) {
+            self.armed = None;
+        }
+        match input {
+            Input::Start => (0..self.informers.len()).for_each(|index| self.list(index, out)),
+            Input::Reply { token: FORGET, result: _ } => {}
+            Input::Reply { token: Token(token), result } => match token.checked_sub(TOKEN_LISTS) {
+                Some(index) => self.listed(index as usize, result, out),
+                None => self.bind_answered(token, result, out),
+            },
+            Input::Notice { informer, changes } => {
+                if self.informers[usize::from(informer.0)].noticed(&changes) {
+                    self.take_in(&changes, out.now);
+                }
+            }
+            Input::WatchEnded { informer, end } => {
+                let index = usize::from(informer.0);
+                if self.informers[index].ended(end, out) {
+                    self.list(index, out);
+                }
+            }
+            Input::Timer(TIMER_CYCLE) => {
+                if let Some(running) = self.running.take() {
+                    self.conclude(running, out);
+                }
+            }
+            Input::Timer(TIMER_QUEUE) => {}
+            Input::Timer(TimerToken(token)) => self.list((token - TIMER_RELIST) as usize, out),
+        }
+        if self.has_synced() {
+            self.work(out);
+        }
+        self.arm(out);
+    }
+
+    fn client_names(&self) -> Vec<Name> {
+        [&self.informer_client, &self.client, &self.event_client].map(|client| client.name.clone()).to_vec()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.running.is_none() && self.bindings.is_empty() && self.queue.is_idle()
+    }
+
+    fn hash_memory(&self, hasher: &mut dyn std::hash::Hasher) {
+        let write_id = |id: ObjectId, hasher: &mut dyn std::hash::Hasher| hasher.write_u32(id.slot);
+        for queued in self.queue.pods() {
+            write_id(queued.pod.meta.id, hasher);
+            hasher.write_u64(queued.rejectors);
+            hasher.write_u64(queued.pending);
+            hasher.write_u32(queued.unschedulable_count.min(8));
+            hasher.write_u32(queued.error_count.min(8));
+        }
+        hasher.write_usize(self.next_start);
+        for running in &self.running {
+            write_id(running.queued.pod.meta.id, hasher);
+        }
+        for binding in self.bindings.values() {
+            write_id(binding.queued.pod.meta.id, hasher);
+            hasher.write_u32(binding.node);
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The plugins, one file each, in the order of upstream's default profile.
+//! Upstream: `pkg/scheduler/apis/config/v1/default_plugins.go`.
+
+pub mod balanced_allocation;
+mod default_binder;
+mod default_preemption;
+mod dynamic_resources;
+mod image_locality;
+pub mod node_affinity;
+mod node_name;
+mod node_ports;
+pub mod node_resources_fit;
+mod node_unschedulable;
+mod priority_sort;
+mod scheduling_gates;
+mod taint_toleration;
+
+use super::PluginEntry;
+
+/// All plugins.
+pub const ALL: &[&PluginEntry] = &[
+    &scheduling_gates::ENTRY,
+    &priority_sort::ENTRY,
+    &node_unschedulable::ENTRY,
+    &node_name::ENTRY,
+    &taint_toleration::ENTRY,
+    &node_affinity::ENTRY,
+    &node_ports::ENTRY,
+    &node_resources_fit::ENTRY,
+    &dynamic_resources::ENTRY,
+    &default_preemption::ENTRY,
+    &balanced_allocation::ENTRY,
+    &image_locality::ENTRY,
+    &default_binder::ENTRY,
+];

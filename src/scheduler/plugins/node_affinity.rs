@@ -1,0 +1,298 @@
+//! NodeAffinity: node selector, required and preferred node affinity, and what the profile adds.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1;
+
+use crate::api::{Meta, Name, Node, Obj, Pod, Selector};
+use crate::scheduler::framework::retain;
+use crate::scheduler::{
+    ClusterEvent, Code, Cycle, EventKind, ExtensionPoint, NodeFilter, NodeIndex, NodeScore, Nodes, Plugin, PluginArgs,
+    PluginEntry, PreFilter, PreScore, Status, normalize,
+};
+
+/// The registry's line.
+pub const ENTRY: PluginEntry = PluginEntry {
+    name: "NodeAffinity",
+    points: &[ExtensionPoint::PreFilter, ExtensionPoint::Filter, ExtensionPoint::PreScore, ExtensionPoint::Score],
+    weight: 2,
+    doc: "nodeSelector and required node affinity reject nodes, preferred terms add their weights",
+    source: "pkg/scheduler/framework/plugins/nodeaffinity/node_affinity.go",
+    events: &[EventKind::NodeAdd, EventKind::NodeLabel],
+    plugin: &NodeAffinity,
+};
+
+const REASON_POD: &str = "node(s) didn't match Pod's node affinity/selector";
+const REASON_ENFORCED: &str = "node(s) didn't match scheduler-enforced node affinity";
+const REASON_CONFLICT: &str = "pod affinity terms conflict";
+
+/// `NodeAffinityArgs`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Args {
+    /// `addedAffinity`: holds for all pods of the profile.
+    pub added: Option<v1::NodeAffinity>,
+}
+
+impl Args {
+    /// Nothing is added.
+    pub fn upstream() -> Args {
+        Args { added: None }
+    }
+}
+
+#[derive(Debug)]
+struct NodeAffinity;
+
+/// One term of a node selector. Upstream: component-helpers `nodeaffinity.nodeSelectorTerm`.
+struct Term {
+    /// `matchExpressions`; absent: no condition.
+    labels: Option<Selector>,
+    /// `matchFields`: (is it `In`, is it `metadata.name`, the value).
+    fields: Vec<(bool, bool, Name)>,
+}
+
+impl Term {
+    fn of(term: &v1::NodeSelectorTerm) -> Result<Term, String> {
+        let expressions = term.match_expressions.as_deref().unwrap_or_default();
+        let labels = match expressions {
+            [] => None,
+            some => Some(Selector::from_node_requirements(some, "")?),
+        };
+        let mut fields = Vec::new();
+        for field in term.match_fields.iter().flatten() {
+            let is_in = match field.operator.as_str() {
+                "In" => true,
+                "NotIn" => false,
+                other => return Err(format!("not a valid field selector operator: {other}")),
+            };
+            let [value] = field.values.as_deref().unwrap_or_default() else {
+                return Err("must have one element".to_owned());
+            };
+            fields.push((is_in, field.key == "metadata.name", value.into()));
+        }
+        Ok(Term { labels, fields })
+    }
+
+    fn matches(&self, node: &Meta) -> bool {
+        let value = |key: &str| node.labels.get(key).map(Name::as_str);
+        self.labels.as_ref().is_none_or(|labels| labels.matches(value))
+            && self.fields.iter().all(|(is_in, is_name, value)| {
+                let found = if *is_name { node.name.as_str() } else { "" };
+                (found == value) == *is_in
+            })
+    }
+}
+
+fn is_empty(term: &v1::NodeSelectorTerm) -> bool {
+    term.match_expressions.as_ref().is_none_or(Vec::is_empty) && term.match_fields.as_ref().is_none_or(Vec::is_empty)
+}
+
+/// The terms that hold together by 'or'. A term that is not valid matches nothing, as it does not upstream.
+fn terms(selector: &v1::NodeSelector) -> Vec<Term> {
+    selector.node_selector_terms.iter().filter(|term| !is_empty(term)).filter_map(|term| Term::of(term).ok()).collect()
+}
+
+fn affinity(pod: &Obj<Pod>) -> Option<&v1::NodeAffinity> {
+    pod.body.spec.full.affinity.as_ref()?.node_affinity.as_ref()
+}
+
+fn required(affinity: Option<&v1::NodeAffinity>) -> Option<&v1::NodeSelector> {
+    affinity?.required_during_scheduling_ignored_during_execution.as_ref()
+}
+
+/// What a pod requires of its node. Upstream: `nodeaffinity.RequiredNodeAffinity`.
+struct Required<'a> {
+    selector: Vec<(&'a str, &'a str)>,
+    terms: Option<Vec<Term>>,
+    added: Option<Vec<Term>>,
+}
+
+impl<'a> Required<'a> {
+    fn of(pod: &'a Obj<Pod>, args: &Args) -> Required<'a> {
+        let selector = pod.body.spec.full.node_selector.iter().flatten();
+        Required {
+            selector: selector.map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+            terms: required(affinity(pod)).map(terms),
+            added: required(args.added.as_ref()).map(terms),
+        }
+    }
+
+    fn matches(&self, node: &Meta) -> bool {
+        self.selector.iter().all(|(key, value)| node.labels.get(key).is_some_and(|found| found == value))
+            && self.terms.as_ref().is_none_or(|terms| terms.iter().any(|term| term.matches(node)))
+    }
+
+    fn allows(&self, node: &Meta) -> bool {
+        self.added.as_ref().is_none_or(|terms| terms.iter().any(|term| term.matches(node)))
+    }
+}
+
+/// The names of the only nodes that the terms allow; absent where they allow others by their labels.
+fn only_names(selector: &v1::NodeSelector) -> Option<BTreeSet<Name>> {
+    let mut names = BTreeSet::new();
+    for term in &selector.node_selector_terms {
+        let mut of_term: Option<BTreeSet<Name>> = None;
+        for field in term.match_fields.iter().flatten() {
+            if field.key == "metadata.name" && field.operator == "In" {
+                let values: BTreeSet<Name> = field.values.iter().flatten().map(Name::from).collect();
+                of_term = Some(match of_term {
+                    None => values,
+                    Some(before) => before.intersection(&values).cloned().collect(),
+                });
+            }
+        }
+        names.extend(of_term?);
+    }
+    (!selector.node_selector_terms.is_empty()).then_some(names)
+}
+
+impl Plugin for NodeAffinity {
+    fn pre_filter<'a>(&self, cycle: &Cycle<'a>) -> PreFilter<'a> {
+        let wanted = Required::of(cycle.pod, &cycle.args.node_affinity);
+        let has_selector = cycle.pod.body.spec.full.node_selector.is_some();
+        if wanted.terms.is_none() && wanted.added.is_none() && !has_selector {
+            return PreFilter::Skip;
+        }
+        match required(affinity(cycle.pod)).and_then(only_names) {
+            Some(names) if names.is_empty() => {
+                PreFilter::Reject(Status::fixed(Code::UnschedulableAndUnresolvable, REASON_CONFLICT))
+            }
+            Some(names) => PreFilter::Nodes(names, Box::new(wanted)),
+            None => PreFilter::Filter(Box::new(wanted)),
+        }
+    }
+
+    fn pre_score<'a>(&self, cycle: &Cycle<'a>, _feasible: &[NodeIndex]) -> PreScore<'a> {
+        let preferred = |affinity: Option<&'a v1::NodeAffinity>| {
+            affinity?.preferred_during_scheduling_ignored_during_execution.as_ref()
+        };
+        let (own, added) = (preferred(affinity(cycle.pod)), preferred(cycle.args.node_affinity.added.as_ref()));
+        if own.is_none() && added.is_none() {
+            return PreScore::Skip;
+        }
+        let mut weighted = Vec::new();
+        for preference in added.into_iter().chain(own).flatten() {
+            if preference.weight == 0 || is_empty(&preference.preference) {
+                continue;
+            }
+            match Term::of(&preference.preference) {
+                Ok(term) => weighted.push((i64::from(preference.weight), term)),
+                Err(error) => return PreScore::Fail(error),
+            }
+        }
+        PreScore::Score(Box::new(Preferred { weighted }))
+    }
+
+    fn hint(&self, event: &ClusterEvent, pod: &Obj<Pod>, args: &PluginArgs) -> bool {
+        let wanted = Required::of(pod, &args.node_affinity);
+        let fits = |node: &Obj<Node>| wanted.matches(&node.meta) && wanted.allows(&node.meta);
+        match event.node() {
+            (Some(old), Some(new)) => fits(new) && !fits(old),
+            (None, Some(new)) => fits(new),
+            (_, None) => false,
+        }
+    }
+}
+
+impl NodeFilter for Required<'_> {
+    fn filter(&self, nodes: &Nodes, candidates: &mut Vec<NodeIndex>, reject: &mut dyn FnMut(NodeIndex, Status)) {
+        retain(candidates, reject, |node| {
+            let meta = &nodes.info(node).node.as_ref()?.meta;
+            let reason = match (self.allows(meta), self.matches(meta)) {
+                (true, true) => return None,
+                (false, _) => REASON_ENFORCED,
+                (true, false) => REASON_POD,
+            };
+            Some(Status::fixed(Code::UnschedulableAndUnresolvable, reason))
+        });
+    }
+}
+
+/// Preferred terms with their weights.
+struct Preferred {
+    weighted: Vec<(i64, Term)>,
+}
+
+impl NodeScore for Preferred {
+    fn score(&self, nodes: &Nodes, feasible: &[NodeIndex], scores: &mut Vec<i64>) {
+        scores.extend(feasible.iter().map(|node| {
+            let Some(node) = &nodes.info(*node).node else { return 0 };
+            self.weighted.iter().filter(|(_, term)| term.matches(&node.meta)).map(|(weight, _)| weight).sum()
+        }));
+        normalize(scores, false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scheduler::testing::{check_filter, check_prefilter, check_scores};
+
+    const REJECTED: Option<&str> =
+        Some("UnschedulableAndUnresolvable: node(s) didn't match Pod's node affinity/selector");
+    const NODE: &str = "{metadata: {labels: {disk: ssd, generation: '4'}}}";
+
+    #[track_caller]
+    fn check(terms: &str, expected: Option<&str>) {
+        let pod = format!(
+            "{{containers: [], affinity: {{nodeAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: {{nodeSelectorTerms: [{terms}]}}}}}}}}"
+        );
+        check_filter("NodeAffinity", &pod, NODE, expected);
+    }
+
+    #[test]
+    fn a_node_selector_asks_for_exact_labels() {
+        check_filter("NodeAffinity", "{containers: [], nodeSelector: {disk: ssd}}", NODE, None);
+        check_filter("NodeAffinity", "{containers: [], nodeSelector: {disk: hdd}}", NODE, REJECTED);
+        check_filter("NodeAffinity", "{containers: [], nodeSelector: {zone: ''}}", NODE, REJECTED);
+    }
+
+    #[test]
+    fn terms_are_alternatives_and_their_conditions_are_not() {
+        check("{matchExpressions: [{key: disk, operator: In, values: [ssd]}, {key: generation, operator: Gt, values: ['3']}]}", None);
+        check("{matchExpressions: [{key: disk, operator: In, values: [ssd]}, {key: generation, operator: Gt, values: ['4']}]}", REJECTED);
+        check("{matchExpressions: [{key: disk, operator: Exists}]}, {matchExpressions: [{key: x, operator: Exists}]}", None);
+        check("{matchFields: [{key: metadata.name, operator: NotIn, values: [node]}]}", REJECTED);
+        check("{matchFields: [{key: metadata.name, operator: NotIn, values: [other]}]}", None);
+    }
+
+    #[test]
+    fn empty_and_invalid_terms_match_nothing() {
+        check("{}", REJECTED);
+        check("", REJECTED);
+        check("{}, {matchExpressions: [{key: disk, operator: Exists}]}", None);
+        check("{matchExpressions: [{key: disk, operator: Near}]}", REJECTED);
+    }
+
+    #[test]
+    fn names_of_nodes_restrict_the_search() {
+        let pod = |terms: &str| {
+            format!(
+                "{{containers: [], affinity: {{nodeAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: {{nodeSelectorTerms: [{terms}]}}}}}}}}"
+            )
+        };
+        let names = |values: &str| format!("{{key: metadata.name, operator: In, values: [{values}]}}");
+        let one = format!("{{matchFields: [{}]}}", names("a"));
+        let both = format!("{{matchFields: [{}, {}]}}", names("a"), names("b"));
+        check_prefilter("NodeAffinity", &pod(&one), "nodes a");
+        check_prefilter("NodeAffinity", &pod(&format!("{one}, {{matchFields: [{}]}}", names("b"))), "nodes a b");
+        check_prefilter("NodeAffinity", &pod(&both), "UnschedulableAndUnresolvable: pod affinity terms conflict");
+        let labels = "{matchExpressions: [{key: disk, operator: Exists}]}";
+        check_prefilter("NodeAffinity", &pod(&format!("{one}, {labels}")), "filter");
+        check_prefilter("NodeAffinity", "{containers: []}", "skip");
+    }
+
+    #[test]
+    fn preferred_weights_add_up_and_are_scaled() {
+        let term = |weight: i32, key: &str| {
+            format!("{{weight: {weight}, preference: {{matchExpressions: [{{key: {key}, operator: Exists}}]}}}}")
+        };
+        let pod = format!(
+            "{{containers: [], affinity: {{nodeAffinity: {{preferredDuringSchedulingIgnoredDuringExecution: [{}, {}]}}}}}}",
+            term(10, "a"),
+            term(20, "b")
+        );
+        let nodes = ["{}", "{metadata: {labels: {a: x}}}", "{metadata: {labels: {a: x, b: x}}}"];
+        check_scores("NodeAffinity", &pod, &nodes, Some(&[0, 33, 100]));
+        check_scores("NodeAffinity", "{containers: []}", &nodes, None);
+    }
+}

@@ -1,0 +1,73 @@
+//! NodePorts: the host ports of a pod must be free.
+
+use crate::api::{Obj, Pod};
+use crate::scheduler::framework::retain;
+use crate::scheduler::{
+    ClusterEvent, Code, Cycle, EventKind, ExtensionPoint, HostPort, NodeFilter, NodeIndex, Nodes, Plugin, PluginArgs,
+    PluginEntry, PreFilter, Status,
+};
+
+/// The registry's line.
+pub const ENTRY: PluginEntry = PluginEntry {
+    name: "NodePorts",
+    points: &[ExtensionPoint::PreFilter, ExtensionPoint::Filter],
+    weight: 0,
+    doc: "rejects nodes where a host port of the pod is taken, by address and protocol",
+    source: "pkg/scheduler/framework/plugins/nodeports/node_ports.go",
+    events: &[EventKind::AssignedPodDelete, EventKind::NodeAdd],
+    plugin: &NodePorts,
+};
+
+#[derive(Debug)]
+struct NodePorts;
+
+impl Plugin for NodePorts {
+    fn pre_filter<'a>(&self, cycle: &Cycle<'a>) -> PreFilter<'a> {
+        let wanted = HostPort::of_pod(&cycle.pod.body.spec);
+        if wanted.is_empty() { PreFilter::Skip } else { PreFilter::Filter(Box::new(Filter { wanted })) }
+    }
+
+    fn hint(&self, event: &ClusterEvent, pod: &Obj<Pod>, _args: &PluginArgs) -> bool {
+        let (Some(gone), _) = event.pod() else { return event.kind == EventKind::NodeAdd };
+        let freed = HostPort::of_pod(&gone.body.spec);
+        HostPort::of_pod(&pod.body.spec).iter().any(|wanted| freed.iter().any(|free| free.conflicts(wanted)))
+    }
+}
+
+struct Filter {
+    wanted: Vec<HostPort>,
+}
+
+impl NodeFilter for Filter {
+    fn filter(&self, nodes: &Nodes, candidates: &mut Vec<NodeIndex>, reject: &mut dyn FnMut(NodeIndex, Status)) {
+        let reason = "node(s) didn't have free ports for the requested pod ports";
+        retain(candidates, reject, |node| {
+            let taken = &nodes.info(node).ports;
+            let conflict = self.wanted.iter().any(|wanted| taken.iter().any(|port| port.conflicts(wanted)));
+            conflict.then(|| Status::fixed(Code::Unschedulable, reason))
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scheduler::testing::check_filter_beside;
+
+    #[track_caller]
+    fn check(taken: &str, wanted: &str, free: bool) {
+        let pod = |ports: &str| format!("{{containers: [{{name: c, ports: [{ports}]}}]}}");
+        let rejected = "Unschedulable: node(s) didn't have free ports for the requested pod ports";
+        check_filter_beside("NodePorts", &pod(wanted), "{}", &[&pod(taken)], (!free).then_some(rejected));
+    }
+
+    #[test]
+    fn ports_conflict_by_address_and_protocol() {
+        check("{hostPort: 80}", "{hostPort: 81}", true);
+        check("{hostPort: 80}", "{hostPort: 80}", false);
+        check("{hostPort: 80, protocol: UDP}", "{hostPort: 80}", true);
+        check("{hostPort: 80, hostIP: 10.0.0.1}", "{hostPort: 80, hostIP: 10.0.0.2}", true);
+        check("{hostPort: 80, hostIP: 10.0.0.1}", "{hostPort: 80, hostIP: 0.0.0.0}", false);
+        check("{hostPort: 80}", "{hostPort: 80, hostIP: 10.0.0.2}", false);
+        check("{hostPort: 80}", "{containerPort: 80}", true);
+    }
+}

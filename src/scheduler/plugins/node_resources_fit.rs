@@ -1,0 +1,337 @@
+//! NodeResourcesFit: what the pod asks for must be there; the emptier node is better.
+
+use std::collections::BTreeSet;
+
+use crate::api::{Name, Node, Obj, Pod, PodSpec};
+use crate::scheduler::framework::retain;
+use crate::scheduler::nodes::{is_extended_resource, is_scalar_resource};
+use crate::scheduler::{
+    ClusterEvent, Code, Cycle, EventKind, ExtensionPoint, NodeFilter, NodeIndex, NodeRow, NodeScore, Nodes, Plugin,
+    PluginArgs, PluginEntry, PreFilter, PreScore, Reason, Reasons, Status,
+};
+
+/// The registry's line.
+pub const ENTRY: PluginEntry = PluginEntry {
+    name: "NodeResourcesFit",
+    points: &[ExtensionPoint::PreFilter, ExtensionPoint::Filter, ExtensionPoint::PreScore, ExtensionPoint::Score],
+    weight: 1,
+    doc: "rejects nodes that lack resources and scores by LeastAllocated; MostAllocated and RequestedToCapacityRatio are left out so far",
+    source: "pkg/scheduler/framework/plugins/noderesources/fit.go, least_allocated.go, resource_allocation.go",
+    events: &[
+        EventKind::AssignedPodDelete,
+        EventKind::AssignedPodScaleDown,
+        EventKind::PodScaleDown,
+        EventKind::NodeAdd,
+        EventKind::NodeAllocatable,
+    ],
+    plugin: &NodeResourcesFit,
+};
+
+/// A resource that a score looks at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Scored {
+    /// `cpu`.
+    Cpu,
+    /// `memory`.
+    Memory,
+    /// `ephemeral-storage`.
+    EphemeralStorage,
+    /// Any other.
+    Scalar(Name),
+}
+
+impl Scored {
+    /// What the spec asks for; `non_zero` takes upstream's defaults for containers that ask for nothing.
+    pub fn of_pod(&self, spec: &PodSpec, non_zero: bool) -> i64 {
+        let requests = if non_zero { &spec.non_zero_requests } else { &spec.requests };
+        match self {
+            Scored::Cpu => requests.milli_cpu,
+            Scored::Memory => requests.memory,
+            Scored::EphemeralStorage => requests.ephemeral_storage,
+            Scored::Scalar(name) => requests.scalar.get(name).copied().unwrap_or(0),
+        }
+    }
+
+    /// What a node offers and what would be taken of it with the pod there. Both are zero for what counts for nothing.
+    /// Upstream: `calculateResourceAllocatableRequest`.
+    pub fn on_node(&self, nodes: &Nodes, node: NodeIndex, row: &NodeRow, asked: i64, non_zero: bool) -> (i64, i64) {
+        match self {
+            Scored::Cpu if non_zero => (row.milli_cpu, row.scored_milli_cpu + asked),
+            Scored::Memory if non_zero => (row.memory, row.scored_memory + asked),
+            Scored::Cpu => (row.milli_cpu, row.used_milli_cpu + asked),
+            Scored::Memory => (row.memory, row.used_memory + asked),
+            Scored::EphemeralStorage => (row.ephemeral_storage, row.used_ephemeral_storage + asked),
+            Scored::Scalar(name) => {
+                if asked == 0 && is_scalar_resource(name) {
+                    return (0, 0);
+                }
+                let info = nodes.info(node);
+                let offered = info.scalar.get(name).copied().unwrap_or(0);
+                (offered, info.used_scalar.get(name).copied().unwrap_or(0) + asked)
+            }
+        }
+    }
+}
+
+/// `NodeResourcesFitArgs`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Args {
+    /// `ignoredResources`: extended resources that are not looked at.
+    pub ignored_resources: BTreeSet<Name>,
+    /// `ignoredResourceGroups`: the same by what stands before the slash.
+    pub ignored_groups: BTreeSet<Name>,
+    /// `scoringStrategy.resources` of LeastAllocated, with their weights.
+    pub resources: Vec<(Scored, i64)>,
+}
+
+impl Args {
+    /// Nothing ignored; CPU and memory count the same.
+    pub fn upstream() -> Args {
+        Args {
+            ignored_resources: BTreeSet::new(),
+            ignored_groups: BTreeSet::new(),
+            resources: vec![(Scored::Cpu, 1), (Scored::Memory, 1)],
+        }
+    }
+
+    fn ignores(&self, name: &Name) -> bool {
+        is_extended_resource(name)
+            && (self.ignored_resources.contains(name)
+                || name.split_once('/').is_some_and(|(group, _)| self.ignored_groups.contains(group)))
+    }
+}
+
+#[derive(Debug)]
+struct NodeResourcesFit;
+
+impl Plugin for NodeResourcesFit {
+    fn pre_filter<'a>(&self, cycle: &Cycle<'a>) -> PreFilter<'a> {
+        PreFilter::Filter(Box::new(Filter::of(&cycle.pod.body.spec, &cycle.args.fit)))
+    }
+
+    fn pre_score<'a>(&self, cycle: &Cycle<'a>, _feasible: &[NodeIndex]) -> PreScore<'a> {
+        let spec = &cycle.pod.body.spec;
+        let resources = cycle.args.fit.resources.iter();
+        let asked = resources.map(|(resource, weight)| (resource, *weight, resource.of_pod(spec, true))).collect();
+        PreScore::Score(Box::new(LeastAllocated { asked }))
+    }
+
+    /// Left out: upstream's look at whether exactly the resource that grew is asked for counts a pod by its
+    /// `status.resources` too.
+    fn hint(&self, event: &ClusterEvent, pod: &Obj<Pod>, args: &PluginArgs) -> bool {
+        let filter = Filter::of(&pod.body.spec, &args.fit);
+        match event.kind {
+            EventKind::AssignedPodDelete => event.pod().0.is_some(),
+            EventKind::PodScaleDown => event.pod().1.is_some_and(|new| new.meta.uid == pod.meta.uid),
+            EventKind::AssignedPodScaleDown => match event.pod() {
+                (Some(old), Some(new)) => filter.wants_what_was_given_up(&old.body.spec, &new.body.spec),
+                (_, _) => false,
+            },
+            EventKind::NodeAdd | EventKind::NodeAllocatable => match event.node() {
+                (Some(old), Some(new)) => {
+                    filter.fits_alone(new) && (!filter.fits_alone(old) || filter.wants_what_grew(old, new))
+                }
+                (None, Some(new)) => filter.fits_alone(new),
+                (_, None) => false,
+            },
+            EventKind::NodeDelete
+            | EventKind::NodeLabel
+            | EventKind::NodeTaint
+            | EventKind::NodeCondition
+            | EventKind::NodeAnnotation
+            | EventKind::AssignedPodAdd
+            | EventKind::AssignedPodLabel
+            | EventKind::AssignedPodOther
+            | EventKind::PodLabel
+            | EventKind::PodToleration
+            | EventKind::PodGatesEliminated
+            | EventKind::PodOther
+            | EventKind::UnschedulableTimeout => false,
+        }
+    }
+}
+
+/// What a pod asks for.
+struct Filter<'a> {
+    spec: &'a PodSpec,
+    scalar: Vec<(&'a Name, i64)>,
+    asks_for_nothing: bool,
+}
+
+impl<'a> Filter<'a> {
+    fn of(spec: &'a PodSpec, args: &Args) -> Filter<'a> {
+        let asks = &spec.requests;
+        let counted = asks.scalar.iter().filter(|(name, _)| is_scalar_resource(name));
+        let asks_for_nothing = asks.milli_cpu == 0
+            && asks.memory == 0
+            && asks.ephemeral_storage == 0
+            && !asks.scalar.keys().any(|name| is_scalar_resource(name));
+        let scalar = counted
+            .filter(|(name, amount)| **amount != 0 && !args.ignores(name))
+            .map(|(name, amount)| (name, *amount))
+            .collect();
+        Filter { spec, scalar, asks_for_nothing }
+    }
+
+    fn fits(&self, row: &NodeRow) -> bool {
+        let asks = &self.spec.requests;
+        row.pods < row.max_pods
+            && self.scalar.is_empty()
+            && (asks.milli_cpu == 0 || asks.milli_cpu <= row.milli_cpu - row.used_milli_cpu)
+            && (asks.memory == 0 || asks.memory <= row.memory - row.used_memory)
+            && (asks.ephemeral_storage == 0
+                || asks.ephemeral_storage <= row.ephemeral_storage - row.used_ephemeral_storage)
+    }
+
+    /// Everything that is missing. Upstream: `fitsRequest`.
+    fn insufficient(&self, nodes: &Nodes, node: NodeIndex) -> Option<Status> {
+        let row = nodes.row(node);
+        let mut reasons = Vec::new();
+        let mut code = Code::Unschedulable;
+        if row.pods + 1 > row.max_pods {
+            reasons.push(Reason::Fixed("Too many pods"));
+        }
+        if !self.asks_for_nothing {
+            let asks = &self.spec.requests;
+            for (asked, offered, used, reason) in [
+                (asks.milli_cpu, row.milli_cpu, row.used_milli_cpu, "Insufficient cpu"),
+                (asks.memory, row.memory, row.used_memory, "Insufficient memory"),
+                (
+                    asks.ephemeral_storage,
+                    row.ephemeral_storage,
+                    row.used_ephemeral_storage,
+                    "Insufficient ephemeral-storage",
+                ),
+            ] {
+                if asked > 0 && asked > offered - used {
+                    reasons.push(Reason::Fixed(reason));
+                    if asked > offered {
+                        code = Code::UnschedulableAndUnresolvable;
+                    }
+                }
+            }
+            for (name, asked) in &self.scalar {
+                let info = nodes.info(node);
+                let amount = |of: &std::collections::BTreeMap<Name, i64>| of.get(*name).copied().unwrap_or(0);
+                let offered = amount(&info.scalar);
+                if *asked > offered - amount(&info.used_scalar) {
+                    reasons.push(Reason::Text(ecow::eco_format!("Insufficient {name}")));
+                    if *asked > offered {
+                        code = Code::UnschedulableAndUnresolvable;
+                    }
+                }
+            }
+        }
+        match reasons.len() {
+            0 => None,
+            1 => reasons.pop().map(|reason| Status { code, reasons: Reasons::One(reason) }),
+            _ => Some(Status { code, reasons: Reasons::Several(reasons) }),
+        }
+    }
+
+    /// Whether the pod would fit on the node if nothing else were there.
+    fn fits_alone(&self, node: &Obj<Node>) -> bool {
+        let offers = node.body.allocatable();
+        let asks = &self.spec.requests;
+        offers.pods >= 1
+            && asks.milli_cpu <= offers.milli_cpu
+            && asks.memory <= offers.memory
+            && asks.ephemeral_storage <= offers.ephemeral_storage
+            && self.scalar.iter().all(|(name, asked)| *asked <= offers.scalar.get(*name).copied().unwrap_or(0))
+    }
+
+    /// Whether the node offers more than before of something that the pod asks for.
+    fn wants_what_grew(&self, old: &Obj<Node>, new: &Obj<Node>) -> bool {
+        let (before, after) = (old.body.allocatable(), new.body.allocatable());
+        let asks = &self.spec.requests;
+        after.pods > before.pods
+            || (asks.milli_cpu > 0 && after.milli_cpu > before.milli_cpu)
+            || (asks.memory > 0 && after.memory > before.memory)
+            || (asks.ephemeral_storage > 0 && after.ephemeral_storage > before.ephemeral_storage)
+            || self.scalar.iter().any(|(name, _)| {
+                after.scalar.get(*name).copied().unwrap_or(0) > before.scalar.get(*name).copied().unwrap_or(0)
+            })
+    }
+
+    fn wants_what_was_given_up(&self, old: &PodSpec, new: &PodSpec) -> bool {
+        let asks = &self.spec.requests;
+        (asks.milli_cpu > 0 && old.requests.milli_cpu > new.requests.milli_cpu)
+            || (asks.memory > 0 && old.requests.memory > new.requests.memory)
+    }
+}
+
+impl NodeFilter for Filter<'_> {
+    fn filter(&self, nodes: &Nodes, candidates: &mut Vec<NodeIndex>, reject: &mut dyn FnMut(NodeIndex, Status)) {
+        retain(candidates, reject, |node| {
+            if self.fits(nodes.row(node)) { None } else { self.insufficient(nodes, node) }
+        });
+    }
+}
+
+/// Each resource with its weight and what the pod asks for.
+struct LeastAllocated<'a> {
+    asked: Vec<(&'a Scored, i64, i64)>,
+}
+
+impl NodeScore for LeastAllocated<'_> {
+    fn score(&self, nodes: &Nodes, feasible: &[NodeIndex], scores: &mut Vec<i64>) {
+        scores.extend(feasible.iter().map(|node| {
+            let row = nodes.row(*node);
+            let (mut sum, mut weights) = (0, 0);
+            for (resource, weight, asked) in &self.asked {
+                let (offered, used) = resource.on_node(nodes, *node, row, *asked, true);
+                if offered == 0 {
+                    continue;
+                }
+                let score = if used > offered { 0 } else { (offered - used) * 100 / offered };
+                sum += score * weight;
+                weights += weight;
+            }
+            if weights == 0 { 0 } else { sum / weights }
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scheduler::testing::{check_filter_beside, check_scores};
+
+    const NODE: &str =
+        "{status: {allocatable: {cpu: '2', memory: 1Gi, pods: '3', ephemeral-storage: 10Gi, example.com/gpu: '2'}}}";
+
+    fn asks(requests: &str) -> String {
+        format!("{{containers: [{{name: c, resources: {{requests: {{{requests}}}}}}}]}}")
+    }
+
+    #[track_caller]
+    fn check(requests: &str, others: &[&str], expected: Option<&str>) {
+        let others: Vec<String> = others.iter().map(|other| asks(other)).collect();
+        let others: Vec<&str> = others.iter().map(String::as_str).collect();
+        check_filter_beside("NodeResourcesFit", &asks(requests), NODE, &others, expected);
+    }
+
+    #[test]
+    fn what_is_asked_for_must_be_left() {
+        check("cpu: '2', memory: 1Gi", &[], None);
+        check("cpu: '1'", &["cpu: 1001m"], Some("Unschedulable: Insufficient cpu"));
+        check("cpu: 2001m", &[], Some("UnschedulableAndUnresolvable: Insufficient cpu"));
+        check("cpu: '1', memory: 1Gi", &["cpu: '2', memory: '1'"], Some("Unschedulable: Insufficient cpu, Insufficient memory"));
+        check("ephemeral-storage: 11Gi", &[], Some("UnschedulableAndUnresolvable: Insufficient ephemeral-storage"));
+        check("example.com/gpu: '1'", &["example.com/gpu: '2'"], Some("Unschedulable: Insufficient example.com/gpu"));
+        check("example.com/tpu: '1'", &[], Some("UnschedulableAndUnresolvable: Insufficient example.com/tpu"));
+        check("example.com/tpu: '0'", &[], None);
+        check("", &["", "", ""], Some("Unschedulable: Too many pods"));
+        check("", &["cpu: '9'"], None);
+    }
+
+    #[test]
+    fn the_emptier_node_scores_higher() {
+        let node = |cpu: u32, memory: &str| format!("{{status: {{allocatable: {{cpu: '{cpu}', memory: {memory}}}}}}}");
+        let nodes = [node(4, "10000"), node(2, "8000"), node(1, "1000"), "{}".to_owned()];
+        let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+        // (75 + 60) / 2, (50 + 50) / 2, (0 + 0) / 2, nothing to go by.
+        check_scores("NodeResourcesFit", &asks("cpu: '1', memory: '4000'"), &nodes, Some(&[67, 50, 0, 0]));
+        // 100m and 200 MiB stand for what is not said.
+        check_scores("NodeResourcesFit", &asks(""), &[&node(1, "400Mi")], Some(&[70]));
+    }
+}

@@ -1,0 +1,139 @@
+//! TaintToleration: NoSchedule and NoExecute taints reject, PreferNoSchedule taints cost.
+
+use k8s_openapi::api::core::v1;
+
+use crate::api::{Node, Obj, Pod};
+use crate::scheduler::framework::retain;
+use crate::scheduler::{
+    ClusterEvent, Code, Cycle, Effect, EventKind, ExtensionPoint, NodeFilter, NodeIndex, NodeScore, Nodes, Plugin,
+    PluginArgs, PluginEntry, PreFilter, PreScore, Status, Taint, normalize, tolerates,
+};
+
+/// The registry's line.
+pub const ENTRY: PluginEntry = PluginEntry {
+    name: "TaintToleration",
+    points: &[ExtensionPoint::Filter, ExtensionPoint::PreScore, ExtensionPoint::Score],
+    weight: 3,
+    doc: "rejects nodes with a NoSchedule or NoExecute taint that the pod does not tolerate; fewer PreferNoSchedule taints are better",
+    source: "pkg/scheduler/framework/plugins/tainttoleration/taint_toleration.go",
+    events: &[EventKind::NodeAdd, EventKind::NodeTaint, EventKind::PodToleration],
+    plugin: &TaintToleration,
+};
+
+#[derive(Debug)]
+struct TaintToleration;
+
+fn untolerated<'t>(taints: &'t [Taint], tolerations: &[v1::Toleration]) -> Option<&'t Taint> {
+    taints.iter().find(|taint| {
+        matches!(taint.effect, Effect::NoSchedule | Effect::NoExecute) && !tolerates(tolerations, taint)
+    })
+}
+
+fn is_tolerated(node: &Obj<Node>, pod: &Obj<Pod>) -> bool {
+    let taints: Vec<Taint> = node.body.taints().iter().map(Taint::of).collect();
+    untolerated(&taints, pod.body.spec.tolerations()).is_none()
+}
+
+impl Plugin for TaintToleration {
+    fn pre_filter<'a>(&self, cycle: &Cycle<'a>) -> PreFilter<'a> {
+        let tolerations = cycle.pod.body.spec.tolerations();
+        let verdicts: Vec<Option<Status>> = (cycle.cluster.nodes.taints.iter())
+            .map(|taints| {
+                let taint = untolerated(taints, tolerations)?;
+                let reason = ecow::eco_format!("node(s) had untolerated taint {{{}: {}}}", taint.key, taint.value);
+                Some(Status::text(Code::UnschedulableAndUnresolvable, reason))
+            })
+            .collect();
+        if verdicts.iter().all(Option::is_none) {
+            return PreFilter::Skip;
+        }
+        PreFilter::Filter(Box::new(Filter { verdicts }))
+    }
+
+    fn pre_score<'a>(&self, cycle: &Cycle<'a>, _feasible: &[NodeIndex]) -> PreScore<'a> {
+        let tolerations: Vec<v1::Toleration> = (cycle.pod.body.spec.tolerations().iter())
+            .filter(|toleration| matches!(toleration.effect.as_deref().unwrap_or_default(), "" | "PreferNoSchedule"))
+            .cloned()
+            .collect();
+        let counts: Vec<i64> = (cycle.cluster.nodes.taints.iter())
+            .map(|taints| {
+                let costs = |taint: &&Taint| taint.effect == Effect::PreferNoSchedule && !tolerates(&tolerations, taint);
+                taints.iter().filter(costs).count() as i64
+            })
+            .collect();
+        PreScore::Score(Box::new(Score { costless: counts.iter().all(|count| *count == 0), counts }))
+    }
+
+    fn hint(&self, event: &ClusterEvent, pod: &Obj<Pod>, _args: &PluginArgs) -> bool {
+        if event.kind == EventKind::PodToleration {
+            return event.pod().1.is_some_and(|new| new.meta.uid == pod.meta.uid);
+        }
+        match event.node() {
+            (Some(old), Some(new)) => !is_tolerated(old, pod) && is_tolerated(new, pod),
+            (None, Some(new)) => is_tolerated(new, pod),
+            (_, None) => false,
+        }
+    }
+}
+
+/// A verdict for each list of taints.
+struct Filter {
+    verdicts: Vec<Option<Status>>,
+}
+
+impl NodeFilter for Filter {
+    fn filter(&self, nodes: &Nodes, candidates: &mut Vec<NodeIndex>, reject: &mut dyn FnMut(NodeIndex, Status)) {
+        retain(candidates, reject, |node| self.verdicts[nodes.row(node).taints as usize].clone());
+    }
+}
+
+/// The number of taints that count against a node, for each list of taints.
+struct Score {
+    costless: bool,
+    counts: Vec<i64>,
+}
+
+impl NodeScore for Score {
+    fn score(&self, nodes: &Nodes, feasible: &[NodeIndex], scores: &mut Vec<i64>) {
+        if self.costless {
+            scores.resize(feasible.len(), 100);
+            return;
+        }
+        scores.extend(feasible.iter().map(|node| self.counts[nodes.row(*node).taints as usize]));
+        normalize(scores, true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scheduler::testing::{check_filter, check_scores};
+
+    #[test]
+    fn the_first_taint_that_is_not_tolerated_is_named() {
+        let node = "{spec: {taints: [{key: soft, effect: PreferNoSchedule}, {key: gpu, value: a, effect: NoSchedule}, {key: x, effect: NoExecute}]}}";
+        let rejected = |taint: &str| format!("UnschedulableAndUnresolvable: node(s) had untolerated taint {{{taint}}}");
+        check_filter("TaintToleration", "{containers: []}", node, Some(&rejected("gpu: a")));
+        let one = "{containers: [], tolerations: [{key: gpu, value: a}]}";
+        check_filter("TaintToleration", one, node, Some(&rejected("x: ")));
+        let wrong_value = "{containers: [], tolerations: [{key: gpu, value: b}, {key: x, operator: Exists}]}";
+        check_filter("TaintToleration", wrong_value, node, Some(&rejected("gpu: a")));
+        let wrong_effect = "{containers: [], tolerations: [{operator: Exists, effect: NoSchedule}]}";
+        check_filter("TaintToleration", wrong_effect, node, Some(&rejected("x: ")));
+        check_filter("TaintToleration", "{containers: [], tolerations: [{operator: Exists}]}", node, None);
+    }
+
+    #[test]
+    fn soft_taints_cost_in_proportion() {
+        let taint = |keys: &[&str]| {
+            let taints: Vec<String> =
+                keys.iter().map(|key| format!("{{key: {key}, effect: PreferNoSchedule}}")).collect();
+            format!("{{spec: {{taints: [{}]}}}}", taints.join(", "))
+        };
+        let nodes = [taint(&[]), taint(&["a"]), taint(&["a", "b"]), taint(&["a", "b", "c"])];
+        let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+        check_scores("TaintToleration", "{containers: []}", &nodes, Some(&[100, 67, 34, 0]));
+        let tolerant = "{containers: [], tolerations: [{key: a, operator: Exists}]}";
+        check_scores("TaintToleration", tolerant, &nodes, Some(&[100, 100, 50, 0]));
+        check_scores("TaintToleration", "{containers: []}", &["{}", "{}"], Some(&[100, 100]));
+    }
+}

@@ -1,0 +1,115 @@
+//! What a scenario may set of the scheduler. Upstream: flags of kube-scheduler and `KubeSchedulerConfiguration`.
+
+use super::{Profile, Tie};
+use crate::client::{Flag, FlagValue, Flags};
+use crate::kernel::Span;
+
+/// `--kube-api-qps`.
+pub const KUBE_API_QPS: Flag = Flag {
+    name: "kube-api-qps",
+    default: FlagValue::Float(50.0),
+    doc: "requests a second that the scheduler's client may send; 0: no limit",
+};
+/// `--kube-api-burst`.
+pub const KUBE_API_BURST: Flag = Flag {
+    name: "kube-api-burst",
+    default: FlagValue::Int(100),
+    doc: "requests that the scheduler's client may send at once",
+};
+/// `percentageOfNodesToScore`.
+pub const PERCENTAGE_OF_NODES_TO_SCORE: Flag = Flag {
+    name: "percentage-of-nodes-to-score",
+    default: FlagValue::Int(0),
+    doc: "share of nodes, in percent, that is enough to be found feasible; 0: 50 % minus one for every 125 nodes, at least 5 %",
+};
+/// `podInitialBackoffSeconds`.
+pub const POD_INITIAL_BACKOFF: Flag = Flag {
+    name: "pod-initial-backoff",
+    default: FlagValue::Span(Span::from_secs(1)),
+    doc: "how long a pod waits after its first failure",
+};
+/// `podMaxBackoffSeconds`.
+pub const POD_MAX_BACKOFF: Flag = Flag {
+    name: "pod-max-backoff",
+    default: FlagValue::Span(Span::from_secs(10)),
+    doc: "how long a pod waits after a failure at most",
+};
+/// `--pod-max-in-unschedulable-pods-duration`.
+pub const POD_MAX_IN_UNSCHEDULABLE: Flag = Flag {
+    name: "pod-max-in-unschedulable-pods-duration",
+    default: FlagValue::Span(Span::from_mins(5)),
+    doc: "how long an unschedulable pod waits for an event before it is tried again",
+};
+/// How long one decision takes. Ours: the real one takes what the machine takes, 0.4 ms to 20 ms.
+pub const CYCLE_TIME: Flag = Flag {
+    name: "scheduling-cycle-time",
+    default: FlagValue::Span(Span::from_millis(1)),
+    doc: "how long the decision about one pod takes; 0: all pending pods are decided at once",
+};
+/// How one of several best nodes is chosen. Ours.
+pub const TIE: Flag =
+    Flag { name: "tie", default: FlagValue::Text("draw"), doc: "among the best nodes: draw (seeded) or first (by name)" };
+
+/// All settings.
+#[derive(Clone, Debug)]
+pub struct SchedulerSettings {
+    /// The profiles; pods with another `schedulerName` are ignored.
+    pub profiles: Vec<Profile>,
+    /// Requests a second; zero: no limit.
+    pub qps: f64,
+    /// Requests at once.
+    pub burst: u64,
+    /// Share of nodes that is enough, in percent; zero: by the size of the cluster.
+    pub percentage_of_nodes_to_score: i64,
+    /// The first back-off.
+    pub initial_backoff: Span,
+    /// The longest back-off.
+    pub max_backoff: Span,
+    /// The longest wait for an event.
+    pub max_in_unschedulable: Span,
+    /// How long a decision takes.
+    pub cycle_time: Span,
+    /// How ties are broken.
+    pub tie: Tie,
+}
+
+impl SchedulerSettings {
+    /// The flags.
+    pub const FLAGS: &[&Flag] = &[
+        &KUBE_API_QPS,
+        &KUBE_API_BURST,
+        &PERCENTAGE_OF_NODES_TO_SCORE,
+        &POD_INITIAL_BACKOFF,
+        &POD_MAX_BACKOFF,
+        &POD_MAX_IN_UNSCHEDULABLE,
+        &CYCLE_TIME,
+        &TIE,
+    ];
+
+    /// What the flags say, with upstream's default profile.
+    ///
+    /// # Errors
+    /// Where `--tie` or the percentage is none of the allowed values.
+    pub fn of(flags: &Flags) -> Result<SchedulerSettings, String> {
+        let tie = match flags.text(&TIE) {
+            "draw" => Tie::Draw,
+            "first" => Tie::First,
+            other => return Err(format!("--{}: {other:?} is neither draw nor first", TIE.name)),
+        };
+        let percentage_of_nodes_to_score = flags.int(&PERCENTAGE_OF_NODES_TO_SCORE);
+        if !(0..=100).contains(&percentage_of_nodes_to_score) {
+            return Err(format!("--{}: must be from 0 to 100", PERCENTAGE_OF_NODES_TO_SCORE.name));
+        }
+        Ok(SchedulerSettings {
+            profiles: vec![Profile::upstream()],
+            qps: flags.float(&KUBE_API_QPS),
+            burst: flags.int(&KUBE_API_BURST).max(1) as u64,
+            percentage_of_nodes_to_score,
+            initial_backoff: flags.span(&POD_INITIAL_BACKOFF),
+            max_backoff: flags.span(&POD_MAX_BACKOFF),
+            max_in_unschedulable: flags.span(&POD_MAX_IN_UNSCHEDULABLE),
+            cycle_time: flags.span(&CYCLE_TIME),
+            tie,
+        })
+    }
+}

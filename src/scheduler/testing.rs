@@ -1,0 +1,102 @@
+//! Builders and checks for the tests of this room.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1;
+
+use super::{Cluster, Cycle, NodeIndex, PluginArgs, PluginEntry, PreFilter, PreScore, Profile, Scope, decide, plugins};
+use crate::api::{Kind, Meta, Node, Obj, ObjectId, Pod, PodSpec, PodStatus, Uid};
+
+/// A node from YAML: metadata (labels only), spec and status.
+pub(super) fn node(name: &str, text: &str) -> Arc<Obj<Node>> {
+    let node: v1::Node = serde_saphyr::from_str(text).expect("the test's node can be read");
+    let mut meta = Meta::new(Kind::Node, "", name);
+    meta.labels = node.metadata.labels.into_iter().flatten().collect();
+    let body = Node {
+        spec: Arc::new(node.spec.unwrap_or_default()),
+        status: Arc::new(node.status.unwrap_or_default()),
+    };
+    Arc::new(Obj { meta, body })
+}
+
+/// A pod from the YAML of its spec, in namespace `default`, with number 0.
+pub(super) fn pod(name: &str, spec: &str) -> Arc<Obj<Pod>> {
+    pod_numbered(0, name, spec)
+}
+
+/// The same with a number.
+pub(super) fn pod_numbered(slot: u32, name: &str, spec: &str) -> Arc<Obj<Pod>> {
+    let mut spec: v1::PodSpec = serde_saphyr::from_str(spec).expect("the test's pod can be read");
+    let node_name = spec.node_name.take().unwrap_or_default();
+    let mut meta = Meta::new(Kind::Pod, "default", name);
+    meta.id = ObjectId { kind: Kind::Pod, slot };
+    meta.uid = Uid(u128::from(slot) + 1);
+    let body = Pod { spec: PodSpec::new(spec), node_name: node_name.into(), status: PodStatus::default() };
+    Arc::new(Obj { meta, body })
+}
+
+fn entry(plugin: &str) -> &'static PluginEntry {
+    plugins::ALL.iter().find(|entry| entry.name == plugin).expect("the plugin is registered")
+}
+
+/// What a plugin says of one node, `node`, with other pods on it: `code: reason, reason`, or nothing.
+#[track_caller]
+pub(super) fn check_filter_beside(plugin: &str, pod_spec: &str, node_text: &str, others: &[&str], expected: Option<&str>) {
+    let mut cluster = Cluster::default();
+    let number = cluster.nodes.set(&node("node", node_text));
+    cluster.nodes.refresh();
+    for (slot, other) in others.iter().enumerate() {
+        cluster.assume(&pod_numbered(slot as u32 + 1, "other", other), number);
+    }
+    let mut profile = Profile::upstream();
+    profile.plugins.retain(|enabled| enabled.entry.name == plugin);
+    let decision = decide(&cluster, &profile, &pod("pod", pod_spec), Scope::Everything);
+    let status = decision.rejected.first().map(|rejected| &rejected.status);
+    let status = status.or(decision.pre_filter.as_ref().map(|(_, status)| status));
+    let said = status.map(|status| format!("{}: {}", status.code.as_str(), status.message()));
+    assert_eq!(said.as_deref(), expected, "{plugin} on {pod_spec} and {node_text}");
+}
+
+/// The same on a node without pods.
+#[track_caller]
+pub(super) fn check_filter(plugin: &str, pod_spec: &str, node_text: &str, expected: Option<&str>) {
+    check_filter_beside(plugin, pod_spec, node_text, &[], expected);
+}
+
+/// What a plugin says before the nodes are looked at: `skip`, `filter`, `nodes a b` or `code: reason`.
+#[track_caller]
+pub(super) fn check_prefilter(plugin: &str, pod_spec: &str, expected: &str) {
+    let (cluster, args) = (Cluster::default(), PluginArgs::upstream());
+    let pod = pod("pod", pod_spec);
+    let cycle = Cycle { pod: &pod, cluster: &cluster, args: &args };
+    let said = match entry(plugin).plugin.pre_filter(&cycle) {
+        PreFilter::Skip => "skip".to_owned(),
+        PreFilter::Filter(_) => "filter".to_owned(),
+        PreFilter::Nodes(names, _) => format!("nodes {}", names.into_iter().collect::<Vec<_>>().join(" ")),
+        PreFilter::Reject(status) => format!("{}: {}", status.code.as_str(), status.message()),
+    };
+    assert_eq!(said, expected);
+}
+
+/// The normalised scores that a plugin gives to nodes, or nothing where it skips the pod.
+#[track_caller]
+pub(super) fn check_scores(plugin: &str, pod_spec: &str, nodes: &[&str], expected: Option<&[i64]>) {
+    let mut cluster = Cluster::default();
+    let numbers: Vec<NodeIndex> = (nodes.iter().enumerate())
+        .map(|(number, text)| cluster.nodes.set(&node(&format!("node-{number}"), text)))
+        .collect();
+    cluster.nodes.refresh();
+    let args = PluginArgs::upstream();
+    let pod = pod("pod", pod_spec);
+    let cycle = Cycle { pod: &pod, cluster: &cluster, args: &args };
+    let mut scores = Vec::new();
+    let said = match entry(plugin).plugin.pre_score(&cycle, &numbers) {
+        PreScore::Skip => None,
+        PreScore::Score(scorer) => {
+            scorer.score(&cluster.nodes, &numbers, &mut scores);
+            Some(scores.as_slice())
+        }
+        PreScore::Fail(error) => panic!("{error}"),
+    };
+    assert_eq!(said, expected, "{plugin} on {pod_spec}");
+}
