@@ -50,6 +50,7 @@ pub mod event;
 pub mod kernel;
 pub mod net;
 pub mod record;
+pub mod report;
 pub mod scheduler;
 pub mod sim;
 pub mod store;
