@@ -48,6 +48,7 @@ pub mod client;
 pub mod controllers;
 pub mod event;
 pub mod kernel;
+pub mod kubelet;
 pub mod net;
 pub mod record;
 pub mod report;

@@ -24,8 +24,8 @@ use crate::event::{ChangeKind, ErrorReason, Patch, PatchKind, Reply, Request, Su
 /// `--allocate-node-cidrs`.
 pub const ALLOCATE_NODE_CIDRS: Flag = Flag {
     name: "allocate-node-cidrs",
-    default: FlagValue::Bool(false),
-    doc: "whether nodes get ranges of the pod network in spec.podCIDRs",
+    default: FlagValue::Bool(true),
+    doc: "whether nodes get ranges of the pod network in spec.podCIDRs; off upstream, on here as kubeadm sets it",
 };
 /// `--cluster-cidr`.
 pub const CLUSTER_CIDR: Flag = Flag {

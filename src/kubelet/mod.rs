@@ -1,0 +1,271 @@
+//! The node agent: registers its node, keeps it alive, runs its pods, reports what became of them.
+//!
+//! A [`Kubelet`] knows the API server's pods through its own watch alone and changes them by requests alone. It is plain
+//! data: each pod is one small record, each container a state with the time of its next step. A settled pod has no timer
+//! and costs nothing. Timers are never cancelled: one whose time is not the one that is due is stale and ignored.
+//!
+//! Follows `pkg/kubelet` of 1.34 (`kubelet.go`, `kuberuntime`, `images`, `status`). What differs on purpose:
+//! - what changes in a container is noticed on the node's relist grid (upstream's generic PLEG, 1 s) and starts the next
+//!   step of the pod there; upstream's resync every minute is left out, since nothing would come of it;
+//! - a back-off ends when it is over (as since 1.35; before, at the next sync, 10 to 15 s apart), and says so in one
+//!   Event, not one a sync;
+//! - a kubelet that starts with pods that have run before is a machine that was started again.
+//!
+//! Left out so far: liveness and startup probes and readiness that changes, ordered stop of sidecars, hooks, OOM,
+//! node-pressure eviction, volumes, node affinity and ports at admission, preemption by critical pods,
+//! `activeDeadlineSeconds`, in-place resize.
+
+mod admission;
+mod backoff;
+mod behaviour;
+mod containers;
+mod exits;
+mod images;
+mod node;
+mod pod;
+mod pods;
+mod report;
+mod settings;
+mod status;
+mod termination;
+mod texts;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub use behaviour::{Behaviour, BehaviourEntry, Behaviours, Exit, ImageBehaviour, Matching, Readiness, SPAN_MAX};
+pub use node::NodeTemplate;
+pub use settings::{
+    EVENT_BURST, EVENT_QPS, FLAGS, KUBE_API_BURST, KUBE_API_QPS, KubeletSettings, NODE_STATUS_UPDATE_FREQUENCY, Range,
+};
+
+use crate::api::{Cidr, EventType, Kind, Name, Reference};
+use crate::client::{Client, FORGET, Informer, InformerEvent, Occurrence, Outbox, Part, Recorder, TokenBucket};
+use crate::event::{Change, ClientIndex, Filter, InformerIndex, Input, Reply, TimerToken, Token};
+use crate::kernel::{Span, Time};
+use images::Images;
+use node::NodeState;
+use pod::{Life, PodRecord, Stage};
+use token::{Ask, Timer};
+
+const PODS: InformerIndex = InformerIndex(0);
+const NODE: InformerIndex = InformerIndex(1);
+/// How long an informer waits before it lists again after a failed list.
+/// Upstream's back-off grows from 800 ms to 30 s with jitter; here it stays at its start.
+const RELIST_AFTER: Span = Span::from_millis(800);
+
+/// What a kubelet never changes.
+#[derive(Clone, Debug)]
+struct Fixed {
+    name: Name,
+    host_ips: Vec<IpAddr>,
+    template: Arc<NodeTemplate>,
+    settings: Arc<KubeletSettings>,
+    behaviours: Arc<Behaviours>,
+}
+
+/// The agent of one node.
+#[derive(Clone, Debug)]
+pub struct Kubelet {
+    fixed: Arc<Fixed>,
+    api: Client,
+    events: Client,
+    recorder: Recorder,
+    pods_informer: Informer,
+    node_informer: Informer,
+    node: NodeState,
+    /// The ranges from which pods get their addresses.
+    pod_cidrs: Vec<Cidr>,
+    /// Rising by serial.
+    pods: Vec<PodRecord>,
+    next_serial: u32,
+    next_address: u32,
+    images: Images,
+    /// Where the relist grid lies.
+    relist_phase: Span,
+    /// The relist that has a timer; `Time::MAX`: none.
+    relist_at: Time,
+}
+
+impl Kubelet {
+    /// The kubelet of a node that is off. `host_ips` are the node's addresses, at most one of each family, the primary
+    /// one first.
+    pub fn new(
+        name: impl Into<Name>,
+        host_ips: Vec<IpAddr>,
+        template: Arc<NodeTemplate>,
+        settings: Arc<KubeletSettings>,
+        behaviours: Arc<Behaviours>,
+    ) -> Kubelet {
+        Kubelet::off(Arc::new(Fixed { name: name.into(), host_ips, template, settings, behaviours }))
+    }
+
+    fn off(fixed: Arc<Fixed>) -> Kubelet {
+        let settings = &fixed.settings;
+        let client = |index, name: &str, limit| Client { index: ClientIndex(index), name: name.into(), limit };
+        let pod_cidrs = fixed.template.pod_cidrs.clone();
+        Kubelet {
+            api: client(0, "kubelet", TokenBucket::new(settings.kube_api_qps, settings.kube_api_burst)),
+            events: client(1, "kubelet/events", TokenBucket::new(settings.event_qps, settings.event_burst)),
+            recorder: Recorder::new("kubelet", fixed.name.clone()),
+            pods_informer: Informer::new(PODS, Kind::Pod, Filter::OnNode(fixed.name.clone())),
+            node_informer: Informer::new(NODE, Kind::Node, Filter::Named(Name::new(), fixed.name.clone())),
+            node: NodeState::default(),
+            pod_cidrs,
+            pods: Vec::new(),
+            next_serial: 0,
+            next_address: 0,
+            images: Images::default(),
+            relist_phase: Span::ZERO,
+            relist_at: Time::MAX,
+            fixed,
+        }
+    }
+
+    /// The node's name.
+    pub fn name(&self) -> &Name {
+        &self.fixed.name
+    }
+
+    fn settings(&self) -> &KubeletSettings {
+        &self.fixed.settings
+    }
+
+    /// Records an Event about a pod or the node.
+    fn say(&mut self, out: &mut Outbox, about: Reference, kind: EventType, reason: &'static str, message: Name) {
+        self.recorder.record(out, &mut self.events, Occurrence { about, kind, reason, message });
+    }
+
+    fn list(&mut self, informer: InformerIndex, out: &mut Outbox) {
+        let which = if informer == PODS { &mut self.pods_informer } else { &mut self.node_informer };
+        which.list(out, &mut self.api, Ask::List(informer.0).token());
+    }
+
+    fn listed(&mut self, informer: InformerIndex, reply: Reply, out: &mut Outbox) {
+        let event = if informer == PODS {
+            let known: Vec<_> =
+                self.pods.iter().filter(|pod| !pod.gone).map(|pod| crate::api::Object::Pod(pod.pod.clone())).collect();
+            self.pods_informer.listed(reply, known.iter(), out)
+        } else {
+            // Whatever the list shows is looked at afresh.
+            self.node_informer.listed(reply, std::iter::empty(), out)
+        };
+        match event {
+            InformerEvent::Changes(changes) => self.take_in(changes, out),
+            InformerEvent::Failed => out.timer_after(RELIST_AFTER, Timer::List(informer.0).token()),
+        }
+    }
+
+    fn take_in(&mut self, changes: Vec<Change>, out: &mut Outbox) {
+        for change in changes {
+            self.observe(&change, out);
+        }
+    }
+
+    fn reply(&mut self, ask: Ask, reply: Reply, out: &mut Outbox) {
+        match ask {
+            Ask::List(informer) => self.listed(InformerIndex(informer), reply, out),
+            Ask::Register => self.registered(reply, out),
+            Ask::GetNode => self.found_node(reply, out),
+            Ask::NodeStatus => self.node_status_answered(reply, out),
+            Ask::CreateLease => self.lease_created(reply, out),
+            Ask::RenewLease => {}
+            Ask::PodStatus(serial) => self.status_answered(serial, reply, out),
+            Ask::PodDelete(serial) => self.delete_answered(serial, reply, out),
+        }
+    }
+
+    fn timer(&mut self, timer: Timer, out: &mut Outbox) {
+        match timer {
+            Timer::List(informer) => self.list(InformerIndex(informer), out),
+            Timer::Register => self.register(out),
+            Timer::CreateLease => self.create_lease(out),
+            Timer::RenewLease => self.renew_lease(out),
+            Timer::NodeStatus => self.node_status_due(out),
+            Timer::PullDone => self.pull_done(out),
+            Timer::Relist => self.relist(out),
+            Timer::Sandbox(serial) => self.sandbox_due(serial, out),
+            Timer::Container(serial, container) => self.container_due(serial, usize::from(container), out),
+            Timer::Retry(serial) => self.retry_due(serial, out),
+        }
+    }
+}
+
+impl Part for Kubelet {
+    fn handle(&mut self, input: Input, out: &mut Outbox) {
+        match input {
+            Input::Start => {
+                *self = Kubelet::off(self.fixed.clone());
+                self.start(out);
+            }
+            Input::Reply { token: FORGET, result: _ } => {}
+            Input::Reply { token: Token(token), result } => {
+                if let Some(ask) = Ask::of(token) {
+                    self.reply(ask, result, out);
+                }
+            }
+            Input::Notice { informer, changes } => {
+                let which = if informer == PODS { &mut self.pods_informer } else { &mut self.node_informer };
+                if which.noticed(&changes) {
+                    self.take_in(changes, out);
+                }
+            }
+            Input::WatchEnded { informer, end } => {
+                let which = if informer == PODS { &mut self.pods_informer } else { &mut self.node_informer };
+                if which.ended(end, out) {
+                    self.list(informer, out);
+                }
+            }
+            Input::Timer(TimerToken(token)) => {
+                if let Some(timer) = Timer::of(token) {
+                    self.timer(timer, out);
+                }
+            }
+        }
+    }
+
+    fn client_names(&self) -> Vec<Name> {
+        vec![self.api.name.clone(), self.events.name.clone()]
+    }
+
+    /// Whether no pod is on its way to another state: no container being started, no status that the API server has not
+    /// got. Back-offs and declared exits that are to come do not count.
+    fn is_idle(&self) -> bool {
+        self.images.queued() == 0
+            && self.pods.iter().all(|pod| {
+                let at_rest = |stage: Stage| match stage {
+                    Stage::Running { ready_at, .. } => ready_at == Time::MAX,
+                    Stage::Wanted | Stage::NoImage | Stage::CrashLoop { .. } | Stage::Ended => true,
+                    Stage::Pulling | Stage::Starting | Stage::Exited { .. } => false,
+                };
+                pod.life != Life::Terminating
+                    && !pod.stirred
+                    && pod.sent.is_none()
+                    && pod.pending.is_none()
+                    && pod.containers.iter().all(|container| at_rest(container.stage))
+            })
+    }
+
+    fn hash_memory(&self, mut hasher: &mut dyn std::hash::Hasher) {
+        use std::hash::Hash;
+        self.images.hash(hasher);
+        for pod in &self.pods {
+            pod.pod.meta.namespace.hash(&mut hasher);
+            pod.pod.meta.name.hash(&mut hasher);
+            pod.life.hash(&mut hasher);
+            pod.initialized.hash(&mut hasher);
+            pod.gone.hash(&mut hasher);
+            hasher.write_u8(u8::from(pod.sent.is_some()) + 2 * u8::from(pod.pending.is_some()));
+            for container in &pod.containers {
+                std::mem::discriminant(&container.stage).hash(&mut hasher);
+                container.ready.hash(&mut hasher);
+                let delays = container.trouble.as_ref().map(|trouble| (trouble.crash.delay, trouble.image.delay));
+                delays.hash(&mut hasher);
+            }
+        }
+    }
+}

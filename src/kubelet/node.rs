@@ -1,0 +1,396 @@
+//! The node as its kubelet registers it and keeps it alive.
+//! Upstream: `pkg/kubelet/kubelet_node_status.go`, `nodestatus/setters.go`, `component-helpers/apimachinery/lease`.
+//!
+//! A node registers ready: there is no container runtime here whose network could be missing, and admission
+//! (TaintNodesByCondition) taints only what is created unready. A deleted node is not registered again until the kubelet
+//! starts again, as upstream. Left out: jitter of heartbeats, the Events of a start (`Starting`, `NodeReady`, …).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as WireQuantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta_v1;
+use k8s_openapi::jiff;
+
+use super::Kubelet;
+use super::settings::{REGISTER, RELIST};
+use super::token::{Ask, Timer};
+use crate::api::resources::Resources;
+use crate::api::{Cidr, Kind, Labels, Lease, Meta, Name, Node, Obj, Object, OwnerReference, Timestamp};
+use crate::client::{ItemBackoff, Outbox};
+use crate::event::{Answer, ApiError, Change, ChangeKind, Effect, ErrorReason, Heartbeat, Reply, Request, Target};
+use crate::kernel::{Span, Time, object_hash};
+
+/// The namespace of the nodes' Leases.
+const LEASES: &str = "kube-node-lease";
+/// Waits between tries to register or to create the Lease. Upstream: `registerWithAPIServer`.
+const TRY_AGAIN: ItemBackoff = ItemBackoff { base: Span::from_millis(100), max: Span::from_secs(7) };
+
+/// What the nodes of a pool have in common.
+#[derive(Clone, Debug)]
+pub struct NodeTemplate {
+    /// Labels beside the standard ones (`kubernetes.io/hostname`, `kubernetes.io/os`, `kubernetes.io/arch`).
+    pub labels: Labels,
+    /// Annotations.
+    pub annotations: Labels,
+    /// `spec.taints`.
+    pub taints: Vec<v1::Taint>,
+    /// `spec.providerID`; empty where absent.
+    pub provider_id: Name,
+    /// `status.capacity`.
+    pub capacity: BTreeMap<String, WireQuantity>,
+    /// `status.allocatable`.
+    pub allocatable: BTreeMap<String, WireQuantity>,
+    /// `status.nodeInfo.architecture` and the label.
+    pub architecture: Name,
+    /// `status.nodeInfo.kubeletVersion`.
+    pub kubelet_version: Name,
+    /// Where pods get their addresses before node IPAM gives the node a range; usually empty.
+    pub pod_cidrs: Vec<Cidr>,
+    /// `allocatable` as integers.
+    pub(super) room: Resources,
+}
+
+impl NodeTemplate {
+    /// A Linux machine whose whole capacity is allocatable, without labels and taints. Where `capacity` has no `pods`,
+    /// it gets 110 (upstream: `maxPods`).
+    pub fn new(mut capacity: BTreeMap<String, WireQuantity>) -> NodeTemplate {
+        capacity.entry("pods".to_owned()).or_insert_with(|| WireQuantity("110".to_owned()));
+        let room = Resources::of_list(Some(&capacity));
+        NodeTemplate {
+            labels: Labels::default(),
+            annotations: Labels::default(),
+            taints: Vec::new(),
+            provider_id: Name::new(),
+            allocatable: capacity.clone(),
+            capacity,
+            architecture: "amd64".into(),
+            kubelet_version: "v1.34.0".into(),
+            pod_cidrs: Vec::new(),
+            room,
+        }
+    }
+
+    /// The same with less allocatable than there is.
+    #[must_use]
+    pub fn with_allocatable(mut self, allocatable: BTreeMap<String, WireQuantity>) -> NodeTemplate {
+        self.room = Resources::of_list(Some(&allocatable));
+        self.allocatable = allocatable;
+        self
+    }
+}
+
+/// What a kubelet remembers of its node.
+#[derive(Clone, Debug)]
+pub(super) struct NodeState {
+    /// As the API server showed it last.
+    object: Option<Arc<Obj<Node>>>,
+    lease: Option<Arc<Obj<Lease>>>,
+    /// Failed tries to register or to create the Lease.
+    failures: u32,
+    /// Where the grid of status updates begins.
+    registered_at: Time,
+    /// When the status was last sent.
+    reported_at: Time,
+    /// The status update that has a timer; `Time::MAX`: none.
+    status_at: Time,
+}
+
+impl Default for NodeState {
+    fn default() -> NodeState {
+        NodeState {
+            object: None,
+            lease: None,
+            failures: 0,
+            registered_at: Time::ZERO,
+            reported_at: Time::ZERO,
+            status_at: Time::MAX,
+        }
+    }
+}
+
+impl Kubelet {
+    /// The process starts.
+    pub(super) fn start(&mut self, out: &mut Outbox) {
+        let node = object_hash(&self.fixed.name);
+        let every = self.settings().relist_every;
+        if every > Span::ZERO {
+            self.relist_phase = Span::from_nanos(out.chance.draw(RELIST, node, 0).below(every.as_nanos()));
+        }
+        let delay = self.settings().registration_delay.draw(out.chance, REGISTER, node, 0);
+        out.timer_after(delay, Timer::Register.token());
+    }
+
+    /// Creates the Node.
+    pub(super) fn register(&mut self, out: &mut Outbox) {
+        let template = &self.fixed.template;
+        let name = &self.fixed.name;
+        let mut meta = Meta::new(Kind::Node, "", name.clone());
+        let standard = [
+            ("beta.kubernetes.io/arch", template.architecture.clone()),
+            ("beta.kubernetes.io/os", "linux".into()),
+            ("kubernetes.io/arch", template.architecture.clone()),
+            ("kubernetes.io/hostname", name.clone()),
+            ("kubernetes.io/os", "linux".into()),
+        ];
+        let declared = template.labels.iter().map(|(key, value)| (key.clone(), value.clone()));
+        meta.labels = standard.into_iter().map(|(key, value)| (Name::from(key), value)).chain(declared).collect();
+        meta.annotations = template.annotations.clone();
+        let spec = v1::NodeSpec {
+            provider_id: (!template.provider_id.is_empty()).then(|| template.provider_id.to_string()),
+            taints: (!template.taints.is_empty()).then(|| template.taints.clone()),
+            ..v1::NodeSpec::default()
+        };
+        let status = self.node_status(None, out.timestamp());
+        let node = Obj { meta, body: Node { spec: Arc::new(spec), status: Arc::new(status) } };
+        out.send(&mut self.api, Ask::Register.token(), Request::Create(node.into_object()));
+    }
+
+    /// The Node has been created, or is there already, or could not be.
+    pub(super) fn registered(&mut self, reply: Reply, out: &mut Outbox) {
+        match reply {
+            Ok(answer) => self.has_node(&answer, out),
+            Err(ApiError { reason: ErrorReason::AlreadyExists, .. }) => {
+                let target = Target::Name(Kind::Node, Name::new(), self.fixed.name.clone());
+                out.send(&mut self.api, Ask::GetNode.token(), Request::Get(target));
+            }
+            Err(_) => self.try_again(Timer::Register, out),
+        }
+    }
+
+    /// The Node was there already: a kubelet starts again.
+    pub(super) fn found_node(&mut self, reply: Reply, out: &mut Outbox) {
+        match reply {
+            Ok(answer) => {
+                self.has_node(&answer, out);
+                self.report_node(out);
+            }
+            Err(_) => self.try_again(Timer::Register, out),
+        }
+    }
+
+    fn try_again(&mut self, timer: Timer, out: &mut Outbox) {
+        out.timer_after(TRY_AGAIN.delay(self.node.failures), timer.token());
+        self.node.failures += 1;
+    }
+
+    fn has_node(&mut self, answer: &Answer, out: &mut Outbox) {
+        let Some(Object::Node(node)) = answer.object() else { panic!("a Node's request was answered without a Node") };
+        self.node.failures = 0;
+        self.node.registered_at = out.now;
+        self.node.reported_at = out.now;
+        self.node_seen(node);
+        self.create_lease(out);
+        self.list(super::NODE, out);
+        self.list(super::PODS, out);
+    }
+
+    /// Creates the Lease.
+    pub(super) fn create_lease(&mut self, out: &mut Outbox) {
+        let Some(node) = &self.node.object else { return };
+        let mut meta = Meta::new(Kind::Lease, LEASES, self.fixed.name.clone());
+        meta.owners = Arc::new([OwnerReference {
+            api_version: "v1".into(),
+            kind: "Node".into(),
+            name: node.meta.name.clone(),
+            uid: node.meta.uid,
+            controller: None,
+            block_owner_deletion: None,
+        }]);
+        let body = Lease {
+            holder: self.fixed.name.clone(),
+            duration_seconds: Some(self.settings().lease_duration_seconds),
+            acquired: None,
+            renewed: Some(out.clock.micro_timestamp(out.now)),
+            transitions: None,
+            rest: None,
+        };
+        out.send(&mut self.api, Ask::CreateLease.token(), Request::Create(Obj { meta, body }.into_object()));
+    }
+
+    /// The Lease is there: from now on the node is kept alive.
+    pub(super) fn lease_created(&mut self, reply: Reply, out: &mut Outbox) {
+        match reply {
+            Ok(answer) => self.node.lease = answer.object().and_then(Object::get::<Lease>).cloned(),
+            Err(ApiError { reason: ErrorReason::AlreadyExists, .. }) => {}
+            Err(_) => return self.try_again(Timer::CreateLease, out),
+        }
+        self.node.failures = 0;
+        let settings = self.fixed.settings.clone();
+        if settings.elide_heartbeats {
+            out.effects.push(Effect::Heartbeat(Heartbeat {
+                node: self.fixed.name.clone(),
+                first: Some(out.now + settings.lease_every()),
+                lease_every: settings.lease_every(),
+                status_every: settings.status_report_every,
+            }));
+        } else {
+            out.timer_after(settings.lease_every(), Timer::RenewLease.token());
+            self.arm_node_status(out);
+        }
+    }
+
+    /// Renews the Lease; whoever wrote it before is overwritten. A failed renewal waits for the next.
+    pub(super) fn renew_lease(&mut self, out: &mut Outbox) {
+        out.timer_after(self.settings().lease_every(), Timer::RenewLease.token());
+        let mut meta = match &self.node.lease {
+            Some(lease) => lease.meta.clone(),
+            None => Meta::new(Kind::Lease, LEASES, self.fixed.name.clone()),
+        };
+        meta.resource_version = 0;
+        let body = Lease {
+            holder: self.fixed.name.clone(),
+            duration_seconds: Some(self.settings().lease_duration_seconds),
+            acquired: None,
+            renewed: Some(out.clock.micro_timestamp(out.now)),
+            transitions: None,
+            rest: None,
+        };
+        out.send(&mut self.api, Ask::RenewLease.token(), Request::Update(Obj { meta, body }.into_object()));
+    }
+
+    /// Asks for a timer at the next point of the grid of status updates, unless there is one.
+    pub(super) fn arm_node_status(&mut self, out: &mut Outbox) {
+        if self.node.status_at != Time::MAX || self.node.object.is_none() {
+            return;
+        }
+        let every = self.settings().status_update_every;
+        let passed = out.now.since(self.node.registered_at).as_nanos() / every.as_nanos();
+        self.node.status_at = self.node.registered_at + every * (passed + 1);
+        out.timer_at(self.node.status_at, Timer::NodeStatus.token());
+    }
+
+    /// Reports the status if it has changed, or has not been reported for long.
+    pub(super) fn node_status_due(&mut self, out: &mut Outbox) {
+        if self.node.status_at != out.now {
+            return;
+        }
+        self.node.status_at = Time::MAX;
+        let settings = &self.fixed.settings;
+        let elided = settings.elide_heartbeats;
+        let is_old = out.now.since(self.node.reported_at) >= settings.status_report_every;
+        if self.images.unreported || (!elided && is_old) {
+            self.report_node(out);
+        }
+        if !elided {
+            self.arm_node_status(out);
+        }
+    }
+
+    fn report_node(&mut self, out: &mut Outbox) {
+        let Some(node) = &self.node.object else { return };
+        let status = self.node_status(Some(&node.body.status), out.timestamp());
+        let body = Node { spec: node.body.spec.clone(), status: Arc::new(status) };
+        let object = Obj { meta: node.meta.clone(), body }.into_object();
+        self.images.unreported = false;
+        self.node.reported_at = out.now;
+        out.send(&mut self.api, Ask::NodeStatus.token(), Request::PatchStatus(object));
+    }
+
+    /// The status has been stored, or waits for the next point of the grid.
+    pub(super) fn node_status_answered(&mut self, reply: Reply, out: &mut Outbox) {
+        match reply {
+            Ok(answer) => {
+                if let Some(Object::Node(node)) = answer.object() {
+                    self.node_seen(node);
+                }
+            }
+            Err(_) => {
+                self.images.unreported = true;
+                self.arm_node_status(out);
+            }
+        }
+    }
+
+    /// Its own node has changed.
+    pub(super) fn node_changed(&mut self, node: &Arc<Obj<Node>>, change: &Change, out: &mut Outbox) {
+        if change.kind == ChangeKind::Deleted {
+            return;
+        }
+        self.node_seen(node);
+        self.start_waiting_sandboxes(out);
+    }
+
+    fn node_seen(&mut self, node: &Arc<Obj<Node>>) {
+        let newer = |seen: &Arc<Obj<Node>>| node.meta.resource_version >= seen.meta.resource_version;
+        if !self.node.object.as_ref().is_none_or(newer) {
+            return;
+        }
+        let spec = &node.body.spec;
+        let one = spec.pod_cidr.iter();
+        let ranges = spec.pod_cidrs.as_ref().map_or_else(|| one.collect::<Vec<_>>(), |many| many.iter().collect());
+        let ranges: Vec<Cidr> = ranges.into_iter().filter_map(|text| text.parse().ok()).collect();
+        if !ranges.is_empty() {
+            self.pod_cidrs = ranges;
+        }
+        self.node.object = Some(node.clone());
+    }
+
+    fn node_status(&self, before: Option<&v1::NodeStatus>, now: Timestamp) -> v1::NodeStatus {
+        let template = &self.fixed.template;
+        let address = |kind: &str, address: String| v1::NodeAddress { type_: kind.to_owned(), address };
+        let internal = self.fixed.host_ips.iter().map(|ip| address("InternalIP", ip.to_string()));
+        let addresses = internal.chain([address("Hostname", self.fixed.name.to_string())]).collect();
+        let images = self.images.report(self.settings().images_reported_max);
+        let mut status = before.cloned().unwrap_or_default();
+        status.addresses = Some(addresses);
+        status.capacity = Some(template.capacity.clone());
+        status.allocatable = Some(template.allocatable.clone());
+        status.images = (!images.is_empty()).then_some(images);
+        status.daemon_endpoints = Some(v1::NodeDaemonEndpoints {
+            kubelet_endpoint: Some(v1::DaemonEndpoint { port: 10_250 }),
+        });
+        status.node_info = Some(v1::NodeSystemInfo {
+            architecture: template.architecture.to_string(),
+            container_runtime_version: "containerd://2.1.0".to_owned(),
+            kernel_version: "6.12.0".to_owned(),
+            kubelet_version: template.kubelet_version.to_string(),
+            operating_system: "linux".to_owned(),
+            os_image: "wavetank".to_owned(),
+            machine_id: self.fixed.name.to_string(),
+            system_uuid: self.fixed.name.to_string(),
+            ..v1::NodeSystemInfo::default()
+        });
+        let conditions = status.conditions.get_or_insert_default();
+        for (kind, holds, reason, message) in CONDITIONS {
+            set_condition(conditions, kind, holds, reason, message, now);
+        }
+        status
+    }
+}
+
+/// Type, status, reason and message of a healthy node's conditions, in upstream's order.
+const CONDITIONS: [(&str, &str, &str, &str); 4] = [
+    ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+];
+
+fn set_condition(
+    conditions: &mut Vec<v1::NodeCondition>,
+    kind: &str,
+    status: &str,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) {
+    let now = jiff::Timestamp::from_second(now.0).ok().map(meta_v1::Time);
+    let before = conditions.iter().position(|condition| condition.type_ == kind);
+    let since = before.filter(|at| conditions[*at].status == status).and_then(|at| {
+        conditions[at].last_transition_time.clone()
+    });
+    let condition = v1::NodeCondition {
+        type_: kind.to_owned(),
+        status: status.to_owned(),
+        reason: Some(reason.to_owned()),
+        message: Some(message.to_owned()),
+        last_heartbeat_time: now.clone(),
+        last_transition_time: since.or(now),
+    };
+    match before {
+        Some(at) => conditions[at] = condition,
+        None => conditions.push(condition),
+    }
+}

@@ -1,0 +1,127 @@
+//! The kubelet's own names for its requests and timers, as numbers.
+
+use crate::event::{TimerToken, Token};
+
+/// A request whose answer matters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ask {
+    /// The list of an informer.
+    List(u8),
+    /// The creation of the Node.
+    Register,
+    /// The Node that was there already.
+    GetNode,
+    /// The Node's status.
+    NodeStatus,
+    /// The creation of the Lease.
+    CreateLease,
+    /// Its renewal.
+    RenewLease,
+    /// A pod's status.
+    PodStatus(u32),
+    /// A pod's final deletion.
+    PodDelete(u32),
+}
+
+/// A timer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Timer {
+    /// List again after a failed list.
+    List(u8),
+    /// Create the Node.
+    Register,
+    /// Create the Lease.
+    CreateLease,
+    /// Renew it.
+    RenewLease,
+    /// Compute the Node's status.
+    NodeStatus,
+    /// The pull that goes on is done.
+    PullDone,
+    /// Look at the containers.
+    Relist,
+    /// A pod's sandbox is ready.
+    Sandbox(u32),
+    /// A container's next step is due.
+    Container(u32, u8),
+    /// A pod's failed request is sent again.
+    Retry(u32),
+}
+
+fn pack(code: u64, container: u8, serial: u32) -> u64 {
+    u64::from(serial) << 16 | u64::from(container) << 8 | code
+}
+
+fn serial(token: u64) -> u32 {
+    (token >> 16) as u32
+}
+
+fn container(token: u64) -> u8 {
+    (token >> 8) as u8
+}
+
+impl Ask {
+    /// As a number.
+    pub(super) fn token(self) -> Token {
+        Token(match self {
+            Ask::List(informer) => pack(0, informer, 0),
+            Ask::Register => pack(1, 0, 0),
+            Ask::GetNode => pack(2, 0, 0),
+            Ask::NodeStatus => pack(3, 0, 0),
+            Ask::CreateLease => pack(4, 0, 0),
+            Ask::RenewLease => pack(5, 0, 0),
+            Ask::PodStatus(serial) => pack(6, 0, serial),
+            Ask::PodDelete(serial) => pack(7, 0, serial),
+        })
+    }
+
+    /// From a number; `None` for one that no kubelet has made.
+    pub(super) fn of(token: u64) -> Option<Ask> {
+        Some(match token & 0xff {
+            0 => Ask::List(container(token)),
+            1 => Ask::Register,
+            2 => Ask::GetNode,
+            3 => Ask::NodeStatus,
+            4 => Ask::CreateLease,
+            5 => Ask::RenewLease,
+            6 => Ask::PodStatus(serial(token)),
+            7 => Ask::PodDelete(serial(token)),
+            _ => return None,
+        })
+    }
+}
+
+impl Timer {
+    /// As a number.
+    pub(super) fn token(self) -> TimerToken {
+        TimerToken(match self {
+            Timer::List(informer) => pack(0, informer, 0),
+            Timer::Register => pack(1, 0, 0),
+            Timer::CreateLease => pack(2, 0, 0),
+            Timer::RenewLease => pack(3, 0, 0),
+            Timer::NodeStatus => pack(4, 0, 0),
+            Timer::PullDone => pack(5, 0, 0),
+            Timer::Relist => pack(6, 0, 0),
+            Timer::Sandbox(serial) => pack(7, 0, serial),
+            Timer::Container(serial, container) => pack(8, container, serial),
+            Timer::Retry(serial) => pack(9, 0, serial),
+        })
+    }
+
+    /// From a number; `None` for one that no kubelet has made.
+    pub(super) fn of(token: u64) -> Option<Timer> {
+        Some(match token & 0xff {
+            0 => Timer::List(container(token)),
+            1 => Timer::Register,
+            2 => Timer::CreateLease,
+            3 => Timer::RenewLease,
+            4 => Timer::NodeStatus,
+            5 => Timer::PullDone,
+            6 => Timer::Relist,
+            7 => Timer::Sandbox(serial(token)),
+            8 => Timer::Container(serial(token), container(token)),
+            9 => Timer::Retry(serial(token)),
+            _ => return None,
+        })
+    }
+}
