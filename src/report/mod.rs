@@ -30,5 +30,5 @@ pub use requests::{RequestLine, requests_by_client};
 pub use summary::{ActionLine, ExpectationLine, Story, Summary};
 pub use table::Table;
 pub use text::{Looks, write_text};
-pub use unserved::{UnservedKind, unserved_kinds};
+pub use unserved::{UnservedKind, counted, unserved_kinds};
 pub use workloads::{WorkloadLine, workloads};

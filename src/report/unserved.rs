@@ -72,7 +72,7 @@ pub(super) fn sentence(unserved: &[UnservedKind]) -> Option<String> {
 }
 
 /// A number of things: `1 Service`, `3 Services`, `2 NetworkPolicies`, `2 Ingresses`.
-pub(super) fn counted(count: u64, thing: &str) -> String {
+pub fn counted(count: u64, thing: &str) -> String {
     let plural = match thing.strip_suffix('y') {
         _ if count == 1 => thing.to_owned(),
         Some(stem) => format!("{stem}ies"),
