@@ -1,6 +1,5 @@
 //! `wavetank run`: loads a scenario or manifests, simulates, judges, reports.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
