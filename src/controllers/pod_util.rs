@@ -68,7 +68,7 @@ pub fn pod_from_template(template: &PodTemplate, owner: &Meta, reference: OwnerR
     meta.annotations = template.annotations.clone();
     meta.finalizers = template.finalizers.clone();
     meta.owners = [reference].into();
-    let body = Pod { spec: template.spec.clone(), node_name: Default::default(), status: Default::default() };
+    let body = Pod { spec: template.spec.clone(), node_name: template.node_name.clone(), status: Default::default() };
     Obj { meta, body }.into_object()
 }
 

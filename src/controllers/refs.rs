@@ -76,16 +76,11 @@ pub fn may_adopt(owner: &Meta, reply: &Reply) -> Result<(), Name> {
     match fresh {
         Some(fresh) if fresh.uid == owner.uid => match fresh.deletion {
             None => Ok(()),
-            Some(deletion) => {
-                Err(ecow::eco_format!("{} has just been deleted at {}", owner.key(), deletion.timestamp))
-            }
+            Some(deletion) => Err(ecow::eco_format!("{} has just been deleted at {}", owner.key(), deletion.timestamp)),
         },
-        Some(fresh) => Err(ecow::eco_format!(
-            "original {} is gone: got uid {}, wanted {}",
-            owner.key(),
-            fresh.uid,
-            owner.uid
-        )),
+        Some(fresh) => {
+            Err(ecow::eco_format!("original {} is gone: got uid {}, wanted {}", owner.key(), fresh.uid, owner.uid))
+        }
         None => Err("the answer to a GET is no object".into()),
     }
 }

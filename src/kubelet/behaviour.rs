@@ -157,9 +157,10 @@ impl Behaviours {
             let matching = &entry.matching;
             matching.container.as_ref().is_none_or(|name| name == container)
                 && matching.image.as_ref().is_none_or(|glob| matches_glob(glob, image))
-                && matching.labels.as_ref().is_none_or(|selector| {
-                    selector.matches(|key| pod.meta.labels.get(key).map(Name::as_str))
-                })
+                && matching
+                    .labels
+                    .as_ref()
+                    .is_none_or(|selector| selector.matches(|key| pod.meta.labels.get(key).map(Name::as_str)))
         };
         self.entries.iter().position(matches).map_or(BehaviourIndex::DEFAULT, |at| BehaviourIndex(at as u16))
     }

@@ -64,15 +64,14 @@ impl Kubelet {
     fn pull(&mut self, at: usize, index: usize, image: Name, out: &mut Outbox) {
         let fixed = self.fixed.clone();
         let record = &mut self.pods[at];
-        record.active = index as u8;
+        record.active = index as u16;
         let container = &mut record.containers[index];
         container.stage = Stage::Pulling;
         let failed = container.trouble.as_ref().map_or(0, |trouble| trouble.pulls_failed);
         let attempt = u64::from(attempt(container)) + u64::from(failed);
         let behaviour = &fixed.behaviours.get(container.behaviour).image;
-        let place = (record.serial, index as u8);
-        let pull =
-            Pull::new(place, image, behaviour, &fixed.settings, out.chance, container.path, attempt, out.now);
+        let place = (record.serial, index as u16);
+        let pull = Pull::new(place, image, behaviour, &fixed.settings, out.chance, container.path, attempt, out.now);
         if let Some(ends) = self.images.ask(pull, fixed.settings.bandwidth, out.now) {
             out.timer_at(ends, Timer::PullDone.token());
         }
@@ -157,7 +156,7 @@ impl Kubelet {
         let why = ecow::eco_format!("{message}: ErrImagePull: {}", trouble.waiting.message);
         trouble.waiting = std::sync::Arc::new(ReasonText { reason: "ImagePullBackOff".into(), message: why });
         record.containers[index].due = until;
-        out.timer_at(until, Timer::Container(serial, index as u8).token());
+        out.timer_at(until, Timer::Container(serial, index as u16).token());
         self.say(out, reference.clone(), EventType::Normal, "BackOff", message);
         self.say(out, reference, EventType::Warning, "Failed", "Error: ImagePullBackOff".into());
     }
@@ -186,11 +185,11 @@ impl Kubelet {
     fn create(&mut self, at: usize, index: usize, out: &mut Outbox) {
         let range = self.settings().container_start;
         let record = &mut self.pods[at];
-        record.active = index as u8;
+        record.active = index as u16;
         let container = &mut record.containers[index];
         container.stage = Stage::Starting;
         container.due = out.now + range.draw(out.chance, START, container.path, u64::from(attempt(container)));
-        out.timer_at(container.due, Timer::Container(record.serial, index as u8).token());
+        out.timer_at(container.due, Timer::Container(record.serial, index as u16).token());
     }
 
     /// The next step of a container is due.
@@ -264,7 +263,7 @@ impl Kubelet {
         if let Stage::Running { ready_at, exit_at, .. } = container.stage {
             container.due = ready_at.min(exit_at);
             if container.due != Time::MAX {
-                out.timer_at(container.due, Timer::Container(record.serial, index as u8).token());
+                out.timer_at(container.due, Timer::Container(record.serial, index as u16).token());
             }
         }
     }
@@ -345,7 +344,8 @@ fn first_success(
     let earliest = program_ready.max(since + seconds(probe.initial_delay_seconds, 0));
     let periods = earliest.since(first_probe).as_nanos().div_ceil(period.as_nanos());
     let more = probe.success_threshold.unwrap_or(1).max(1) as u64 - 1;
-    first_probe + period * (periods + more)
+    let wait = u128::from(period.as_nanos()) * (u128::from(periods) + u128::from(more));
+    first_probe.saturating_add(Span::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX)))
 }
 
 fn pull_policy(written: Option<&str>, full_image: &str) -> PullPolicy {

@@ -36,7 +36,7 @@ impl Kubelet {
         });
         record.containers[index].stage = Stage::CrashLoop { ended };
         record.containers[index].due = until;
-        out.timer_at(until, Timer::Container(serial, index as u8).token());
+        out.timer_at(until, Timer::Container(serial, index as u16).token());
         let message = ecow::eco_format!("Back-off restarting failed container {name} in pod {pod}");
         self.say(out, reference, EventType::Warning, "BackOff", message);
     }
@@ -53,7 +53,8 @@ impl Kubelet {
     pub(super) fn is_done(&self, at: usize) -> bool {
         let record = &self.pods[at];
         let ended = |index: usize| record.containers[index].stage == Stage::Ended;
-        let failed_init = (0..record.inits()).any(|index| record.is_plain_init(index) && ended(index) && has_failed(record, index));
+        let failed_init =
+            (0..record.inits()).any(|index| record.is_plain_init(index) && ended(index) && has_failed(record, index));
         let mut containers = record.inits()..record.containers.len();
         record.life == Life::Live && (failed_init || (record.initialized && containers.all(ended)))
     }

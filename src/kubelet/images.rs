@@ -18,7 +18,7 @@ pub(super) struct Pull {
     /// The pod.
     pub(super) serial: u32,
     /// The container.
-    pub(super) container: u8,
+    pub(super) container: u16,
     /// The image under its full name.
     pub(super) image: Name,
     /// What it is like.
@@ -48,7 +48,7 @@ impl Pull {
     /// A pull of an image for a container; `attempt` counts the pulls of this container.
     #[expect(clippy::too_many_arguments, reason = "one value each of what a pull is made from; made in one place")]
     pub(super) fn new(
-        place: (u32, u8),
+        place: (u32, u16),
         image: Name,
         behaviour: &ImageBehaviour,
         settings: &KubeletSettings,

@@ -49,7 +49,7 @@ use crate::event::{Change, ClientIndex, Filter, InformerIndex, Input, Reply, Tim
 use crate::kernel::{Span, Time};
 use images::Images;
 use node::NodeState;
-use pod::{Life, PodRecord, Stage};
+use pod::{Life, PodRecord, Sandbox, Stage};
 use token::{Ask, Timer};
 
 const PODS: InformerIndex = InformerIndex(0);
@@ -243,6 +243,7 @@ impl Part for Kubelet {
                     Stage::Pulling | Stage::Starting | Stage::Exited { .. } => false,
                 };
                 pod.life != Life::Terminating
+                    && !matches!(pod.sandbox, Sandbox::Starting(_))
                     && !pod.stirred
                     && pod.sent.is_none()
                     && pod.pending.is_none()

@@ -338,9 +338,8 @@ impl Kubelet {
         status.capacity = Some(template.capacity.clone());
         status.allocatable = Some(template.allocatable.clone());
         status.images = (!images.is_empty()).then_some(images);
-        status.daemon_endpoints = Some(v1::NodeDaemonEndpoints {
-            kubelet_endpoint: Some(v1::DaemonEndpoint { port: 10_250 }),
-        });
+        status.daemon_endpoints =
+            Some(v1::NodeDaemonEndpoints { kubelet_endpoint: Some(v1::DaemonEndpoint { port: 10_250 }) });
         status.node_info = Some(v1::NodeSystemInfo {
             architecture: template.architecture.to_string(),
             container_runtime_version: "containerd://2.1.0".to_owned(),
@@ -378,9 +377,8 @@ fn set_condition(
 ) {
     let now = jiff::Timestamp::from_second(now.0).ok().map(meta_v1::Time);
     let before = conditions.iter().position(|condition| condition.type_ == kind);
-    let since = before.filter(|at| conditions[*at].status == status).and_then(|at| {
-        conditions[at].last_transition_time.clone()
-    });
+    let since =
+        before.filter(|at| conditions[*at].status == status).and_then(|at| conditions[at].last_transition_time.clone());
     let condition = v1::NodeCondition {
         type_: kind.to_owned(),
         status: status.to_owned(),

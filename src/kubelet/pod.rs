@@ -110,7 +110,7 @@ pub(super) struct ContainerRecord {
 }
 
 /// No container is being started.
-pub(super) const NOBODY: u8 = u8::MAX;
+pub(super) const NOBODY: u16 = u16::MAX;
 
 /// One pod.
 #[derive(Clone, Debug)]
@@ -124,7 +124,7 @@ pub(super) struct PodRecord {
     /// Which address of the node's ranges it has; zero: none.
     pub(super) address: u32,
     /// The container that is being started; a pod starts one at a time.
-    pub(super) active: u8,
+    pub(super) active: u16,
     /// Whether all init containers are through.
     pub(super) initialized: bool,
     /// Whether the next relist has to look at it.
@@ -155,11 +155,8 @@ impl PodRecord {
         let status = &pod.body.status;
         let inits = spec.init_containers().len();
         let restarts = |index: usize| {
-            let earlier = if index < inits {
-                status.init_containers.get(index)
-            } else {
-                status.containers.get(index - inits)
-            };
+            let earlier =
+                if index < inits { status.init_containers.get(index) } else { status.containers.get(index - inits) };
             earlier.map_or(0, restarts_after_reboot)
         };
         let containers = spec

@@ -104,6 +104,9 @@ impl Kubelet {
 
     /// Starts the sandboxes of pods that have waited for the node's network.
     pub(super) fn start_waiting_sandboxes(&mut self, out: &mut Outbox) {
+        if self.pod_cidrs.is_empty() {
+            return;
+        }
         for at in 0..self.pods.len() {
             if self.pods[at].life == Life::Live && self.pods[at].sandbox == Sandbox::Waiting {
                 self.start_sandbox(at, out);
@@ -156,9 +159,7 @@ impl Kubelet {
         if record.uses_host_network() {
             return PodIps { first: hosts.first().copied(), second: hosts.get(1).copied() };
         }
-        let of = |index: usize| -> Option<IpAddr> {
-            self.pod_cidrs.get(index)?.host(u128::from(record.address)).ok()
-        };
+        let of = |index: usize| -> Option<IpAddr> { self.pod_cidrs.get(index)?.host(u128::from(record.address)).ok() };
         PodIps { first: of(0), second: of(1) }
     }
 

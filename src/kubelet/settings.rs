@@ -33,8 +33,7 @@ pub const NODE_STATUS_UPDATE_FREQUENCY: Flag = Flag {
 };
 
 /// The flags of a kubelet that scenarios may set.
-pub const FLAGS: &[&Flag] =
-    &[&KUBE_API_QPS, &KUBE_API_BURST, &EVENT_QPS, &EVENT_BURST, &NODE_STATUS_UPDATE_FREQUENCY];
+pub const FLAGS: &[&Flag] = &[&KUBE_API_QPS, &KUBE_API_BURST, &EVENT_QPS, &EVENT_BURST, &NODE_STATUS_UPDATE_FREQUENCY];
 
 /// When the kubelet of a node registers (object: the node's name; n: 0).
 pub(super) const REGISTER: Purpose = Purpose::new("kubelet-register");

@@ -217,7 +217,13 @@ fn phase(record: &PodRecord, inits: &[ContainerStatus], containers: &[ContainerS
     }
     let ended_well = waiting == 0 && stopped == succeeded;
     match (finished, policy) {
-        (true, _) => if ended_well { PodPhase::Succeeded } else { PodPhase::Failed },
+        (true, _) => {
+            if ended_well {
+                PodPhase::Succeeded
+            } else {
+                PodPhase::Failed
+            }
+        }
         (false, "Always") => PodPhase::Running,
         (false, _) if ended_well => PodPhase::Succeeded,
         (false, "Never") => PodPhase::Failed,
@@ -257,10 +263,8 @@ fn ready(record: &PodRecord, before: &PodStatus, containers_ready: &Finding) -> 
         let known = before.conditions.iter().find(|condition| condition.kind.as_str() == kind);
         match known.map(|condition| condition.status) {
             Some(ConditionStatus::True) => {}
-            Some(status) => unmet.push(format!(
-                "the status of pod readiness gate \"{kind}\" is not \"True\", but {}",
-                status.as_str()
-            )),
+            Some(status) => unmet
+                .push(format!("the status of pod readiness gate \"{kind}\" is not \"True\", but {}", status.as_str())),
             None => unmet.push(format!("corresponding condition of pod readiness gate \"{kind}\" does not exist.")),
         }
     }
@@ -280,9 +284,8 @@ fn initialized(
     if phase == PodPhase::Succeeded {
         return (ConditionStatus::True, Some(texts::pod_completed()));
     }
-    let has_started = |status: &ContainerStatus| {
-        status.last.is_some() || !matches!(status.state, ContainerState::Waiting(_))
-    };
+    let has_started =
+        |status: &ContainerStatus| status.last.is_some() || !matches!(status.state, ContainerState::Waiting(_));
     if record.initialized && containers.iter().any(has_started) {
         return (ConditionStatus::True, None);
     }

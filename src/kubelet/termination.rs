@@ -13,6 +13,8 @@ use crate::kernel::{Span, Time};
 
 /// The least that a container gets between SIGTERM and SIGKILL. Upstream: `minimumGracePeriodInSeconds`.
 const GRACE_MIN_SECONDS: i64 = 2;
+/// The most that is counted: thirty years.
+const GRACE_MAX_SECONDS: i64 = 1_000_000_000;
 /// The exit code after SIGKILL.
 const KILLED: i32 = 137;
 
@@ -21,7 +23,8 @@ impl Kubelet {
     pub(super) fn terminate(&mut self, at: usize, out: &mut Outbox) {
         let record = &mut self.pods[at];
         let grace = record.pod.meta.deletion.and_then(|deletion| deletion.grace_seconds);
-        let grace = grace.unwrap_or(record.pod.body.spec.grace_seconds).max(GRACE_MIN_SECONDS) as u64;
+        let grace =
+            grace.unwrap_or(record.pod.body.spec.grace_seconds).clamp(GRACE_MIN_SECONDS, GRACE_MAX_SECONDS) as u64;
         let kill_by = out.now + Span::from_secs(grace);
         match record.life {
             Life::Live => self.begin_termination(at, kill_by, out),
@@ -32,7 +35,7 @@ impl Kubelet {
 
     /// All containers that count have ended by themselves; what still runs is stopped.
     pub(super) fn end(&mut self, at: usize, out: &mut Outbox) {
-        let grace = self.pods[at].pod.body.spec.grace_seconds.max(GRACE_MIN_SECONDS) as u64;
+        let grace = self.pods[at].pod.body.spec.grace_seconds.clamp(GRACE_MIN_SECONDS, GRACE_MAX_SECONDS) as u64;
         self.begin_termination(at, out.now + Span::from_secs(grace), out);
     }
 
@@ -76,7 +79,12 @@ impl Kubelet {
         let container = &mut record.containers[index];
         let behaviour = fixed.behaviours.get(container.behaviour);
         container.stopping = true;
-        let ends = out.now.saturating_add(behaviour.stop.draw(out.chance, STOP, container.path, u64::from(container.restarts)));
+        let ends = out.now.saturating_add(behaviour.stop.draw(
+            out.chance,
+            STOP,
+            container.path,
+            u64::from(container.restarts),
+        ));
         if let Stage::Running { ready_at, exit_at, code, .. } = &mut container.stage {
             *ready_at = Time::MAX;
             let by_signal = if ends < kill_by { (ends, behaviour.stop_code) } else { (kill_by.max(out.now), KILLED) };

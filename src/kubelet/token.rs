@@ -43,28 +43,28 @@ pub(super) enum Timer {
     /// A pod's sandbox is ready.
     Sandbox(u32),
     /// A container's next step is due.
-    Container(u32, u8),
+    Container(u32, u16),
     /// A pod's failed request is sent again.
     Retry(u32),
 }
 
-fn pack(code: u64, container: u8, serial: u32) -> u64 {
-    u64::from(serial) << 16 | u64::from(container) << 8 | code
+fn pack(code: u64, index: u16, serial: u32) -> u64 {
+    u64::from(serial) << 24 | u64::from(index) << 8 | code
 }
 
 fn serial(token: u64) -> u32 {
-    (token >> 16) as u32
+    (token >> 24) as u32
 }
 
-fn container(token: u64) -> u8 {
-    (token >> 8) as u8
+fn index(token: u64) -> u16 {
+    (token >> 8) as u16
 }
 
 impl Ask {
     /// As a number.
     pub(super) fn token(self) -> Token {
         Token(match self {
-            Ask::List(informer) => pack(0, informer, 0),
+            Ask::List(informer) => pack(0, u16::from(informer), 0),
             Ask::Register => pack(1, 0, 0),
             Ask::GetNode => pack(2, 0, 0),
             Ask::NodeStatus => pack(3, 0, 0),
@@ -78,7 +78,7 @@ impl Ask {
     /// From a number; `None` for one that no kubelet has made.
     pub(super) fn of(token: u64) -> Option<Ask> {
         Some(match token & 0xff {
-            0 => Ask::List(container(token)),
+            0 => Ask::List(index(token) as u8),
             1 => Ask::Register,
             2 => Ask::GetNode,
             3 => Ask::NodeStatus,
@@ -95,7 +95,7 @@ impl Timer {
     /// As a number.
     pub(super) fn token(self) -> TimerToken {
         TimerToken(match self {
-            Timer::List(informer) => pack(0, informer, 0),
+            Timer::List(informer) => pack(0, u16::from(informer), 0),
             Timer::Register => pack(1, 0, 0),
             Timer::CreateLease => pack(2, 0, 0),
             Timer::RenewLease => pack(3, 0, 0),
@@ -111,7 +111,7 @@ impl Timer {
     /// From a number; `None` for one that no kubelet has made.
     pub(super) fn of(token: u64) -> Option<Timer> {
         Some(match token & 0xff {
-            0 => Timer::List(container(token)),
+            0 => Timer::List(index(token) as u8),
             1 => Timer::Register,
             2 => Timer::CreateLease,
             3 => Timer::RenewLease,
@@ -119,7 +119,7 @@ impl Timer {
             5 => Timer::PullDone,
             6 => Timer::Relist,
             7 => Timer::Sandbox(serial(token)),
-            8 => Timer::Container(serial(token), container(token)),
+            8 => Timer::Container(serial(token), index(token)),
             9 => Timer::Retry(serial(token)),
             _ => return None,
         })

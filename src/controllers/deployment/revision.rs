@@ -93,6 +93,7 @@ pub fn max_revision<'a>(sets: impl Iterator<Item = &'a Arc<Obj<ReplicaSet>>>) ->
 /// Whether two templates are the same but for the hash label. Upstream: `EqualIgnoreHash`.
 pub fn same_template(one: &PodTemplate, other: &PodTemplate) -> bool {
     one.spec == other.spec
+        && one.node_name == other.node_name
         && one.annotations == other.annotations
         && one.finalizers == other.finalizers
         && one.labels.without(POD_TEMPLATE_HASH) == other.labels.without(POD_TEMPLATE_HASH)
@@ -104,7 +105,12 @@ pub fn template_hash(template: &PodTemplate, collision_count: Option<i32>) -> St
     let entries = |labels: &Labels| labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
     let metadata: [std::collections::BTreeMap<String, String>; 2] =
         [entries(&template.labels), entries(&template.annotations)];
-    let parts = (metadata, template.finalizers.iter().map(Name::as_str).collect::<Vec<_>>(), &template.spec.full);
+    let parts = (
+        metadata,
+        template.finalizers.iter().map(Name::as_str).collect::<Vec<_>>(),
+        template.node_name.as_str(),
+        &template.spec.full,
+    );
     let bytes = serde_json::to_vec(&parts).expect("a pod template can be written as JSON");
     crate::api::naming::pod_template_hash(&bytes, collision_count)
 }

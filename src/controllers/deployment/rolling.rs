@@ -40,7 +40,9 @@ pub struct Share {
 pub fn fenceposts(strategy: &DeploymentStrategy, replicas: i32) -> Fenceposts {
     let (max_surge, max_unavailable) = match strategy {
         DeploymentStrategy::Recreate => (0, 0),
-        DeploymentStrategy::RollingUpdate { max_unavailable, max_surge } => resolve(max_surge, max_unavailable, replicas),
+        DeploymentStrategy::RollingUpdate { max_unavailable, max_surge } => {
+            resolve(max_surge, max_unavailable, replicas)
+        }
     };
     Fenceposts { max_surge, max_unavailable: if replicas == 0 { 0 } else { max_unavailable.min(replicas) } }
 }

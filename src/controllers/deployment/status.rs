@@ -157,7 +157,10 @@ pub fn add_progress(
         None => remove_condition(status, PROGRESSING),
         Some(_) if was_complete => {}
         Some(_) if is_complete(deployment, status) => {
-            set_condition(status, say(ConditionStatus::True, NEW_REPLICA_SET_AVAILABLE, "has successfully progressed."));
+            set_condition(
+                status,
+                say(ConditionStatus::True, NEW_REPLICA_SET_AVAILABLE, "has successfully progressed."),
+            );
         }
         Some(_) if gets_on(&deployment.body.status, status) => {
             let mut condition = say(ConditionStatus::True, REPLICA_SET_UPDATED, "is progressing.");
@@ -183,13 +186,19 @@ pub fn add_progress(
 
 /// The failure that a ReplicaSet reports, that of the new one before others. Upstream: `getReplicaFailures`.
 fn replica_failure(old: &[Arc<Obj<ReplicaSet>>], new: Option<&Arc<Obj<ReplicaSet>>>) -> Option<Condition> {
-    let found = new.into_iter().chain(old).find_map(|set| find_condition(&set.body.status.conditions, REPLICA_FAILURE))?;
+    let found =
+        new.into_iter().chain(old).find_map(|set| find_condition(&set.body.status.conditions, REPLICA_FAILURE))?;
     Some(Condition { last_update: found.last_transition, ..found.clone() })
 }
 
 /// When to look again whether the deadline has passed, where nothing else may ask for it.
 /// Upstream: `requeueStuckDeployment`.
-pub fn next_progress_check(deployment: &Obj<Deployment>, status: &DeploymentStatus, clock: Clock, now: Time) -> Option<Span> {
+pub fn next_progress_check(
+    deployment: &Obj<Deployment>,
+    status: &DeploymentStatus,
+    clock: Clock,
+    now: Time,
+) -> Option<Span> {
     let deadline = progress_deadline(&deployment.body)?;
     let current = find_condition(&deployment.body.status.conditions, PROGRESSING)?;
     if is_complete(deployment, status) || current.reason == PROGRESS_DEADLINE_EXCEEDED {

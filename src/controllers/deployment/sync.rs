@@ -8,8 +8,8 @@ use super::revision::{self, MAX_REPLICAS, POD_TEMPLATE_HASH, REVISION};
 use super::rolling::{self, Fenceposts, Share, Size, fenceposts};
 use super::status::{self, PROGRESSING};
 use crate::api::{
-    ConditionStatus, Deployment, DeploymentStatus, DeploymentStrategy, EventType, Kind, Labels, Meta, Name, Obj, Object,
-    PodTemplate, ReplicaSet, ReplicaSetStatus, Selector, Uid, WorkloadSelector, find_condition,
+    ConditionStatus, Deployment, DeploymentStatus, DeploymentStrategy, EventType, Kind, Labels, Meta, Name, Obj,
+    Object, PodTemplate, ReplicaSet, ReplicaSetStatus, Selector, Uid, WorkloadSelector, find_condition,
 };
 use crate::client::Caches;
 use crate::controllers::pod_util::{controller_reference, is_namespace_terminating, selects};
@@ -40,11 +40,11 @@ impl Snapshot {
             DeploymentStrategy::RollingUpdate { .. } => BTreeSet::new(),
             DeploymentStrategy::Recreate => {
                 let running = |set: &&Set| {
-                    caches.pods_of(set.meta.uid).any(|pod| {
-                        selects(&body.selector, &pod.meta.labels) && !pod.body.status.phase.is_finished()
-                    })
+                    caches
+                        .pods_of(set.meta.uid)
+                        .any(|pod| selects(&body.selector, &pod.meta.labels) && !pod.body.status.phase.is_finished())
                 };
-                claims.owned.iter().filter(running).map(|set| set.meta.uid).collect()
+                claims.owned.iter().chain(&claims.adopt).filter(running).map(|set| set.meta.uid).collect()
             }
         };
         Snapshot { deployment, claims, busy }
@@ -363,7 +363,8 @@ impl Flow<'_> {
 
     /// The new ReplicaSet as it is to be created.
     fn new_set(&self, old: &[Set], new_revision: i64) -> Obj<ReplicaSet> {
-        let Deployment { template, selector, strategy, replicas: desired, min_ready_seconds, .. } = &self.deployment.body;
+        let Deployment { template, selector, strategy, replicas: desired, min_ready_seconds, .. } =
+            &self.deployment.body;
         let owner = &self.deployment.meta;
         let hash = revision::template_hash(template, self.deployment.body.status.collision_count);
         let labels = template.labels.with(POD_TEMPLATE_HASH, hash.as_str());
@@ -475,17 +476,14 @@ impl Flow<'_> {
         let (now, clock) = (self.run.now(), self.run.clock());
         let (old, new) = (&sets.old, sets.new.as_ref());
         let stamp = self.run.timestamp();
-        let mut status: DeploymentStatus =
-            status::calculate(&self.deployment, old, new, self.count_terminating, stamp);
+        let mut status: DeploymentStatus = status::calculate(&self.deployment, old, new, self.count_terminating, stamp);
         if rollout {
             status::add_progress(&mut status, &self.deployment, old, new, clock, now);
         }
         if status != self.deployment.body.status {
             self.deployment.body.status = status;
             self.send_status()?.map_err(Stop::from)?;
-        } else if rollout
-            && let Some(after) = status::next_progress_check(&self.deployment, &status, clock, now)
-        {
+        } else if rollout && let Some(after) = status::next_progress_check(&self.deployment, &status, clock, now) {
             self.run.requeue_after(after);
         }
         Ok(())

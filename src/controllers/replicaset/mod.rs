@@ -25,7 +25,8 @@ use super::pod_util::{
 use super::refs::{self, Claims};
 use crate::api::{EventType, Kind, Name, Obj, Object, ObjectId, Pod, ReplicaSet, ReplicaSetStatus, Uid};
 use crate::client::{
-    Controller, ControllerEntry, Expectations, Flag, FlagValue, Flags, Observed, Outcome, Plan, View, Watches, WorkQueue,
+    Controller, ControllerEntry, Expectations, Flag, FlagValue, Flags, Observed, Outcome, Plan, Step, View, Watches,
+    WorkQueue,
 };
 use crate::event::{DeleteOptions, ErrorReason, Reply, Request, Target};
 use crate::kernel::{Span, Time};
@@ -58,12 +59,16 @@ pub static ENTRY: ControllerEntry = ControllerEntry {
 };
 
 fn build(flags: &Flags) -> Box<dyn Controller> {
-    Box::new(ReplicaSetController {
+    Box::new(new_controller(flags))
+}
+
+fn new_controller(flags: &Flags) -> ReplicaSetController {
+    ReplicaSetController {
         count_terminating: flags.bool(&TERMINATING_REPLICAS),
         expectations: Expectations::default(),
         tallies: BTreeMap::new(),
         syncs: BTreeMap::new(),
-    })
+    }
 }
 
 const RECHECK: u32 = 1;
@@ -296,7 +301,9 @@ impl ReplicaSetController {
         for reply in outcome.replies {
             let (name, uid) = sync.victims.pop_front().expect("each reply belongs to a pod");
             match reply {
-                Ok(_) => sync.say(plan, EventType::Normal, "SuccessfulDelete", ecow::eco_format!("Deleted pod: {name}")),
+                Ok(_) => {
+                    sync.say(plan, EventType::Normal, "SuccessfulDelete", ecow::eco_format!("Deleted pod: {name}"))
+                }
                 Err(error) => {
                     self.expectations.deletion_observed(key, uid);
                     if error.reason != ErrorReason::NotFound {
@@ -336,7 +343,7 @@ impl ReplicaSetController {
 
     /// Keeps the sync while an answer is to come.
     fn keep(&mut self, key: ObjectId, sync: Sync, plan: &Plan) {
-        if !plan.is_empty() {
+        if plan.steps().any(|step| !matches!(step, Step::Record { .. })) {
             self.syncs.insert(key, sync);
         }
     }

@@ -117,8 +117,7 @@ pub fn pods_to_delete<'a>(
             *on_node.entry(&pod.body.node_name).or_default() += 1;
         }
         let neighbours = |pod: &Obj<Pod>| on_node.get(&pod.body.node_name).copied().unwrap_or(0);
-        let candidates =
-            pods.into_iter().map(|pod| (Candidate::of(&pod, neighbours(&pod)), pod)).collect::<Vec<_>>();
+        let candidates = pods.into_iter().map(|pod| (Candidate::of(&pod, neighbours(&pod)), pod)).collect::<Vec<_>>();
         let sorted = sorted(candidates, &|a, b| goes_first(&a.0, &b.0, now, clock));
         pods = sorted.into_iter().map(|(_, pod)| pod).collect();
     }

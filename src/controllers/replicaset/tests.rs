@@ -1,11 +1,17 @@
 //! Stories of the ReplicaSet controller alone.
 
-use crate::api::{Labels, Name, ObjectId, Pod, ReplicaSet};
-use crate::client::Flags;
-use crate::controllers::pod_util::POD_DELETION_COST;
+use std::sync::Arc;
+
+use super::tally::Counts;
+use crate::api::{
+    Clock, ConditionStatus, Deletion, Kind, Labels, Meta, Name, Obj, Object, ObjectId, Pod, PodConditionType, PodPhase,
+    ReplicaSet, Timestamp, Uid,
+};
+use crate::client::{Caches, Controller, Flags, Observed, Outcome, Plan, View, WorkQueue};
+use crate::controllers::pod_util::{POD_DELETION_COST, controller_reference};
 use crate::controllers::test_support::{Story, bare_pod, replica_set};
-use crate::event::{ApiError, ErrorReason, Request};
-use crate::kernel::Span;
+use crate::event::{Answer, ApiError, Cause, Change, ChangeKind, ErrorReason, Request};
+use crate::kernel::{Chance, Draw, Purpose, Span, Time};
 
 fn story() -> Story {
     Story::without_limits(&[&super::ENTRY])
@@ -38,7 +44,7 @@ fn three_pods_are_created() {
     assert!(pod.meta.name.starts_with("web-"));
     assert_eq!(story.events[0], format!("ReplicaSet/web SuccessfulCreate Created pod: {}", pod.meta.name));
     let template = &story.get::<ReplicaSet>(set).body.template;
-    assert!(story.all::<Pod>().all(|pod| std::sync::Arc::ptr_eq(&pod.body.spec, &template.spec)));
+    assert!(story.all::<Pod>().all(|pod| Arc::ptr_eq(&pod.body.spec, &template.spec)));
 }
 
 #[test]
@@ -235,4 +241,84 @@ fn terminating_pods_are_counted_where_the_gate_is_on() {
     assert_eq!(story.get::<ReplicaSet>(set).body.status.terminating_replicas, Some(2));
     story.settle();
     assert_eq!(story.get::<ReplicaSet>(set).body.status.terminating_replicas, Some(0));
+}
+
+/// A pod of the set in one of many states, drawn.
+fn drawn_pod(slot: u32, set: &ReplicaSet, owner: &Meta, draw: Draw) -> Object {
+    let mut pod = Obj::clone(bare_pod(&format!("p{slot}"), "app=web,v=1", "app:ok").get::<Pod>().unwrap());
+    pod.meta.id = ObjectId { kind: Kind::Pod, slot };
+    let mut bits = (0..8).map(|index| draw.word(index) % 3);
+    let mut one_in_three = || bits.next() == Some(0);
+    if !one_in_three() {
+        pod.meta.owners = [controller_reference(owner, "apps/v1", "ReplicaSet")].into();
+    }
+    if one_in_three() {
+        pod.meta.labels = pod.meta.labels.with("app", "gone");
+    }
+    if one_in_three() {
+        pod.meta.labels = set.template.labels.clone();
+    }
+    if one_in_three() {
+        pod.body.status.phase = PodPhase::Failed;
+    }
+    let ready = ConditionStatus::of(!one_in_three());
+    pod.body.status.set_condition(PodConditionType::Ready, ready, None, Timestamp(0));
+    if one_in_three() {
+        pod.meta.deletion = Some(Deletion { timestamp: Timestamp(1), grace_seconds: Some(30) });
+    }
+    pod.into_object()
+}
+
+#[test]
+fn a_sync_that_only_told_events_leaves_nothing_behind() {
+    let mut controller = super::new_controller(&Flags::default());
+    let mut set = replica_set("web", 1, "app:ok");
+    set.meta.id = ObjectId { kind: Kind::ReplicaSet, slot: 0 };
+    set.meta.generation = 1;
+    set.body.status.observed_generation = 1;
+    let mut caches = Caches::default();
+    let object = set.into_object();
+    caches.apply(&Change { kind: ChangeKind::Added, object: object.clone(), revision: 1, cause: Cause::START });
+    let view = View { caches: &caches, now: Time::ZERO, clock: Clock::DEFAULT, chance: Chance { seed: 1 } };
+    let key = object.meta().id;
+    controller.reconcile(key, &view, &mut Plan::default());
+    assert_eq!(controller.syncs.len(), 1, "it waits for the answer to the creation");
+    let mut plan = Plan::default();
+    let outcome = Outcome { label: super::CREATE, replies: &[Ok(Answer::Object(object))], skipped: 0, last: true };
+    controller.resume(key, outcome, &view, &mut plan);
+    assert_eq!((plan.steps().count(), controller.syncs.len()), (1, 0));
+}
+
+#[test]
+fn tallies_stay_equal_to_counts_made_anew() {
+    let mut set = replica_set("web", 3, "app:ok");
+    set.meta.id = ObjectId { kind: Kind::ReplicaSet, slot: 0 };
+    set.meta.uid = Uid(7);
+    let set = Arc::new(set);
+    let mut controller = super::new_controller(&Flags::default());
+    let (mut caches, mut queue) = (Caches::default(), WorkQueue::default());
+    let chance = Chance { seed: 3 };
+    let mut tell = |kind, object: Object| {
+        let change = Change { kind, object, revision: 1, cause: Cause::START };
+        let old = caches.apply(&change);
+        let view = View { caches: &caches, now: Time::ZERO, clock: Clock::DEFAULT, chance };
+        let observed = Observed { kind, old: old.as_ref(), new: &change.object, cause: Cause::START, resync: false };
+        controller.observe(observed, &view, &mut queue);
+        let anew = Counts::of_all(caches.pods_of(Uid(7)), &set.body);
+        assert_eq!(controller.counts(&set, &view), anew);
+        anew
+    };
+    tell(ChangeKind::Added, Object::ReplicaSet(set.clone()));
+    let mut most = Counts::default();
+    for step in 0..600 {
+        let draw = chance.draw(Purpose::new("state of a pod"), 0, step);
+        let slot = draw.below(12) as u32;
+        let pod = drawn_pod(slot, &set.body, &set.meta, draw);
+        let kind = if step % 7 == 0 { ChangeKind::Deleted } else { ChangeKind::Modified };
+        let counts = tell(kind, pod);
+        most.active = most.active.max(counts.active);
+        most.strays = most.strays.max(counts.strays);
+        most.terminating = most.terminating.max(counts.terminating);
+    }
+    assert!(most.active > 1 && most.strays > 0 && most.terminating > 0, "all sorts came up: {most:?}");
 }

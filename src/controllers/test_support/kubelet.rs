@@ -23,6 +23,7 @@ pub struct Kubelet {
     queue: BTreeMap<(Time, u64), (ObjectId, Uid, bool)>,
     queued: u64,
     last: Option<Time>,
+    wake: Option<Time>,
 }
 
 impl Story {
@@ -58,7 +59,9 @@ impl Story {
             };
             let at = self.kubelet.last.map_or(key.0, |last| key.0.max(last + self.kubelet.serial));
             if at > self.now {
-                self.post_at(at, Todo::Kubelet);
+                if self.kubelet.wake.replace(at) != Some(at) {
+                    self.post_at(at, Todo::Kubelet);
+                }
                 return;
             }
             let running = !image(pod).starts_with("app:badimage");

@@ -128,6 +128,7 @@ impl Story {
         self.rollout.clear();
         (self.fewest_ready, self.most_pods) = (usize::MAX, 0);
         self.note_pods();
+        self.note_sizes();
     }
 
     /// Creates an object as a user.
@@ -244,7 +245,7 @@ pub fn template(labels_text: &str, image: &str) -> Arc<PodTemplate> {
     let container = v1::Container { name: "c".into(), image: Some(image.into()), ..Default::default() };
     let spec = PodSpec::new(v1::PodSpec { containers: vec![container], ..Default::default() });
     let labels = labels(labels_text);
-    Arc::new(PodTemplate { labels, annotations: Labels::default(), finalizers: Arc::default(), spec })
+    Arc::new(PodTemplate { labels, annotations: Labels::default(), finalizers: Arc::default(), node_name: "".into(), spec })
 }
 
 /// A selector of labels.

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use super::{HOP, Story, Todo};
 use crate::api::{Clock, Deletion, Kind, Meta, Name, Obj, Object, ObjectId, OwnerReference, Uid};
-use crate::event::{
-    Answer, ApiError, Cause, Change, ChangeKind, ErrorReason, Input, MetaEdit, Reply, Request, Target,
-};
+use crate::event::{Answer, ApiError, Cause, Change, ChangeKind, ErrorReason, Input, MetaEdit, Reply, Request, Target};
 
 impl Story {
     /// Answers one request.

@@ -169,7 +169,8 @@ impl Story {
                 node.meta.id = ObjectId { kind: Kind::Node, slot: 0 };
                 node.meta.uid = Uid(7);
                 if self.with_cidr {
-                    node.body.spec = Arc::new(v1::NodeSpec { pod_cidr: Some("10.0.0.0/24".into()), ..v1::NodeSpec::default() });
+                    node.body.spec =
+                        Arc::new(v1::NodeSpec { pod_cidr: Some("10.0.0.0/24".into()), ..v1::NodeSpec::default() });
                 }
                 self.stamp(&mut node.meta);
                 let node = Arc::new(node);
@@ -254,6 +255,14 @@ impl Story {
         self.store(Obj { meta, body }, ChangeKind::Added);
     }
 
+    /// Creates a pod of the same name and spec as one that was there before.
+    pub(super) fn apply_again(&mut self, before: &Obj<Pod>) {
+        let mut pod = before.clone();
+        pod.meta.uid = Uid(before.meta.uid.0 + 1_000);
+        pod.body.status = PodStatus::default();
+        self.store(pod, ChangeKind::Added);
+    }
+
     /// Deletes a pod as kubectl does, with the given grace period.
     pub(super) fn delete(&mut self, name: &str, grace_seconds: i64) {
         let mut pod = (**self.pod(name)).clone();
@@ -292,7 +301,8 @@ impl Story {
     pub(super) fn line(&self, name: &str) -> String {
         use crate::api::ContainerState::{Running, Terminated, Waiting};
         let pod = self.pod(name);
-        let mut line = format!("{} {}", pod.body.status.phase.as_str(), if pod.body.is_ready() { "ready" } else { "unready" });
+        let mut line =
+            format!("{} {}", pod.body.status.phase.as_str(), if pod.body.is_ready() { "ready" } else { "unready" });
         for status in pod.body.status.init_containers.iter().chain(&pod.body.status.containers) {
             let state = match &status.state {
                 Waiting(text) => text.reason.to_string(),
