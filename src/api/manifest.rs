@@ -54,12 +54,20 @@ impl Manifest {
 /// A file that is no YAML, or every object without `apiVersion`, `kind` or name, every unknown field, and the first
 /// misfit of every object.
 pub fn read_manifests(file: &str, text: &str) -> Result<Vec<Manifest>, InputErrors> {
+    read_documents(file, parse(file, text)?)
+}
+
+/// The same for documents that are parsed already, or parts of documents.
+///
+/// # Errors
+/// As [`read_manifests`].
+pub fn read_documents(file: &str, documents: Vec<Located>) -> Result<Vec<Manifest>, InputErrors> {
     let mut reading = Reading {
         file: Arc::from(file),
         manifests: Vec::new(),
         errors: Vec::new(),
     };
-    for document in parse(file, text)? {
+    for document in documents {
         reading.object(document, None);
     }
     if reading.errors.is_empty() {

@@ -146,6 +146,14 @@ impl Store {
         self.table(kind).log.end()
     }
 
+    /// The changes of a kind after a [`Store::version`] of it, oldest first, each with the object as it was after it (for
+    /// a deletion: before it). `None` where the change log does not reach back so far.
+    pub fn changes_since(&self, kind: Kind, version: u64) -> Option<impl Iterator<Item = (ChangeKind, &Object)>> {
+        let log = &self.table(kind).log;
+        let reaches = version >= log.end() || log.get(version).is_some();
+        reaches.then(|| (version..log.end()).filter_map(|at| log.get(at)).map(|entry| (entry.kind, &entry.object)))
+    }
+
     /// What a kind is called.
     pub fn info(&self, kind: Kind) -> &Arc<KindInfo> {
         &self.table(kind).info

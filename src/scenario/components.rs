@@ -1,0 +1,117 @@
+//! Settings of components: flags looked up where the components declare them.
+
+use std::sync::Arc;
+
+use super::file::{ComponentsFile, FlagsFile, LatencyFile};
+use super::place::Place;
+use crate::api::located::InputError;
+use crate::client::{ControllerEntry, Flag, FlagValue, Flags, KUBE_API_BURST, KUBE_API_QPS};
+use crate::controllers;
+use crate::kubelet::{self, KubeletSettings};
+use crate::net::{Latency, NetSettings};
+use crate::scheduler::SchedulerSettings;
+
+/// `--controllers` of kube-controller-manager.
+pub const CONTROLLERS: Flag = Flag {
+    name: "controllers",
+    default: FlagValue::Text("*"),
+    doc: "which controllers run: * for all, name for one, -name for all but that one; separated by commas",
+};
+
+/// The most replicas of the API server.
+const API_SERVERS_MAX: u8 = 9;
+
+/// What the section `components` comes to.
+pub(super) struct Lowered {
+    pub(super) api_servers: u8,
+    pub(super) kubelet: Arc<KubeletSettings>,
+    pub(super) scheduler: Option<SchedulerSettings>,
+    pub(super) controllers: Vec<&'static ControllerEntry>,
+    pub(super) controller_flags: Flags,
+}
+
+/// The flags of kube-controller-manager and of its controllers, each name once.
+pub fn controller_manager_flags() -> Vec<&'static Flag> {
+    let of_controllers = controllers::ALL.iter().flat_map(|entry| [entry.workers].into_iter().chain(entry.flags.iter().copied()));
+    let mut flags: Vec<&'static Flag> = Vec::new();
+    for flag in [&CONTROLLERS, &KUBE_API_QPS, &KUBE_API_BURST].into_iter().chain(of_controllers) {
+        if flags.iter().all(|known| known.name != flag.name) {
+            flags.push(flag);
+        }
+    }
+    flags
+}
+
+pub(super) fn lower(file: &ComponentsFile, place: &Place<'_>, errors: &mut Vec<InputError>) -> Lowered {
+    let of_manager = place.key("kubeControllerManager");
+    let controller_flags = flags(&file.kube_controller_manager, &controller_manager_flags(), &of_manager, errors);
+    let of_scheduler = place.key("kubeScheduler");
+    let scheduler_flags = flags(&file.kube_scheduler, SchedulerSettings::FLAGS, &of_scheduler, errors);
+    let scheduler = SchedulerSettings::of(&scheduler_flags);
+    let kubelet_flags = flags(&file.kubelet, kubelet::FLAGS, &place.key("kubelet"), errors);
+    let api_servers = file.api_server.replicas.unwrap_or(1);
+    if !(1..=API_SERVERS_MAX).contains(&api_servers) {
+        let place = place.key("apiServer").key("replicas");
+        errors.push(place.error(format!("{api_servers} replicas: there can be 1 to {API_SERVERS_MAX}")));
+    }
+    Lowered {
+        api_servers,
+        kubelet: Arc::new(KubeletSettings::from_flags(&kubelet_flags)),
+        controllers: chosen(controller_flags.text(&CONTROLLERS), &of_manager.key(CONTROLLERS.name), errors),
+        controller_flags,
+        scheduler: match scheduler {
+            Ok(settings) => Some(settings),
+            Err(message) => {
+                errors.push(of_scheduler.error(message));
+                None
+            }
+        },
+    }
+}
+
+fn flags(file: &FlagsFile, known: &[&'static Flag], place: &Place<'_>, errors: &mut Vec<InputError>) -> Flags {
+    let mut flags = Flags::default();
+    for (name, value) in file {
+        let here = place.key(name);
+        match known.iter().find(|flag| flag.name == name) {
+            Some(flag) => errors.extend(flags.set(flag, &value.0).err().map(|message| here.error(message))),
+            None => {
+                let names: Vec<&str> = known.iter().map(|flag| flag.name).collect();
+                errors.push(here.unknown_key(format!("unknown flag: --{name}"), name.trim_start_matches('-'), &names));
+            }
+        }
+    }
+    flags
+}
+
+/// The controllers that upstream's list names. Upstream: `cmd/kube-controller-manager`, `IsControllerEnabled`.
+fn chosen(list: &str, place: &Place<'_>, errors: &mut Vec<InputError>) -> Vec<&'static ControllerEntry> {
+    let words: Vec<&str> = list.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
+    let names: Vec<&str> = controllers::ALL.iter().map(|entry| entry.name).collect();
+    for word in &words {
+        let name = word.strip_prefix('-').unwrap_or(word);
+        if *word != "*" && !names.contains(&name) {
+            errors.push(place.unknown_name(format!("no controller is named {name:?}"), name, &names));
+        }
+    }
+    let runs = |entry: &ControllerEntry| {
+        let out = words.iter().any(|word| word.strip_prefix('-') == Some(entry.name));
+        words.contains(&entry.name) || (!out && words.contains(&"*"))
+    };
+    controllers::ALL.iter().copied().filter(|entry| runs(entry)).collect()
+}
+
+/// The section `latency`.
+pub(super) fn latency(file: &LatencyFile) -> NetSettings {
+    let defaults = NetSettings::DEFAULT;
+    let range = |given: Option<super::file::DurationRange>, default: Latency| {
+        given.map_or(default, |range| Latency { low: range.0.low, high: range.0.high })
+    };
+    NetSettings {
+        read: range(file.read, defaults.read),
+        write: range(file.write, defaults.write),
+        reply: range(file.reply, defaults.reply),
+        watch: file.watch.map_or(defaults.watch, |span| span.0),
+        watch_cache_lag: file.watch_cache_lag.map_or(defaults.watch_cache_lag, |span| span.0),
+    }
+}

@@ -1,0 +1,127 @@
+//! Scenario files as they are typed. What they mean is worked out by the files beside this folder.
+//!
+//! Every field of the format is documented here; field names are in camelCase, as in Kubernetes. Unknown fields are
+//! errors. Numbers and durations have their units in the text (`90s`, `16Gi`).
+
+mod behaviour;
+mod expectation;
+mod manifest;
+mod nodes;
+mod scalar;
+mod timeline;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+pub use behaviour::{BehaviourFile, ExitFile, ImageFile, MatchFile};
+pub use expectation::{ClaimFile, CountFile, ExpectationFile};
+pub use manifest::{ManifestFile, ManifestFiles, RepeatBlock, RepeatFile};
+pub use nodes::{NodePoolFile, TaintFields, TaintFile};
+pub use scalar::{Duration, DurationRange, FlagText, Instant, QuantityText, ShortForm};
+pub use timeline::{
+    ActionFile, CordonFile, DeleteFile, DrainFile, PatchFile, PatchType, PropagationFile, RolloutFile, ScaleFile,
+    SetImageFile,
+};
+
+/// `apiVersion` of scenario files.
+pub const API_VERSION: &str = "wavetank.dev/v1";
+/// `kind` of scenario files.
+pub const KIND: &str = "Scenario";
+
+/// A scenario: a cluster, what is applied to it, what happens to it, and what is expected of it.
+///
+/// Further documents of the same file that are Kubernetes objects are applied with `manifests`.
+#[derive(Deserialize, Clone, PartialEq, Debug)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Scenario")]
+pub struct ScenarioFile {
+    /// `wavetank.dev/v1`.
+    pub api_version: String,
+    /// `Scenario`.
+    pub kind: String,
+    /// The scenario's name.
+    pub metadata: MetadataFile,
+    /// What the scenario shows, for people.
+    pub description: Option<String>,
+    /// The seed of all draws where the command line gives none. Default: 1.
+    pub seed: Option<u64>,
+    /// The instant at which simulated time is zero. Default: `2026-01-01T00:00:00Z`.
+    pub start: Option<Instant>,
+    /// How much simulated time is run. Default: until nothing is going to happen any more, one hour at most (more where
+    /// the timeline or an expectation reaches further).
+    pub duration: Option<Duration>,
+    /// Whether the run ends as soon as every expectation is decided and every `eventually` is met. Default: false.
+    #[serde(default)]
+    pub stop_when_met: bool,
+    /// Pools of equal nodes. Default: one pool `node` of three nodes with 8 CPUs and 32Gi each.
+    pub nodes: Option<Vec<NodePoolFile>>,
+    /// What is applied at time zero, as with one `kubectl apply -f`.
+    #[serde(default)]
+    pub manifests: Vec<ManifestFile>,
+    /// Settings of the control plane and of kubelets, under upstream's flag names.
+    #[serde(default)]
+    pub components: ComponentsFile,
+    /// How long messages between components and the API server take.
+    #[serde(default)]
+    pub latency: LatencyFile,
+    /// What containers do. The first entry that matches a container holds; without one it is a server that is ready at
+    /// once and runs until it is stopped.
+    #[serde(default)]
+    pub behaviours: Vec<BehaviourFile>,
+    /// What users do, and when.
+    #[serde(default)]
+    pub timeline: Vec<ActionFile>,
+    /// What must come true.
+    #[serde(default)]
+    pub expect: Vec<ExpectationFile>,
+}
+
+/// `metadata` of a scenario.
+#[derive(Deserialize, Clone, PartialEq, Debug)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", rename = "ScenarioMetadata")]
+pub struct MetadataFile {
+    /// The name: lower-case letters, digits, `-` and `.`.
+    pub name: String,
+}
+
+/// Flags of one component: upstream's name without dashes in front, and a value.
+pub type FlagsFile = BTreeMap<String, FlagText>;
+
+/// Settings of components.
+#[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Components")]
+pub struct ComponentsFile {
+    /// Flags of kube-controller-manager and of its controllers, such as `concurrent-deployment-syncs`, `kube-api-qps`,
+    /// `cluster-cidr`. `controllers` chooses among them as upstream: `*,-namespace-controller`.
+    pub kube_controller_manager: FlagsFile,
+    /// Flags of kube-scheduler.
+    pub kube_scheduler: FlagsFile,
+    /// Flags of all kubelets.
+    pub kubelet: FlagsFile,
+    /// The API server.
+    pub api_server: ApiServerFile,
+}
+
+/// Settings of the API server.
+#[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "ApiServer")]
+pub struct ApiServerFile {
+    /// How many replicas there are, each with a watch cache of its own: 1 to 9. Default: 1.
+    pub replicas: Option<u8>,
+}
+
+/// Latencies; what is not given is that of a small control plane in one data centre.
+#[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Latency")]
+pub struct LatencyFile {
+    /// From sending a GET or LIST until its answer is ready. Default: `500us..2ms`.
+    pub read: Option<DurationRange>,
+    /// From sending a write until it is committed. Default: `2ms..6ms`.
+    pub write: Option<DurationRange>,
+    /// From the answer to its arrival. Default: `200us..1ms`.
+    pub reply: Option<DurationRange>,
+    /// From a replica's watch cache to the watcher. Default: `1ms`.
+    pub watch: Option<Duration>,
+    /// How far each replica's watch cache is behind etcd. Default: `1ms`.
+    pub watch_cache_lag: Option<Duration>,
+}

@@ -1,0 +1,64 @@
+//! Scenario files: what was typed, what it means, and a run of it with its expectations judged.
+//!
+//! Three steps, never mixed. [`file`] holds the format: strict serde types, every field documented. [`load`] works out
+//! what they mean: a [`Scenario`] of plain values, with every mistake at its line and column. [`run`] builds the
+//! simulation, runs it and judges the expectations.
+//!
+//! This room does no I/O: whoever loads a scenario hands in how paths are read ([`ReadPath`]). It knows flags,
+//! controllers and kinds only through their registries. What it lowers into never sees a file.
+
+mod behaviours;
+mod claim;
+mod components;
+mod expect;
+mod expectations;
+mod field;
+pub mod file;
+mod load;
+mod manifests;
+mod nodes;
+mod overrides;
+mod place;
+mod resource;
+mod run;
+#[cfg(test)]
+mod tests;
+mod timeline;
+
+use std::sync::Arc;
+
+pub use claim::{Claim, Predicate, Quantifier};
+pub use components::{CONTROLLERS, controller_manager_flags};
+pub use expectations::{Expectation, ExpectationOutcome, ExpectationStatus, Expectations, When};
+pub use field::{Comparison, FieldPath};
+pub use load::{DEFAULT_SEED, load};
+pub use manifests::{Found, ReadPath};
+pub use nodes::Pool;
+pub use run::{EVENTS_PER_CALL, Ended, RunResult, UNTIL_QUIET_AT_MOST, run};
+
+use crate::api::KindInfo;
+use crate::kernel::Span;
+use crate::sim::Setup;
+
+/// What a scenario means: a set-up, what is expected of it, and how long it runs.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// `metadata.name`.
+    pub name: String,
+    /// What it shows, for people.
+    pub description: Option<String>,
+    /// What the simulation starts from. The journal is only digested unless the caller says otherwise.
+    pub setup: Setup,
+    /// The pools as declared; the set-up has one pool for each zone of each.
+    pub pools: Vec<Pool>,
+    /// What must come true.
+    pub expectations: Vec<Expectation>,
+    /// How long it runs; `None`: until nothing is going to happen any more, within limits.
+    pub duration: Option<Span>,
+    /// Whether it ends as soon as every expectation is decided.
+    pub stop_when_met: bool,
+    /// The seed where the command line gives none.
+    pub seed: u64,
+    /// The kinds of its CRDs, by the number in `Kind::Custom`.
+    pub custom_kinds: Vec<Arc<KindInfo>>,
+}

@@ -1,0 +1,227 @@
+//! Node pools: from quantities and zones to the templates of kubelets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Taint;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as WireQuantity;
+
+use super::file::{NodePoolFile, QuantityText, TaintFile};
+use super::place::Place;
+use crate::api::located::InputError;
+use crate::api::{Labels, Name, Quantity, text};
+use crate::kubelet::NodeTemplate;
+use crate::sim::NodePool;
+
+/// More nodes than this are a slip of the pen: addresses and memory end about here.
+const NODES_MAX: u64 = 100_000;
+/// The largest amount of anything: as many of the largest nodes as there may be are still counted in 63 bits.
+const AMOUNT_MAX: i128 = 64 << 40;
+/// The most CPUs, which are counted in thousandths.
+const CPU_MAX: i128 = 1_000_000;
+/// Where the zone of a node stands.
+const ZONE: &str = "topology.kubernetes.io/zone";
+/// The amounts that a kubelet itself reports.
+const STANDARD: [&str; 4] = ["cpu", "memory", "pods", "ephemeral-storage"];
+const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+
+/// A pool as it was declared, for reports.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Pool {
+    /// The pool's name.
+    pub name: Name,
+    /// How many nodes it has.
+    pub count: u32,
+    /// Their zones.
+    pub zones: Vec<Name>,
+    /// What one of them costs an hour.
+    pub price_per_hour: Option<f64>,
+}
+
+/// The pools that hold where a scenario names none: three nodes with 8 CPUs and 32Gi each.
+pub(super) fn default_pools() -> Vec<NodePoolFile> {
+    let capacity = [("cpu", "8"), ("memory", "32Gi")];
+    vec![NodePoolFile {
+        name: "node".to_owned(),
+        count: 3,
+        capacity: capacity.into_iter().map(|(name, amount)| (name.to_owned(), QuantityText(amount.to_owned()))).collect(),
+        allocatable: BTreeMap::new(),
+        labels: BTreeMap::new(),
+        taints: Vec::new(),
+        zones: Vec::new(),
+        price_per_hour: None,
+    }]
+}
+
+/// The pools of a scenario, one of the set-up for each zone of each.
+pub(super) fn lower(
+    files: &[NodePoolFile],
+    place: &Place<'_>,
+    errors: &mut Vec<InputError>,
+) -> (Vec<Pool>, Vec<NodePool>) {
+    let (mut pools, mut lowered) = (Vec::<Pool>::new(), Vec::new());
+    let mut total: u64 = 0;
+    for (index, file) in files.iter().enumerate() {
+        let place = place.index(index);
+        let before = errors.len();
+        if pools.iter().any(|pool| pool.name == file.name) {
+            errors.push(place.key("name").error(format!("there are two pools named {:?}", file.name)));
+        }
+        total += u64::from(file.count);
+        if total > NODES_MAX {
+            errors.push(place.key("count").error(format!("{total} nodes are more than {NODES_MAX}")));
+        }
+        check_pool(file, &place, errors);
+        let template = template(file, &place, errors);
+        if errors.len() == before {
+            lowered.extend(by_zone(file, template));
+        }
+        pools.push(Pool {
+            name: file.name.as_str().into(),
+            count: file.count,
+            zones: file.zones.iter().map(|zone| zone.as_str().into()).collect(),
+            price_per_hour: file.price_per_hour,
+        });
+    }
+    (pools, lowered)
+}
+
+fn check_pool(file: &NodePoolFile, place: &Place<'_>, errors: &mut Vec<InputError>) {
+    if let Some(why) = text::is_dns1123_label(&file.name).into_iter().next() {
+        errors.push(place.key("name").error(format!("{:?} cannot begin the names of nodes: {why}", file.name)));
+    }
+    if file.count == 0 {
+        errors.push(place.key("count").error_help("a pool of 0 nodes", "write 1 or more, or leave the pool out"));
+    }
+    if file.price_per_hour.is_some_and(|price| !price.is_finite() || price < 0.0) {
+        errors.push(place.key("pricePerHour").error("a price is a number that is not below 0"));
+    }
+    for (key, value) in &file.labels {
+        let place = place.key("labels").key(key);
+        let why = text::is_qualified_name(key).into_iter().chain(text::is_valid_label_value(value)).next();
+        errors.extend(why.map(|why| place.error(format!("{key}={value} is no label: {why}"))));
+    }
+    if !file.zones.is_empty() && file.labels.contains_key(ZONE) {
+        errors.push(place.key("zones").error(format!("the label {ZONE} is set as well; leave one of them out")));
+    }
+    for (index, zone) in file.zones.iter().enumerate() {
+        let why = if zone.is_empty() { vec![text::empty_error().to_owned()] } else { text::is_valid_label_value(zone) };
+        let error = |why| place.key("zones").index(index).error(format!("{zone:?} cannot be the name of a zone: {why}"));
+        errors.extend(why.into_iter().next().map(error));
+    }
+}
+
+fn template(file: &NodePoolFile, place: &Place<'_>, errors: &mut Vec<InputError>) -> NodeTemplate {
+    let capacity = amounts(&file.capacity, &place.key("capacity"), errors);
+    for needed in ["cpu", "memory"] {
+        if !file.capacity.contains_key(needed) {
+            errors.push(place.key("capacity").error(format!("{needed} is missing")));
+        }
+    }
+    let less = amounts(&file.allocatable, &place.key("allocatable"), errors);
+    let mut template = NodeTemplate::new(wire(&capacity));
+    let mut allocatable = template.capacity.clone();
+    for (name, amount) in &less {
+        let place = place.key("allocatable").key(name);
+        match allocatable.get(name).and_then(|whole| whole.0.parse::<Quantity>().ok()) {
+            None => errors.push(place.error(format!("the capacity has no {name}"))),
+            Some(whole) if whole.nanos() < amount.nanos() => {
+                errors.push(place.error(format!("{amount} are more than the capacity, {whole}")));
+            }
+            Some(_) => {}
+        }
+        allocatable.insert(name.clone(), WireQuantity(amount.to_string()));
+    }
+    template = template.with_allocatable(allocatable);
+    template.labels = file.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    for (index, taint) in file.taints.iter().enumerate() {
+        match lower_taint(taint, &place.key("taints").index(index)) {
+            Ok(taint) => template.taints.push(taint),
+            Err(error) => errors.push(error),
+        }
+    }
+    template
+}
+
+fn wire(amounts: &BTreeMap<String, Quantity>) -> BTreeMap<String, WireQuantity> {
+    amounts.iter().map(|(name, amount)| (name.clone(), WireQuantity(amount.to_string()))).collect()
+}
+
+/// A list of resources, each name and quantity checked.
+fn amounts(
+    list: &BTreeMap<String, QuantityText>,
+    place: &Place<'_>,
+    errors: &mut Vec<InputError>,
+) -> BTreeMap<String, Quantity> {
+    let mut amounts = BTreeMap::new();
+    for (name, text) in list {
+        let here = place.key(name);
+        let known = STANDARD.contains(&name.as_str()) || name.starts_with("hugepages-") || name.contains('/');
+        if !known {
+            errors.push(here.unknown_key(format!("no node has a resource named {name:?}"), name, &STANDARD));
+        } else if let Some(why) = text::is_qualified_name(name).into_iter().next() {
+            errors.push(here.error(format!("{name:?} is no resource name: {why}")));
+        }
+        match quantity(&text.0, &here) {
+            Ok(amount) if name == "cpu" && amount.nanos() > CPU_MAX * 1_000_000_000 => {
+                errors.push(here.error(format!("{amount} CPUs are more than any machine has")));
+            }
+            Ok(amount) => {
+                amounts.insert(name.clone(), amount);
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    amounts
+}
+
+/// A quantity that is not below zero and that fits what schedulers count with.
+pub(super) fn quantity(text: &str, place: &Place<'_>) -> Result<Quantity, InputError> {
+    let refuse = || place.error_help(format!("{text:?} is no quantity"), "write for example 500m, 4, 16Gi or 100M");
+    let amount: Quantity = text.parse().map_err(|_| refuse())?;
+    if amount.nanos() < 0 {
+        return Err(place.error(format!("{text} is below 0")));
+    }
+    if amount.nanos() > AMOUNT_MAX * 1_000_000_000 {
+        return Err(place.error(format!("{text} is more than any machine has")));
+    }
+    Ok(amount)
+}
+
+fn lower_taint(file: &TaintFile, place: &Place<'_>) -> Result<Taint, InputError> {
+    let (key, value, effect, effect_place) = match file {
+        TaintFile::Fields(taint) => (taint.key.as_str(), taint.value.as_str(), taint.effect.as_str(), place.key("effect")),
+        TaintFile::Text(text) => {
+            let Some((front, effect)) = text.rsplit_once(':') else {
+                let message = format!("{text:?} is no taint");
+                return Err(place.error_help(message, "write key=value:NoSchedule or key:NoSchedule"));
+            };
+            let (key, value) = front.split_once('=').unwrap_or((front, ""));
+            (key, value, effect, place.clone())
+        }
+    };
+    if !EFFECTS.contains(&effect) {
+        return Err(effect_place.unknown_name(format!("{effect:?} is no effect of a taint"), effect, &EFFECTS));
+    }
+    let why = text::is_qualified_name(key).into_iter().chain(text::is_valid_label_value(value)).next();
+    if let Some(why) = why {
+        return Err(place.error(format!("{key}={value} cannot be a taint: {why}")));
+    }
+    let value = (!value.is_empty()).then(|| value.to_owned());
+    Ok(Taint { key: key.to_owned(), value, effect: effect.to_owned(), time_added: None })
+}
+
+/// The nodes of a pool by zone, dealt in turn.
+fn by_zone(file: &NodePoolFile, template: NodeTemplate) -> Vec<NodePool> {
+    let name = |number: u32| ecow::eco_format!("{}-{number}", file.name);
+    if file.zones.is_empty() {
+        return vec![NodePool { names: (0..file.count).map(name).collect(), template: Arc::new(template) }];
+    }
+    let zones = file.zones.iter().enumerate().map(|(index, zone)| {
+        let mut template = template.clone();
+        template.labels = Labels::with(&template.labels, ZONE, zone.as_str());
+        let names = (index as u32..file.count).step_by(file.zones.len()).map(name).collect();
+        NodePool { names, template: Arc::new(template) }
+    });
+    zones.filter(|pool: &NodePool| !pool.names.is_empty()).collect()
+}

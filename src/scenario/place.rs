@@ -1,0 +1,84 @@
+//! A value of a scenario file with the place where it stands, for errors about what it means.
+
+use crate::api::located::{InputError, Issue, Located, Node, Path, Place as Half, Segment, nearest};
+
+/// A place in a document of a file.
+#[derive(Clone, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) file: &'a str,
+    root: &'a Located,
+    path: Path,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn new(file: &'a str, root: &'a Located) -> Place<'a> {
+        Place { file, root, path: Path::default() }
+    }
+
+    pub(super) fn key(&self, key: &str) -> Place<'a> {
+        self.step(Segment::Key(key.to_owned()))
+    }
+
+    pub(super) fn index(&self, index: usize) -> Place<'a> {
+        self.step(Segment::Index(index))
+    }
+
+    fn step(&self, segment: Segment) -> Place<'a> {
+        let mut place = self.clone();
+        place.path.0.push(segment);
+        place
+    }
+
+    /// What stands here.
+    pub(super) fn value(&self) -> Option<&'a Located> {
+        self.path.0.iter().try_fold(self.root, |here, segment| match (segment, &here.value) {
+            (Segment::Key(key), Node::Map(_)) => here.get(key),
+            (Segment::Index(index), Node::List(items)) => items.get(*index),
+            (Segment::Key(_) | Segment::Index(_), _) => None,
+        })
+    }
+
+    /// The path of the place in its document.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The text that stands here.
+    pub(super) fn text(&self) -> Option<&'a str> {
+        self.value().and_then(Located::as_str)
+    }
+
+    /// An error about the value here.
+    pub(super) fn error(&self, message: impl Into<String>) -> InputError {
+        self.issue(Half::Value, message.into(), None)
+    }
+
+    /// The same, saying what would be right.
+    pub(super) fn error_help(&self, message: impl Into<String>, help: impl Into<String>) -> InputError {
+        self.issue(Half::Value, message.into(), Some(help.into()))
+    }
+
+    /// An error about the key here, with the nearest of the valid names.
+    pub(super) fn unknown_key<'n>(&self, message: impl Into<String>, name: &str, valid: &[&'n str]) -> InputError {
+        self.issue(Half::Key, message.into(), suggestion(name, valid))
+    }
+
+    /// An error about a name here, with the nearest of the valid ones.
+    pub(super) fn unknown_name<'n>(&self, message: impl Into<String>, name: &str, valid: &[&'n str]) -> InputError {
+        self.issue(Half::Value, message.into(), suggestion(name, valid))
+    }
+
+    fn issue(&self, place: Half, message: String, help: Option<String>) -> InputError {
+        self.root.error(self.file, &Issue { path: self.path.clone(), message, help, place })
+    }
+}
+
+/// What a wrong name was probably meant to be, or what there is where that is little.
+pub(super) fn suggestion(name: &str, valid: &[&str]) -> Option<String> {
+    const LISTED_MAX: usize = 12;
+    match nearest(name, valid.iter().copied()) {
+        Some(near) => Some(format!("did you mean {near:?}?")),
+        None if valid.is_empty() || valid.len() > LISTED_MAX => None,
+        None => Some(format!("valid here: {}", valid.join(", "))),
+    }
+}
