@@ -44,6 +44,8 @@
 //! A controller: `src/controllers/<name>.rs`. A scheduler plugin: `src/scheduler/plugins/<name>.rs`. A subcommand:
 //! `src/cli/<name>.rs`. Each plus two lines in the family's `mod.rs`.
 pub mod api;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod client;
 pub mod controllers;
 pub mod event;
@@ -51,6 +53,7 @@ pub mod kernel;
 pub mod kubelet;
 pub mod net;
 pub mod record;
+pub mod report;
 pub mod scenario;
 pub mod scheduler;
 pub mod sim;

@@ -16,7 +16,7 @@ pub use action::{Action, Resource};
 pub use guest::{Guest, NotForkable};
 pub use parts::Parts;
 pub use setup::{NodePool, Setup, TimedAction};
-pub use tally::{Sample, Tally};
+pub use tally::{PartClass, PodCounts, Sample, Tally};
 pub use user::{ActionOutcome, Printed, Tone, User};
 
 use std::sync::Arc;

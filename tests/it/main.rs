@@ -1,3 +1,4 @@
 //! wavetank from outside: one file a behaviour.
 
+mod cli;
 mod tidy;

@@ -1,0 +1,53 @@
+//! A panic is our own bug: it says so, and with which command it comes again.
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::{Arc, OnceLock};
+
+use super::output::shell_word;
+
+/// The exit code of a bug.
+pub(super) const EXIT: u8 = 3;
+
+/// The command that a panic is to name.
+pub(super) struct BugNote {
+    repeat: Arc<OnceLock<String>>,
+}
+
+impl BugNote {
+    /// From now on panics are reported as bugs, with the command line as it was typed until a better one is known.
+    pub(super) fn install() -> BugNote {
+        let repeat = Arc::new(OnceLock::<String>::new());
+        let known = repeat.clone();
+        std::panic::set_hook(Box::new(move |info| {
+            let typed = || std::env::args().map(|word| shell_word(&word)).collect::<Vec<_>>().join(" ");
+            report(info, &known.get().cloned().unwrap_or_else(typed));
+        }));
+        BugNote { repeat }
+    }
+
+    /// The command that repeats what is going on, seed included.
+    pub(super) fn set_repeat(&self, command: &str) {
+        // Only the first command counts, and there is only one.
+        let _ = self.repeat.set(command.to_owned());
+    }
+
+    /// Does something. `None` where it panicked, which has been reported.
+    pub(super) fn guard<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        catch_unwind(AssertUnwindSafe(work)).ok()
+    }
+}
+
+fn report(info: &PanicHookInfo<'_>, repeat: &str) {
+    let payload = info.payload();
+    let message = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let message = message.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+    let place = info.location().map(|location| format!(" ({location})")).unwrap_or_default();
+    // Where even standard error is gone, nobody can be told.
+    let _ = writeln!(
+        std::io::stderr().lock(),
+        "error: this is a bug in wavetank {}: {message}{place}\n\
+         please report it, with the files and this command, which repeats it:\n  {repeat}",
+        env!("CARGO_PKG_VERSION"),
+    );
+}

@@ -1,0 +1,72 @@
+//! The command line: one file a subcommand, and all I/O that talks to a terminal or the file system.
+//!
+//! What a person asked for goes to standard output, everything else (errors, progress) to standard error. Exit codes:
+//! 0 all expectations met, 1 an expectation failed, 2 bad input, 3 a bug of wavetank's own.
+
+mod bug;
+mod failure;
+mod out_dir;
+mod output;
+mod progress;
+mod read;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::builder::Styles;
+use clap::builder::styling::{AnsiColor, Effects};
+use clap::{Parser, Subcommand};
+
+use bug::BugNote;
+use failure::Failure;
+
+/// The colours of cargo's help.
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::BrightGreen.on_default().effects(Effects::BOLD))
+    .usage(AnsiColor::BrightGreen.on_default().effects(Effects::BOLD))
+    .literal(AnsiColor::BrightCyan.on_default().effects(Effects::BOLD))
+    .placeholder(AnsiColor::Cyan.on_default())
+    .error(AnsiColor::BrightRed.on_default().effects(Effects::BOLD))
+    .valid(AnsiColor::BrightCyan.on_default().effects(Effects::BOLD))
+    .invalid(AnsiColor::BrightYellow.on_default().effects(Effects::BOLD));
+
+/// A deterministic Kubernetes cluster simulator: one seed, one history, bit for bit
+#[derive(Parser)]
+#[command(
+    name = "wavetank",
+    bin_name = "wavetank",
+    version,
+    styles = STYLES,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 all expectations met, 1 an expectation failed, 2 bad input, 3 a bug of wavetank's own."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Arguments),
+}
+
+/// Reads the command line, does what it says, and says how it went.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe is no reason to complain about the help that went into it.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(Failure::BAD_INPUT) } else { ExitCode::SUCCESS };
+        }
+    };
+    let note = BugNote::install();
+    let outcome = note.guard(|| match &cli.command {
+        Command::Run(arguments) => run::run(arguments, &note),
+    });
+    match outcome {
+        None => ExitCode::from(bug::EXIT),
+        Some(Ok(code)) => code,
+        Some(Err(failure)) => failure.report(),
+    }
+}

@@ -1,0 +1,137 @@
+//! The summary of a run: one value that the text, `-o json`, `-o yaml` and `summary.json` all show.
+
+use serde::Serialize;
+
+use super::{
+    EventLine, NodesReport, PodsReport, RequestLine, UnservedKind, WorkloadLine, nodes_report, notable_events,
+    pods_report, requests_by_client, unserved_kinds, workloads,
+};
+use crate::api::Name;
+use crate::kernel::Time;
+use crate::sim::Sim;
+
+/// What is known of a run beside the state in which it ended.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Story {
+    /// The scenario's name.
+    pub scenario: Name,
+    /// The seed of all draws.
+    pub seed: u64,
+    /// Why the run ended where it did, in words.
+    pub ended: String,
+    /// What was expected, in the order of the scenario.
+    pub expectations: Vec<ExpectationLine>,
+    /// The one command that repeats the run.
+    pub repeat: String,
+}
+
+/// An expectation and what became of it.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExpectationLine {
+    /// What was expected, in words.
+    pub expectation: String,
+    /// Whether it was met.
+    pub met: bool,
+    /// Since when it is decided, in seconds since the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_at_seconds: Option<f64>,
+    /// What was seen instead, or what decided it; may be empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// An action of the timeline that has ended, in the words of kubectl.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActionLine {
+    /// When it ended, in seconds since the start.
+    pub ended_seconds: f64,
+    /// What kubectl would have printed.
+    pub lines: Vec<Name>,
+    /// What failed.
+    pub errors: Vec<Name>,
+}
+
+/// A run, summed up. Two runs of one scenario with one seed have equal summaries.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// The digest of the history, as 32 hexadecimal digits.
+    pub digest: String,
+    /// The scenario's name.
+    pub scenario: Name,
+    /// The seed.
+    pub seed: u64,
+    /// Whether all expectations were met.
+    pub met: bool,
+    /// Why the run ended where it did.
+    pub ended: String,
+    /// How much simulated time passed.
+    pub simulated_seconds: f64,
+    /// How many events of the simulation were handled.
+    pub events: u64,
+    /// How many entries the journal has.
+    pub journal_entries: u64,
+    /// What was expected.
+    pub expectations: Vec<ExpectationLine>,
+    /// Workloads by namespace and name.
+    pub workloads: Vec<WorkloadLine>,
+    /// Pods.
+    pub pods: PodsReport,
+    /// Nodes.
+    pub nodes: NodesReport,
+    /// Kubernetes Events worth a look.
+    pub notable_events: Vec<EventLine>,
+    /// The timeline.
+    pub actions: Vec<ActionLine>,
+    /// Requests by client.
+    pub requests: Vec<RequestLine>,
+    /// What nothing acts on.
+    pub unserved: Vec<UnservedKind>,
+    /// The command that repeats the run.
+    pub repeat: String,
+}
+
+impl Summary {
+    /// Sums a simulation up at the instant that it has reached.
+    pub fn of(sim: &Sim, story: Story) -> Summary {
+        let (store, at) = (sim.store(), sim.now());
+        let now = sim.clock().timestamp(at);
+        let Story { scenario, seed, ended, expectations, repeat } = story;
+        Summary {
+            digest: sim.digest().to_string(),
+            scenario,
+            seed,
+            met: expectations.iter().all(|expectation| expectation.met),
+            ended,
+            simulated_seconds: seconds(at),
+            events: sim.events_handled(),
+            journal_entries: sim.journal().len(),
+            expectations,
+            workloads: workloads(store, at, now),
+            pods: pods_report(store, now),
+            nodes: nodes_report(store, at),
+            notable_events: notable_events(store, now),
+            actions: actions(sim),
+            requests: requests_by_client(sim),
+            unserved: unserved_kinds(sim),
+            repeat,
+        }
+    }
+}
+
+fn actions(sim: &Sim) -> Vec<ActionLine> {
+    let outcomes = sim.parts().user.outcomes().iter();
+    outcomes
+        .map(|outcome| ActionLine {
+            ended_seconds: seconds(outcome.at),
+            lines: outcome.lines.clone(),
+            errors: outcome.errors.clone(),
+        })
+        .collect()
+}
+
+fn seconds(at: Time) -> f64 {
+    at.since(Time::ZERO).as_secs_f64()
+}

@@ -1,0 +1,288 @@
+//! The summary as people read it: tables as kubectl prints them, one paragraph each.
+
+use std::io::{self, Write};
+
+use super::unserved::{counted, sentence};
+use super::{Summary, events, workloads};
+
+/// How many lines of actions that went well are shown; those that failed are all shown.
+const ACTION_LINES: usize = 20;
+
+/// What the reader's screen can show.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Looks {
+    /// Letters and digits: a file, a pipe, a screen that wants no colour.
+    Plain,
+    /// A terminal: signs and colours.
+    Terminal,
+}
+
+impl Looks {
+    fn verdict(self, met: bool) -> &'static str {
+        match (self, met) {
+            (Looks::Plain, true) => "met",
+            (Looks::Plain, false) => "failed",
+            (Looks::Terminal, true) => "\u{1b}[32m✓\u{1b}[0m",
+            (Looks::Terminal, false) => "\u{1b}[31m✗\u{1b}[0m",
+        }
+    }
+}
+
+/// Writes the whole summary.
+///
+/// # Errors
+/// What the writer refuses.
+pub fn write_text(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
+    write_actions(summary, out)?;
+    write_workloads(summary, out)?;
+    write_pods(summary, out)?;
+    write_nodes(summary, out)?;
+    write_events(summary, out)?;
+    if let Some(sentence) = sentence(&summary.unserved) {
+        writeln!(out, "{sentence}\n")?;
+    }
+    write_expectations(summary, looks, out)?;
+    writeln!(
+        out,
+        "ended after {} s simulated, {}: {}",
+        summary.simulated_seconds,
+        counted(summary.events, "event"),
+        summary.ended
+    )?;
+    writeln!(out, "digest {}", summary.digest)?;
+    writeln!(out, "repeat with: {}", summary.repeat)
+}
+
+fn write_actions(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    let lines = summary.actions.iter().flat_map(|action| action.lines.iter().map(|line| (action.ended_seconds, line)));
+    let total = lines.clone().count();
+    for (seconds, line) in lines.take(ACTION_LINES) {
+        writeln!(out, "[{seconds:.3}s] {line}")?;
+    }
+    if total > ACTION_LINES {
+        writeln!(out, "… and {} more", total - ACTION_LINES)?;
+    }
+    for action in &summary.actions {
+        for error in &action.errors {
+            writeln!(out, "[{:.3}s] {error}", action.ended_seconds)?;
+        }
+    }
+    if summary.actions.iter().any(|action| !action.lines.is_empty() || !action.errors.is_empty()) {
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn write_workloads(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    let (table, left_out) = workloads::table(&summary.workloads);
+    if table.is_empty() {
+        return Ok(());
+    }
+    write!(out, "{table}")?;
+    if left_out > 0 {
+        writeln!(out, "… and {left_out} more")?;
+    }
+    writeln!(out)
+}
+
+fn write_pods(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    let pods = &summary.pods;
+    if pods.total == 0 {
+        return writeln!(out, "no pods\n");
+    }
+    let phases: Vec<String> = pods.by_phase.iter().map(|(phase, count)| format!("{count} {phase}")).collect();
+    writeln!(out, "{}, {} ready: {}", counted(pods.total, "pod"), pods.ready, phases.join(", "))?;
+    if pods.by_status.keys().ne(pods.by_phase.keys()) {
+        write!(out, "{}", pods.counts())?;
+    }
+    writeln!(out)?;
+    if pods.not_ready.is_empty() {
+        return Ok(());
+    }
+    write!(out, "{}", pods.not_ready_table())?;
+    let left_out = pods.not_ready_total - pods.not_ready.len() as u64;
+    if left_out > 0 {
+        writeln!(out, "… and {left_out} more that are not ready")?;
+    }
+    writeln!(out)
+}
+
+fn write_nodes(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    let nodes = &summary.nodes;
+    if nodes.total == 0 {
+        return writeln!(out, "no nodes\n");
+    }
+    if nodes.lines.is_empty() {
+        let cordoned = match nodes.unschedulable {
+            0 => String::new(),
+            count => format!(", {count} cordoned"),
+        };
+        writeln!(out, "{}, {} ready{cordoned}", counted(nodes.total, "node"), nodes.ready)?;
+    }
+    writeln!(out, "{}", nodes.table())
+}
+
+fn write_events(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    if summary.notable_events.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{}", events::table(&summary.notable_events))
+}
+
+fn write_expectations(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
+    if summary.expectations.is_empty() {
+        return Ok(());
+    }
+    let width = match looks {
+        Looks::Plain => "failed".len(),
+        // Signs with their colour have one width.
+        Looks::Terminal => 0,
+    };
+    for line in &summary.expectations {
+        let detail = if line.detail.is_empty() { String::new() } else { format!(": {}", line.detail) };
+        writeln!(out, "{:<width$} {}{detail}", looks.verdict(line.met), line.expectation)?;
+    }
+    writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::report::{
+        ActionLine, EventLine, ExpectationLine, NodesReport, PodLine, PodsReport, RequestLine, UnservedKind, WorkloadLine,
+    };
+
+    fn summary() -> Summary {
+        Summary {
+            digest: "00ff".into(),
+            scenario: "hello".into(),
+            seed: 7,
+            met: false,
+            ended: "nothing is going to happen any more".into(),
+            simulated_seconds: 12.5,
+            events: 1234,
+            journal_entries: 99,
+            expectations: vec![
+                ExpectationLine {
+                    expectation: "deployment/web is Available within 60s".into(),
+                    met: true,
+                    decided_at_seconds: Some(4.0),
+                    detail: String::new(),
+                },
+                ExpectationLine {
+                    expectation: "all pods are ready".into(),
+                    met: false,
+                    decided_at_seconds: None,
+                    detail: "1 of 2 is".into(),
+                },
+            ],
+            workloads: vec![WorkloadLine {
+                namespace: "default".into(),
+                name: "web".into(),
+                kind: "Deployment".into(),
+                desired: 2,
+                ready: 1,
+                up_to_date: 2,
+                available: 1,
+                age_seconds: 12,
+            }],
+            pods: PodsReport {
+                total: 2,
+                ready: 1,
+                by_phase: BTreeMap::from([("Pending".into(), 1), ("Running".into(), 1)]),
+                by_status: BTreeMap::from([("ImagePullBackOff".into(), 1), ("Running".into(), 1)]),
+                not_ready_total: 1,
+                not_ready: vec![PodLine {
+                    namespace: "default".into(),
+                    name: "web-2".into(),
+                    ready_containers: 0,
+                    containers: 1,
+                    status: "ImagePullBackOff".into(),
+                    restarts: 0,
+                    age_seconds: 12,
+                    node: "node-0".into(),
+                    message: "Back-off pulling image \"x\"".into(),
+                }],
+            },
+            nodes: NodesReport::default(),
+            notable_events: vec![EventLine {
+                kind: "Warning",
+                reason: "Failed".into(),
+                object: "default/web-2".into(),
+                object_kind: "pod".into(),
+                more_objects: 0,
+                message: "Error: ImagePullBackOff".into(),
+                count: 1,
+                first_seen_seconds: 3,
+                last_seen_seconds: 3,
+            }],
+            actions: vec![ActionLine {
+                ended_seconds: 0.0215,
+                lines: vec!["deployment.apps/web created".into()],
+                errors: vec!["Error from server (NotFound): nodes \"x\" not found".into()],
+            }],
+            requests: vec![RequestLine { client: "kubectl".into(), total: 2, by_verb: BTreeMap::from([("create", 2)]) }],
+            unserved: vec![UnservedKind { kind: "Service".into(), count: 1 }],
+            repeat: "wavetank run hello.yaml --seed 7".into(),
+        }
+    }
+
+    fn text(looks: Looks) -> String {
+        let mut out = Vec::new();
+        write_text(&summary(), looks, &mut out).expect("memory takes everything");
+        String::from_utf8(out).expect("a summary is text")
+    }
+
+    #[test]
+    fn a_summary_reads_like_kubectl() {
+        let expected = "\
+[0.021s] deployment.apps/web created
+[0.021s] Error from server (NotFound): nodes \"x\" not found
+
+NAMESPACE   NAME   KIND         READY   UP-TO-DATE   AVAILABLE   AGE
+default     web    Deployment   1/2     2            1           12s
+
+2 pods, 1 ready: 1 Pending, 1 Running
+STATUS             PODS
+ImagePullBackOff   1
+Running            1
+
+NAMESPACE   NAME    READY   STATUS             RESTARTS   AGE   NODE     MESSAGE
+default     web-2   0/1     ImagePullBackOff   0          12s   node-0   Back-off pulling image \"x\"
+
+no nodes
+
+LAST SEEN   TYPE      REASON   OBJECT      MESSAGE
+3s          Warning   Failed   pod/web-2   Error: ImagePullBackOff
+
+1 Service: stored; no controller serves this kind yet
+
+met    deployment/web is Available within 60s
+failed all pods are ready: 1 of 2 is
+
+ended after 12.5 s simulated, 1234 events: nothing is going to happen any more
+digest 00ff
+repeat with: wavetank run hello.yaml --seed 7
+";
+        assert_eq!(text(Looks::Plain), expected);
+    }
+
+    #[test]
+    fn a_terminal_shows_signs() {
+        let text = text(Looks::Terminal);
+        assert!(text.contains("✓\u{1b}[0m deployment/web is Available"), "{text}");
+        assert!(text.contains("✗\u{1b}[0m all pods are ready: 1 of 2 is"), "{text}");
+    }
+
+    #[test]
+    fn the_json_has_the_digest_on_top() {
+        let value = serde_json::to_value(summary()).expect("a summary is JSON");
+        assert_eq!(value["digest"], "00ff");
+        assert_eq!(value["simulatedSeconds"], 12.5);
+        assert_eq!(value["pods"]["byStatus"]["ImagePullBackOff"], 1);
+        assert_eq!(value["notableEvents"][0]["type"], "Warning");
+        assert_eq!(value["workloads"][0]["upToDate"], 2);
+    }
+}

@@ -1,0 +1,162 @@
+//! The command line as people and programs meet it.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const HELLO: &str = "scenarios/hello.yaml";
+
+fn wavetank(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wavetank"));
+    let command = command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.output().expect("the binary can be started")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("what is printed is text")
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
+}
+
+#[track_caller]
+fn check_exit(output: &Output, code: i32) {
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "standard output:\n{out}\nstandard error:\n{err}");
+}
+
+/// A folder for the test with these files.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("there is a place for temporary files");
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).expect("a file can be written");
+    }
+    folder
+}
+
+fn shown(path: &Path) -> &str {
+    path.to_str().expect("the path is text")
+}
+
+#[test]
+fn hello_runs_and_reads_like_kubectl() {
+    let output = wavetank(&["run", HELLO]);
+    check_exit(&output, 0);
+    let out = text(&output.stdout);
+    assert!(out.starts_with("loaded scenario hello: 3 nodes, "), "{out}");
+    assert!(out.contains("NAMESPACE   NAME"), "{out}");
+    assert!(out.contains("\nmet    "), "{out}");
+    assert!(out.contains("\ndigest "), "{out}");
+    assert!(out.contains(&format!("repeat with: wavetank run {HELLO} --seed ")), "{out}");
+    assert!(!out.contains('\u{1b}'), "no colours where nobody sees them");
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn json_holds_the_digest_and_two_runs_agree() {
+    let run = || {
+        let output = wavetank(&["run", HELLO, "--seed", "7", "-o", "json"]);
+        check_exit(&output, 0);
+        json(&text(&output.stdout))
+    };
+    let summary = run();
+    assert_eq!(summary["digest"].as_str().map(str::len), Some(32), "{summary}");
+    assert_eq!((&summary["seed"], &summary["scenario"]), (&Value::from(7), &Value::from("hello")));
+    assert_eq!(summary, run());
+}
+
+#[test]
+fn yaml_holds_the_digest_too() {
+    let output = wavetank(&["run", HELLO, "-o", "yaml"]);
+    check_exit(&output, 0);
+    assert!(text(&output.stdout).contains("digest: "));
+}
+
+#[test]
+fn out_writes_four_files_at_once() {
+    let home = folder(&[]);
+    let out = home.path().join("out");
+    check_exit(&wavetank(&["run", HELLO, "--out", shown(&out)]), 0);
+    let file = |name: &str| fs::read_to_string(out.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let summary = json(&file("summary.json"));
+    let objects = json(&file("objects.json"));
+    assert_eq!((&objects["apiVersion"], &objects["kind"]), (&Value::from("v1"), &Value::from("List")));
+    let items = objects["items"].as_array().expect("a List has items");
+    assert!(items.iter().any(|object| object["kind"] == "Deployment"), "the Deployment is among the objects");
+    let journal = file("journal.jsonl");
+    assert_eq!(Some(journal.lines().count() as u64), summary["journalEntries"].as_u64());
+    journal.lines().for_each(|line| assert!(json(line)["t"].is_u64(), "{line}"));
+    assert!(file("metrics.csv").lines().count() > 1);
+    assert_eq!(fs::read_dir(home.path()).expect("it is there").count(), 1, "nothing else is left behind");
+
+    check_exit(&wavetank(&["run", HELLO, "--out", shown(&out), "--no-journal"]), 0);
+    assert!(!out.join("journal.jsonl").exists(), "an output is replaced whole");
+    assert_eq!(json(&file("summary.json"))["digest"], summary["digest"]);
+}
+
+#[test]
+fn a_folder_of_something_else_is_left_alone() {
+    let home = folder(&[("thesis.txt", "years of work")]);
+    let output = wavetank(&["run", HELLO, "--out", shown(home.path())]);
+    check_exit(&output, 2);
+    assert!(text(&output.stderr).contains("not empty and no output of wavetank"), "{}", text(&output.stderr));
+    assert_eq!(fs::read_dir(home.path()).expect("it is there").count(), 1);
+}
+
+#[test]
+fn bad_input_names_its_place() {
+    let bad = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicsa: 3\n";
+    let home = folder(&[("bad.yaml", bad)]);
+    let file = home.path().join("bad.yaml");
+    let output = wavetank(&["run", shown(&file)]);
+    check_exit(&output, 2);
+    let error = text(&output.stderr);
+    assert!(error.starts_with(&format!("error: {}:5:3: ", shown(&file))), "{error}");
+    assert!(error.contains("replicas"), "the nearest valid name is given: {error}");
+    assert_eq!(text(&output.stdout), "");
+}
+
+#[test]
+fn what_is_not_there_or_means_nothing_is_bad_input() {
+    for arguments in [
+        &["run", "no/such/file.yaml"][..],
+        &["run"],
+        &["rnu"],
+        &["run", HELLO, "--duration", "soon"],
+        &["run", HELLO, "--duration", "0s"],
+        &["run", HELLO, "--set", "nonsense"],
+        &["run", HELLO, "--seed", "-1"],
+    ] {
+        let output = wavetank(arguments);
+        check_exit(&output, 2);
+        let error = text(&output.stderr);
+        assert!(error.starts_with("error: "), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn an_expectation_that_fails_is_exit_code_1() {
+    let scenario = "\
+apiVersion: wavetank.dev/v1
+kind: Scenario
+metadata: {name: vain}
+duration: 10s
+expect:
+  - eventually: {resource: deployment/web, exists: true}
+";
+    let home = folder(&[("vain.yaml", scenario)]);
+    let output = wavetank(&["run", shown(&home.path().join("vain.yaml"))]);
+    check_exit(&output, 1);
+    assert!(text(&output.stdout).contains("\nfailed "), "{}", text(&output.stdout));
+}
+
+#[test]
+fn help_names_every_way_to_end() {
+    let output = wavetank(&["--help"]);
+    check_exit(&output, 0);
+    let help = text(&output.stdout);
+    assert!(help.contains("run") && help.contains("Exit codes:"), "{help}");
+}
