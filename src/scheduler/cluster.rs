@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::{NodeIndex, Nodes};
 use crate::api::{Namespace, Obj, Pod};
-use crate::client::{Cache, Chunks};
+use crate::client::Cache;
+use crate::kernel::Chunks;
 
 /// A pod on a node.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1;
 
 use super::{Images, NodeTree, TaintSets};
 use crate::api::{Name, Node, Obj, Pod, PodSpec};
-use crate::client::Chunks;
+use crate::kernel::Chunks;
 
 /// The number of a node, given out by the scheduler in the order in which it first hears of the name.
 pub type NodeIndex = u32;

@@ -21,11 +21,11 @@ use super::{
 use crate::api::{
     ConditionStatus, EventType, Kind, Name, Namespace, Node, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText, Uid,
 };
-use crate::client::{Client, Chunks, FORGET, Informer, InformerEvent, Occurrence, Outbox, Part, Recorder, TokenBucket};
+use crate::client::{Client, FORGET, Informer, InformerEvent, Occurrence, Outbox, Part, Recorder, TokenBucket};
 use crate::event::{
     Cause, Change, ChangeKind, ClientIndex, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token,
 };
-use crate::kernel::{Purpose, Span, Time, object_hash};
+use crate::kernel::{Chunks, Purpose, Span, Time, object_hash};
 
 const PURPOSE_TIE: Purpose = Purpose::new("scheduler-tie");
 /// As the informers of other processes here. Upstream's back-off grows from 800 ms to 30 s with jitter.
@@ -539,7 +539,7 @@ impl Part for Scheduler {
             hasher.write_u32(queued.error_count.min(8));
         }
         hasher.write_usize(self.next_start);
-        for running in &self.running {
+        if let Some(running) = &self.running {
             write_id(running.queued.pod.meta.id, hasher);
         }
         for binding in self.bindings.values() {

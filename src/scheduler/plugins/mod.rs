@@ -2,18 +2,18 @@
 //! Upstream: `pkg/scheduler/apis/config/v1/default_plugins.go`.
 
 pub mod balanced_allocation;
-mod default_binder;
-mod default_preemption;
-mod dynamic_resources;
-mod image_locality;
+pub mod default_binder;
+pub mod default_preemption;
+pub mod dynamic_resources;
+pub mod image_locality;
 pub mod node_affinity;
-mod node_name;
-mod node_ports;
+pub mod node_name;
+pub mod node_ports;
 pub mod node_resources_fit;
-mod node_unschedulable;
-mod priority_sort;
-mod scheduling_gates;
-mod taint_toleration;
+pub mod node_unschedulable;
+pub mod priority_sort;
+pub mod scheduling_gates;
+pub mod taint_toleration;
 
 use super::PluginEntry;
 
