@@ -45,6 +45,7 @@
 //! `src/cli/<name>.rs`. Each plus two lines in the family's `mod.rs`.
 pub mod api;
 pub mod client;
+pub mod controllers;
 pub mod event;
 pub mod kernel;
 pub mod net;

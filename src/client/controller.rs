@@ -59,6 +59,16 @@ pub trait Controller: Send + Sync + fmt::Debug {
     /// shall end the reconcile is passed on with [`Plan::fail`].
     fn resume(&mut self, key: ObjectId, outcome: Outcome, view: &View, plan: &mut Plan);
 
+    /// By how much its client's `--kube-api-qps` and `--kube-api-burst` exceed those of the other controllers.
+    fn client_factors(&self) -> (f64, u64) {
+        (1.0, 1)
+    }
+
+    /// Its queue at the start, with its back-off.
+    fn empty_queue(&self) -> WorkQueue {
+        WorkQueue::default()
+    }
+
     /// A copy, memory included.
     fn boxed_clone(&self) -> Box<dyn Controller>;
 

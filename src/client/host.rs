@@ -86,17 +86,19 @@ impl Host {
             .enumerate()
             .map(|(index, kind)| Informer::new(InformerIndex(index as u8), kind, Filter::All))
             .collect();
-        let limit = || TokenBucket::new(flags.float(&KUBE_API_QPS), flags.int(&KUBE_API_BURST).max(1) as u64);
+        let limit = |(qps, burst): (f64, u64)| {
+            TokenBucket::new(flags.float(&KUBE_API_QPS) * qps, flags.int(&KUBE_API_BURST).max(1) as u64 * burst)
+        };
         let hosted = controllers
             .into_iter()
             .enumerate()
             .map(|(index, controller)| Hosted {
-                queue: WorkQueue::default(),
+                queue: controller.empty_queue(),
                 workers: flags.int(controller.entry().workers).max(1) as usize,
                 client: Client {
                     index: ClientIndex(index as u8 + 1),
                     name: ecow::eco_format!("{name}/{}", controller.entry().name),
-                    limit: limit(),
+                    limit: limit(controller.client_factors()),
                 },
                 recorder: Recorder::new(controller.entry().name, ""),
                 running: BTreeMap::new(),
@@ -206,6 +208,9 @@ impl Host {
     fn advance(&mut self, index: usize, key: ObjectId, out: &mut Outbox) {
         let hosted = &mut self.controllers[index];
         let running = hosted.running.get_mut(&key).expect("the plan is under way");
+        for other in running.plan.others.drain(..) {
+            hosted.queue.add(other, running.cause);
+        }
         while let Some(step) = running.plan.steps.pop_front() {
             match step {
                 Step::Record { about, kind, reason, message } => {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::api::{EventType, Name, Reference};
+use crate::api::{EventType, Name, ObjectId, Reference};
 use crate::event::{ErrorReason, Reply, Request};
 use crate::kernel::Span;
 
@@ -46,6 +46,7 @@ pub struct Plan {
     pub(super) steps: VecDeque<Step>,
     pub(super) requeue_after: Option<Span>,
     pub(super) failure: Option<Name>,
+    pub(super) others: Vec<ObjectId>,
 }
 
 impl Plan {
@@ -87,6 +88,13 @@ impl Plan {
         self.steps.push_back(Step::Record { about, kind, reason, message: message.into() });
     }
 
+    /// Records a Kubernetes Event before the next step that sends something, after others recorded in this way: for what
+    /// an answer to one round of a batch tells while further rounds are to come.
+    pub fn record_now(&mut self, about: Reference, kind: EventType, reason: &'static str, message: impl Into<Name>) {
+        let at = self.steps.iter().take_while(|step| matches!(step, Step::Record { .. })).count();
+        self.steps.insert(at, Step::Record { about, kind, reason, message: message.into() });
+    }
+
     /// Ends the plan here with an error: the steps so far are still taken, then the key is put back with back-off.
     pub fn fail(&mut self, message: impl Into<Name>) {
         self.failure.get_or_insert(message.into());
@@ -95,6 +103,11 @@ impl Plan {
     /// Once the plan has ended well, asks for the key again after a span (the shortest wish wins).
     pub fn requeue_after(&mut self, after: Span) {
         self.requeue_after = Some(self.requeue_after.map_or(after, |earlier| earlier.min(after)));
+    }
+
+    /// Asks for work on another key of the same controller, now.
+    pub fn enqueue(&mut self, key: ObjectId) {
+        self.others.push(key);
     }
 
     /// Drops the steps that are still to come.

@@ -1,7 +1,7 @@
 //! Patches with a JSON body, as users, files and guests send them.
 
 use super::{Context, Store};
-use crate::api::{Object, convert, merge};
+use crate::api::{Kind, Object, convert, merge};
 use crate::event::{ApiError, ErrorReason, Patch, PatchKind, Subresource, Target};
 
 impl Store {
@@ -22,8 +22,11 @@ impl Store {
             PatchKind::Json => merge::json_patch(&original, &patch.body),
         }
         .map_err(|error| ApiError::new(ErrorReason::BadRequest, error))?;
-        let mut new = convert::from_json(kind, &info, patched)
-            .map_err(|error| ApiError::new(ErrorReason::BadRequest, error.to_string()))?;
+        let mut new = match kind {
+            Kind::Custom(_) => convert::custom_from_json(kind, info, patched),
+            _ => convert::from_json(kind, patched),
+        }
+        .map_err(|error| ApiError::new(ErrorReason::BadRequest, error.to_string()))?;
         new.meta_mut().id = stored.meta().id;
         match subresource {
             Subresource::None => self.update(new, context),

@@ -1,0 +1,23 @@
+//! The controllers of kube-controller-manager, one file or folder each, listed in [`ALL`].
+//!
+//! Controllers never see the store, nor each other: they read the caches of their process and plan requests. What they
+//! decide are pure functions over plain data; the methods of `client::Controller` read, decide and plan.
+
+pub mod deployment;
+pub mod garbage_collector;
+pub mod namespace;
+pub mod node_ipam;
+pub mod pod_util;
+pub mod refs;
+pub mod replicaset;
+mod script;
+#[cfg(test)]
+pub mod test_support;
+#[cfg(test)]
+mod test_toy;
+
+use crate::client::ControllerEntry;
+
+/// All of them, in the order in which the process starts them.
+pub static ALL: [&ControllerEntry; 5] =
+    [&deployment::ENTRY, &replicaset::ENTRY, &garbage_collector::ENTRY, &namespace::ENTRY, &node_ipam::ENTRY];
