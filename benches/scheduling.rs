@@ -40,7 +40,13 @@ impl World {
             );
             PodSpec::new(serde_json::from_str(&text).expect("the spec can be read"))
         };
-        World { cluster, profile: Profile::upstream(), templates: (0..TEMPLATES).map(template).collect(), placed: 0, start: 0 }
+        World {
+            cluster,
+            profile: Profile::upstream(),
+            templates: (0..TEMPLATES).map(template).collect(),
+            placed: 0,
+            start: 0,
+        }
     }
 
     /// Decides about one pod of a template and assumes it.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::api::{Node, Obj, Object, Pod};
+use crate::api::{Body, Node, Obj, Object, Pod};
 
 /// What happened. Upstream: `fwk.ClusterEvent`, a resource and one action on it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -68,14 +68,18 @@ pub struct ClusterEvent {
 
 impl ClusterEvent {
     /// The node before and after, where the event is about one.
-    pub fn node(&self) -> (Option<&Arc<Obj<Node>>>, Option<&Arc<Obj<Node>>>) {
-        (self.old.as_ref().and_then(Object::get), self.new.as_ref().and_then(Object::get))
+    pub fn node(&self) -> (Option<&Obj<Node>>, Option<&Obj<Node>>) {
+        (self.old.as_ref().and_then(body), self.new.as_ref().and_then(body))
     }
 
     /// The pod before and after, where the event is about one.
-    pub fn pod(&self) -> (Option<&Arc<Obj<Pod>>>, Option<&Arc<Obj<Pod>>>) {
-        (self.old.as_ref().and_then(Object::get), self.new.as_ref().and_then(Object::get))
+    pub fn pod(&self) -> (Option<&Obj<Pod>>, Option<&Obj<Pod>>) {
+        (self.old.as_ref().and_then(body), self.new.as_ref().and_then(body))
     }
+}
+
+fn body<T: Body>(object: &Object) -> Option<&Obj<T>> {
+    object.get::<T>().map(Arc::as_ref)
 }
 
 /// What the change of a Node means. Upstream: `NodeSchedulingPropertiesChange`.

@@ -31,7 +31,9 @@ mod testing;
 
 pub use changes::{ClusterEvent, EventKind, node_events, pod_events};
 pub use cluster::{Cluster, PodEntry};
-pub use decide::{Decision, Failure, FailureKind, PluginScores, Rejected, Scope, Tie, decide, pre_enqueue, wanted_feasible};
+pub use decide::{
+    Decision, Failure, FailureKind, PluginScores, Rejected, Scope, Tie, decide, pre_enqueue, wanted_feasible,
+};
 pub use framework::{
     Code, Cycle, ExtensionPoint, NodeFilter, NodeScore, Permit, Plugin, PluginArgs, PluginEntry, PostFilter, PreFilter,
     PreScore, Reason, Reasons, Status, Unplaced, normalize,

@@ -19,7 +19,8 @@ use super::{
     SchedulerSettings, SchedulingQueue, Scope, decide, node_events, pod_events,
 };
 use crate::api::{
-    ConditionStatus, EventType, Kind, Name, Namespace, Node, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText, Uid,
+    ConditionStatus, EventType, Kind, Name, Namespace, Node, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText,
+    Uid,
 };
 use crate::client::{Client, FORGET, Informer, InformerEvent, Occurrence, Outbox, Part, Recorder, TokenBucket};
 use crate::event::{
@@ -101,11 +102,7 @@ impl Scheduler {
             recorder: Recorder::new(component, ""),
             pods: Chunks::default(),
             cluster: Cluster::default(),
-            queue: SchedulingQueue::new(
-                settings.initial_backoff,
-                settings.max_backoff,
-                settings.max_in_unschedulable,
-            ),
+            queue: SchedulingQueue::new(settings.initial_backoff, settings.max_backoff, settings.max_in_unschedulable),
             running: None,
             bindings: BTreeMap::new(),
             next_token: 0,
@@ -314,8 +311,7 @@ impl Scheduler {
     fn decide(&mut self, mut queued: QueuedPod, out: &Outbox) -> Running {
         self.cluster.nodes.refresh();
         let profile = &self.settings.profiles[usize::from(queued.profile)];
-        let scope =
-            Scope::Sampled { start: self.next_start, percentage: self.settings.percentage_of_nodes_to_score };
+        let scope = Scope::Sampled { start: self.next_start, percentage: self.settings.percentage_of_nodes_to_score };
         let decision = decide(&self.cluster, profile, &queued.pod, scope);
         self.next_start = decision.next_start;
         if let Some(failure) = decision.failure {
@@ -461,8 +457,12 @@ impl Scheduler {
         self.recorder.record(out, &mut self.event_client, occurrence);
     }
 
-    /// Keeps one timer for the queue, while something in it waits for its time.
+    /// Keeps one timer for the queue, while something in it waits for its time. A cycle under way needs none: its end
+    /// looks into the queue.
     fn arm(&mut self, out: &mut Outbox) {
+        if self.running.is_some() || !self.has_synced() {
+            return;
+        }
         if let Some(due) = self.queue.next_alarm()
             && self.armed.is_none_or(|armed| due < armed)
         {

@@ -223,7 +223,14 @@ impl SchedulingQueue {
 
     /// Something happened: pods that were rejected and may fit now are tried again. `except` is left alone.
     /// Upstream: `MoveAllToActiveOrBackoffQueue`.
-    pub fn move_all(&mut self, event: ClusterEvent, except: Option<u32>, now: Time, cause: Cause, profiles: &[Profile]) {
+    pub fn move_all(
+        &mut self,
+        event: ClusterEvent,
+        except: Option<u32>,
+        now: Time,
+        cause: Cause,
+        profiles: &[Profile],
+    ) {
         let interested = |profile: &Profile| profile.interested(event.kind) != 0;
         if event.kind != EventKind::UnschedulableTimeout && !profiles.iter().any(interested) {
             return;

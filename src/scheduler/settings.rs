@@ -47,8 +47,11 @@ pub const CYCLE_TIME: Flag = Flag {
     doc: "how long the decision about one pod takes; 0: all pending pods are decided at once",
 };
 /// How one of several best nodes is chosen. Ours.
-pub const TIE: Flag =
-    Flag { name: "tie", default: FlagValue::Text("draw"), doc: "among the best nodes: draw (seeded) or first (by name)" };
+pub const TIE: Flag = Flag {
+    name: "tie",
+    default: FlagValue::Text("draw"),
+    doc: "among the best nodes: draw (seeded) or first (by name)",
+};
 
 /// All settings.
 #[derive(Clone, Debug)]

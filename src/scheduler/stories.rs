@@ -33,8 +33,7 @@ impl Story {
         let mut settings = SchedulerSettings::of(&Flags::default()).expect("the defaults are allowed");
         settings.cycle_time = cycle_time;
         let scheduler = Scheduler::new("kube-scheduler", settings);
-        let mut story =
-            Story { scheduler, now: Time::ZERO, timers: vec![], said: vec![], binds: vec![], revision: 1 };
+        let mut story = Story { scheduler, now: Time::ZERO, timers: vec![], said: vec![], binds: vec![], revision: 1 };
         story.handle(Input::Start);
         story.said.clear();
         for list in 0..3 {
@@ -324,4 +323,17 @@ fn the_same_draws_give_the_same_nodes_and_both_kinds_of_ties_exist() {
 fn clients_are_named() {
     let names = Story::new(Span::ZERO).scheduler.client_names();
     assert_eq!(names, ["kube-scheduler/informers", "kube-scheduler", "kube-scheduler/events"].map(Name::from));
+}
+
+#[test]
+fn an_alarm_that_falls_into_a_cycle_is_served_at_its_end() {
+    let mut t = Story::new(Span::from_secs(1));
+    t.node("n1", SMALL);
+    t.pod(1, &asks("2"));
+    t.run_until(Time::ZERO + Span::from_millis(330_500));
+    t.said.clear();
+    t.pod(2, &asks("1"));
+    t.run(Span::from_secs(60));
+    assert!(t.timers.len() <= 2, "timers do not multiply: {:?}", t.timers);
+    assert!(t.said.contains(&"bind to n1".to_owned()), "{:?}", t.said);
 }

@@ -12,10 +12,8 @@ pub(super) fn node(name: &str, text: &str) -> Arc<Obj<Node>> {
     let node: v1::Node = serde_saphyr::from_str(text).expect("the test's node can be read");
     let mut meta = Meta::new(Kind::Node, "", name);
     meta.labels = node.metadata.labels.into_iter().flatten().collect();
-    let body = Node {
-        spec: Arc::new(node.spec.unwrap_or_default()),
-        status: Arc::new(node.status.unwrap_or_default()),
-    };
+    let body =
+        Node { spec: Arc::new(node.spec.unwrap_or_default()), status: Arc::new(node.status.unwrap_or_default()) };
     Arc::new(Obj { meta, body })
 }
 
@@ -41,7 +39,13 @@ fn entry(plugin: &str) -> &'static PluginEntry {
 
 /// What a plugin says of one node, `node`, with other pods on it: `code: reason, reason`, or nothing.
 #[track_caller]
-pub(super) fn check_filter_beside(plugin: &str, pod_spec: &str, node_text: &str, others: &[&str], expected: Option<&str>) {
+pub(super) fn check_filter_beside(
+    plugin: &str,
+    pod_spec: &str,
+    node_text: &str,
+    others: &[&str],
+    expected: Option<&str>,
+) {
     let mut cluster = Cluster::default();
     let number = cluster.nodes.set(&node("node", node_text));
     cluster.nodes.refresh();

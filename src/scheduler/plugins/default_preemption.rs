@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::scheduler::{
-    Code, Cycle, ExtensionPoint, Plugin, PluginEntry, PostFilter, Status, Unplaced, fit_error,
-};
+use crate::scheduler::{Code, Cycle, ExtensionPoint, Plugin, PluginEntry, PostFilter, Status, Unplaced, fit_error};
 
 /// The registry's line.
 pub const ENTRY: PluginEntry = PluginEntry {

@@ -248,9 +248,18 @@ mod tests {
 
     #[test]
     fn terms_are_alternatives_and_their_conditions_are_not() {
-        check("{matchExpressions: [{key: disk, operator: In, values: [ssd]}, {key: generation, operator: Gt, values: ['3']}]}", None);
-        check("{matchExpressions: [{key: disk, operator: In, values: [ssd]}, {key: generation, operator: Gt, values: ['4']}]}", REJECTED);
-        check("{matchExpressions: [{key: disk, operator: Exists}]}, {matchExpressions: [{key: x, operator: Exists}]}", None);
+        check(
+            "{matchExpressions: [{key: disk, operator: In, values: [ssd]}, {key: generation, operator: Gt, values: ['3']}]}",
+            None,
+        );
+        check(
+            "{matchExpressions: [{key: disk, operator: In, values: [ssd]}, {key: generation, operator: Gt, values: ['4']}]}",
+            REJECTED,
+        );
+        check(
+            "{matchExpressions: [{key: disk, operator: Exists}]}, {matchExpressions: [{key: x, operator: Exists}]}",
+            None,
+        );
         check("{matchFields: [{key: metadata.name, operator: NotIn, values: [node]}]}", REJECTED);
         check("{matchFields: [{key: metadata.name, operator: NotIn, values: [other]}]}", None);
     }

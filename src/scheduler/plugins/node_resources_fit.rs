@@ -262,9 +262,13 @@ impl<'a> Filter<'a> {
 
 impl NodeFilter for Filter<'_> {
     fn filter(&self, nodes: &Nodes, candidates: &mut Vec<NodeIndex>, reject: &mut dyn FnMut(NodeIndex, Status)) {
-        retain(candidates, reject, |node| {
-            if self.fits(nodes.row(node)) { None } else { self.insufficient(nodes, node) }
-        });
+        retain(
+            candidates,
+            reject,
+            |node| {
+                if self.fits(nodes.row(node)) { None } else { self.insufficient(nodes, node) }
+            },
+        );
     }
 }
 
@@ -315,7 +319,11 @@ mod tests {
         check("cpu: '2', memory: 1Gi", &[], None);
         check("cpu: '1'", &["cpu: 1001m"], Some("Unschedulable: Insufficient cpu"));
         check("cpu: 2001m", &[], Some("UnschedulableAndUnresolvable: Insufficient cpu"));
-        check("cpu: '1', memory: 1Gi", &["cpu: '2', memory: '1'"], Some("Unschedulable: Insufficient cpu, Insufficient memory"));
+        check(
+            "cpu: '1', memory: 1Gi",
+            &["cpu: '2', memory: '1'"],
+            Some("Unschedulable: Insufficient cpu, Insufficient memory"),
+        );
         check("ephemeral-storage: 11Gi", &[], Some("UnschedulableAndUnresolvable: Insufficient ephemeral-storage"));
         check("example.com/gpu: '1'", &["example.com/gpu: '2'"], Some("Unschedulable: Insufficient example.com/gpu"));
         check("example.com/tpu: '1'", &[], Some("UnschedulableAndUnresolvable: Insufficient example.com/tpu"));

@@ -24,9 +24,9 @@ pub const ENTRY: PluginEntry = PluginEntry {
 struct TaintToleration;
 
 fn untolerated<'t>(taints: &'t [Taint], tolerations: &[v1::Toleration]) -> Option<&'t Taint> {
-    taints.iter().find(|taint| {
-        matches!(taint.effect, Effect::NoSchedule | Effect::NoExecute) && !tolerates(tolerations, taint)
-    })
+    taints
+        .iter()
+        .find(|taint| matches!(taint.effect, Effect::NoSchedule | Effect::NoExecute) && !tolerates(tolerations, taint))
 }
 
 fn is_tolerated(node: &Obj<Node>, pod: &Obj<Pod>) -> bool {
@@ -57,7 +57,8 @@ impl Plugin for TaintToleration {
             .collect();
         let counts: Vec<i64> = (cycle.cluster.nodes.taints.iter())
             .map(|taints| {
-                let costs = |taint: &&Taint| taint.effect == Effect::PreferNoSchedule && !tolerates(&tolerations, taint);
+                let costs =
+                    |taint: &&Taint| taint.effect == Effect::PreferNoSchedule && !tolerates(&tolerations, taint);
                 taints.iter().filter(costs).count() as i64
             })
             .collect();
