@@ -6,7 +6,8 @@ use super::file::{ComponentsFile, FlagsFile, LatencyFile};
 use super::place::Place;
 use crate::api::located::InputError;
 use crate::client::{ControllerEntry, Flag, FlagValue, Flags, KUBE_API_BURST, KUBE_API_QPS};
-use crate::controllers;
+use crate::controllers::{self, node_ipam};
+use crate::kernel::Span;
 use crate::kubelet::{self, KubeletSettings};
 use crate::net::{Latency, NetSettings};
 use crate::scheduler::SchedulerSettings;
@@ -45,6 +46,9 @@ pub fn controller_manager_flags() -> Vec<&'static Flag> {
 pub(super) fn lower(file: &ComponentsFile, place: &Place<'_>, errors: &mut Vec<InputError>) -> Lowered {
     let of_manager = place.key("kubeControllerManager");
     let controller_flags = flags(&file.kube_controller_manager, &controller_manager_flags(), &of_manager, errors);
+    if let Err(message) = node_ipam::check_flags(&controller_flags) {
+        errors.push(of_flag(&message, &of_manager).error(message));
+    }
     let of_scheduler = place.key("kubeScheduler");
     let scheduler_flags = flags(&file.kube_scheduler, SchedulerSettings::FLAGS, &of_scheduler, errors);
     let scheduler = SchedulerSettings::of(&scheduler_flags);
@@ -62,11 +66,18 @@ pub(super) fn lower(file: &ComponentsFile, place: &Place<'_>, errors: &mut Vec<I
         scheduler: match scheduler {
             Ok(settings) => Some(settings),
             Err(message) => {
-                errors.push(of_scheduler.error(message));
+                errors.push(of_flag(&message, &of_scheduler).error(message));
                 None
             }
         },
     }
+}
+
+/// The place of the flag that a message begins with, as `--name: …`, where it stands in the file.
+fn of_flag<'a>(message: &str, place: &Place<'a>) -> Place<'a> {
+    let name = message.strip_prefix("--").and_then(|rest| rest.split_once(':')).map_or("", |(name, _)| name);
+    let flag = place.key(name);
+    if flag.value().is_some() { flag } else { place.clone() }
 }
 
 fn flags(file: &FlagsFile, known: &[&'static Flag], place: &Place<'_>, errors: &mut Vec<InputError>) -> Flags {
@@ -74,7 +85,10 @@ fn flags(file: &FlagsFile, known: &[&'static Flag], place: &Place<'_>, errors: &
     for (name, value) in file {
         let here = place.key(name);
         match known.iter().find(|flag| flag.name == name) {
-            Some(flag) => errors.extend(flags.set(flag, &value.0).err().map(|message| here.error(message))),
+            Some(flag) => {
+                let set = in_sense(flag, &value.0).and_then(|()| flags.set(flag, &value.0));
+                errors.extend(set.err().map(|message| here.error(message)));
+            }
             None => {
                 let names: Vec<&str> = known.iter().map(|flag| flag.name).collect();
                 errors.push(here.unknown_key(format!("unknown flag: --{name}"), name.trim_start_matches('-'), &names));
@@ -82,6 +96,33 @@ fn flags(file: &FlagsFile, known: &[&'static Flag], place: &Place<'_>, errors: &
         }
     }
     flags
+}
+
+/// Whether a value is within what any component makes sense of: numbers and durations that sums and products of them
+/// cannot overflow. What is no number at all is left to [`Flags::set`].
+fn in_sense(flag: &Flag, text: &str) -> Result<(), String> {
+    const INT_MAX: i64 = 1_000_000;
+    const RATE_MIN: f64 = 0.001;
+    const RATE_MAX: f64 = 1e9;
+    match flag.default {
+        FlagValue::Int(_) => match text.parse::<i64>() {
+            Ok(number) if !(-INT_MAX..=INT_MAX).contains(&number) => {
+                Err(format!("--{}: {number} is not from -{INT_MAX} to {INT_MAX}", flag.name))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        },
+        FlagValue::Float(_) => match text.parse::<f64>() {
+            Ok(number) if number > RATE_MAX || (number > 0.0 && number < RATE_MIN) => {
+                Err(format!("--{}: {number} is neither 0 nor from {RATE_MIN} to {RATE_MAX}", flag.name))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        },
+        FlagValue::Span(_) => match text.parse::<Span>() {
+            Ok(span) if span > kubelet::SPAN_MAX => Err(format!("--{}: {span} is longer than 366 days", flag.name)),
+            Ok(_) | Err(_) => Ok(()),
+        },
+        FlagValue::Bool(_) | FlagValue::Text(_) => Ok(()),
+    }
 }
 
 /// The controllers that upstream's list names. Upstream: `cmd/kube-controller-manager`, `IsControllerEnabled`.

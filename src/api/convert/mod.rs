@@ -147,6 +147,11 @@ pub(super) fn decode<T: DeserializeOwned>(value: Value) -> Result<T, ConvertErro
     erased_serde::deserialize(&mut <dyn erased_serde::Deserializer<'_>>::erase(value)).map_err(misfit)
 }
 
+/// A Kubernetes type as JSON.
+pub fn to_value<T: serde::Serialize>(object: &T) -> Value {
+    encode(object)
+}
+
 /// The one way from a Kubernetes type to JSON.
 pub(super) fn encode(object: &dyn erased_serde::Serialize) -> Value {
     match serde_json::to_value(object) {

@@ -14,7 +14,7 @@ pub fn prepare_for_create(kind: Kind, value: &mut Value) {
     match kind {
         Kind::Pod => {
             let spec = object.get("spec").cloned().unwrap_or_default();
-            let qos = serde_json::from_value(spec).map_or(QosClass::BestEffort, |spec| qos_class(&spec));
+            let qos = crate::api::convert::decode(spec).map_or(QosClass::BestEffort, |spec| qos_class(&spec));
             object.insert("status".to_owned(), json!({"phase": "Pending", "qosClass": format!("{qos:?}")}));
         }
         Kind::Namespace => {

@@ -1,9 +1,10 @@
 //! Revisions: templates and their hashes, the annotations that number them, and the way back.
 //! Upstream: `pkg/controller/deployment/util`, kubectl's `pkg/polymorphichelpers/rollback.go`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::api::{Deployment, Labels, Name, Obj, PodTemplate, ReplicaSet};
+use crate::api::{Deployment, Labels, Name, Obj, PodTemplate, ReplicaSet, convert};
 
 /// The label that tells the pods of one template from those of others.
 pub const POD_TEMPLATE_HASH: &str = "pod-template-hash";
@@ -103,16 +104,11 @@ pub fn same_template(one: &PodTemplate, other: &PodTemplate) -> bool {
 /// is the template's JSON with sorted labels, so that the letters differ.
 pub fn template_hash(template: &PodTemplate, collision_count: Option<i32>) -> String {
     let entries = |labels: &Labels| labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-    let metadata: [std::collections::BTreeMap<String, String>; 2] =
-        [entries(&template.labels), entries(&template.annotations)];
-    let parts = (
-        metadata,
-        template.finalizers.iter().map(Name::as_str).collect::<Vec<_>>(),
-        template.node_name.as_str(),
-        &template.spec.full,
-    );
-    let bytes = serde_json::to_vec(&parts).expect("a pod template can be written as JSON");
-    crate::api::naming::pod_template_hash(&bytes, collision_count)
+    let metadata: [BTreeMap<String, String>; 2] = [entries(&template.labels), entries(&template.annotations)];
+    let finalizers: Vec<&str> = template.finalizers.iter().map(Name::as_str).collect();
+    let spec = convert::to_value(&template.spec.full);
+    let parts = serde_json::json!([metadata, finalizers, template.node_name.as_str(), spec]);
+    crate::api::naming::pod_template_hash(parts.to_string().as_bytes(), collision_count)
 }
 
 /// What `kubectl rollout undo` puts into a Deployment.
