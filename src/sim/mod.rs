@@ -17,7 +17,7 @@ pub use guest::{Guest, NotForkable};
 pub use parts::Parts;
 pub use setup::{NodePool, Setup, TimedAction};
 pub use tally::{PartClass, PodCounts, Sample, Tally};
-pub use user::{ActionOutcome, User};
+pub use user::{ActionOutcome, Printed, Tone, User};
 
 use std::sync::Arc;
 

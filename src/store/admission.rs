@@ -12,8 +12,8 @@ use rustc_hash::FxHashMap;
 
 use super::{Context, Store};
 use crate::api::{
-    ConditionStatus, Kind, KindInfo, Meta, Name, Namespace, Node, Obj, Object, Pod, PodConditionType, PodSpec, QosClass,
-    ReasonText, Untyped, no_finalizers,
+    ConditionStatus, Kind, KindInfo, Meta, Name, Namespace, Node, Obj, Object, Pod, PodConditionType, PodSpec, ReasonText,
+    Untyped, defaults, no_finalizers,
 };
 use crate::event::{ApiError, ErrorReason, PartId};
 
@@ -77,7 +77,7 @@ impl Store {
         let now = self.timestamp(context);
         let gated = spec.full.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty());
         let body = &mut Arc::make_mut(&mut pod).body;
-        body.status.qos = Some(qos_class(&spec.full));
+        body.status.qos = Some(defaults::qos_class(&spec.full));
         if gated {
             let text = ReasonText {
                 reason: "SchedulingGated".into(),
@@ -233,26 +233,6 @@ fn with_kubernetes_finalizer(mut namespace: Arc<Obj<Namespace>>) -> Arc<Obj<Name
         object.body.finalizers = object.body.finalizers.iter().cloned().chain(["kubernetes".into()]).collect();
     }
     namespace
-}
-
-/// The QoS class of a spec. Upstream: `v1/helper/qos.ComputePodQOS`; pod-level resources are left out.
-pub(super) fn qos_class(spec: &v1::PodSpec) -> QosClass {
-    let mut any = false;
-    let mut guaranteed = true;
-    for container in spec.containers.iter().chain(spec.init_containers.iter().flatten()) {
-        let resources = container.resources.as_ref();
-        for name in ["cpu", "memory"] {
-            let request = resources.and_then(|resources| resources.requests.as_ref()?.get(name)).filter(|q| q.0 != "0");
-            let limit = resources.and_then(|resources| resources.limits.as_ref()?.get(name)).filter(|q| q.0 != "0");
-            any |= request.is_some() || limit.is_some();
-            guaranteed &= limit.is_some() && request.is_none_or(|request| Some(request) == limit);
-        }
-    }
-    match (any, guaranteed) {
-        (false, _) => QosClass::BestEffort,
-        (true, true) => QosClass::Guaranteed,
-        (true, false) => QosClass::Burstable,
-    }
 }
 
 pub(super) fn new_namespace(name: &str) -> Object {

@@ -2,7 +2,7 @@
 
 use super::bodies::{has_generation, without_status};
 use super::{Context, GENERATE_NAME, Store, UID};
-use crate::api::{Kind, Name, Object, Uid, naming};
+use crate::api::{Kind, Name, Object, Uid, convert, defaults, naming};
 use crate::event::{ApiError, ChangeKind, ErrorReason};
 use crate::kernel::object_hash;
 
@@ -26,6 +26,7 @@ impl Store {
             return Err(ApiError::new(ErrorReason::AlreadyExists, message));
         }
         let mut object = self.admit_create(without_status(object), context)?;
+        self.validate_create(&object, context)?;
         let uid_hash = self.draw_hash(kind, &namespace, &name);
         let (id, life) = self.table_mut(kind).intern(&namespace, &name);
         let draw = self.chance.draw(UID, uid_hash, u64::from(life));
@@ -36,6 +37,7 @@ impl Store {
         meta.created = created;
         meta.deletion = None;
         meta.generation = i64::from(has_generation(kind));
+        let object = prepared(object)?;
         let stored = self.commit(ChangeKind::Added, object, None, context);
         self.expect_event_expiry(&stored, context);
         Ok(stored)
@@ -75,6 +77,20 @@ impl Store {
             self.create(class, context).expect("a system priority class can be created");
         }
     }
+}
+
+/// What registries do with a new object of a kind that is kept as JSON: finalizers of claims, selectors of Jobs, ….
+fn prepared(object: Object) -> Result<Object, ApiError> {
+    let id = object.meta().id;
+    if !matches!(object, Object::Untyped(_)) || id.kind.info().is_none() {
+        return Ok(object);
+    }
+    let mut value = convert::to_json(&object);
+    defaults::prepare_for_create(id.kind, &mut value);
+    let mut prepared = convert::from_json(id.kind, value)
+        .map_err(|error| ApiError::new(ErrorReason::BadRequest, error.to_string()))?;
+    prepared.meta_mut().id = id;
+    Ok(prepared)
 }
 
 /// A random (version 4) UUID of two drawn words.

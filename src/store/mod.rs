@@ -15,6 +15,7 @@ mod pods;
 mod read;
 mod table;
 mod update;
+mod validate;
 mod watch;
 
 use std::collections::BTreeMap;

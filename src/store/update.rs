@@ -11,7 +11,10 @@ impl Store {
     pub(super) fn update(&mut self, new: Object, context: &Context) -> Result<Object, ApiError> {
         let stored = self.live(&target_of(&new))?;
         self.check_versions(&stored, new.meta())?;
-        self.replace(stored, |stored| keep_status(stored, new), context)
+        let mut next = keep_status(&stored, new);
+        keep_identity(&stored, &mut next, stored.meta().generation);
+        self.validate_update(&next, &stored, context)?;
+        self.replace(stored, |_| next, context)
     }
 
     pub(super) fn update_status(&mut self, new: Object, context: &Context) -> Result<Object, ApiError> {
@@ -154,27 +157,7 @@ impl Store {
     ) -> Result<Object, ApiError> {
         let mut next = change(&stored);
         let generation = has_generation(stored.kind()) && wish_differs(&stored, &next);
-        let before = stored.meta();
-        let differs = {
-            let meta = next.meta();
-            meta.generation != before.generation + i64::from(generation)
-                || meta.resource_version != before.resource_version
-                || meta.uid != before.uid
-                || meta.id != before.id
-                || meta.created != before.created
-                || meta.deletion != before.deletion
-                || meta.generate_name != before.generate_name
-        };
-        if differs {
-            let meta = next.meta_mut();
-            meta.id = before.id;
-            meta.uid = before.uid;
-            meta.resource_version = before.resource_version;
-            meta.created = before.created;
-            meta.deletion = before.deletion;
-            meta.generate_name = before.generate_name.clone();
-            meta.generation = before.generation + i64::from(generation);
-        }
+        keep_identity(&stored, &mut next, stored.meta().generation + i64::from(generation));
         if next == stored {
             return Ok(stored);
         }
@@ -243,6 +226,29 @@ pub(super) fn target_of(object: &Object) -> Target {
     } else {
         Target::Name(meta.id.kind, meta.namespace.clone(), meta.name.clone())
     }
+}
+
+/// Sets what no update can change to what is stored.
+fn keep_identity(stored: &Object, next: &mut Object, generation: i64) {
+    let (before, now) = (stored.meta(), next.meta());
+    let same = now.generation == generation
+        && now.resource_version == before.resource_version
+        && now.uid == before.uid
+        && now.id == before.id
+        && now.created == before.created
+        && now.deletion == before.deletion
+        && now.generate_name == before.generate_name;
+    if same {
+        return;
+    }
+    let meta = next.meta_mut();
+    meta.generation = generation;
+    meta.resource_version = before.resource_version;
+    meta.uid = before.uid;
+    meta.id = before.id;
+    meta.created = before.created;
+    meta.deletion = before.deletion;
+    meta.generate_name = before.generate_name.clone();
 }
 
 fn edit_meta(meta: &mut Meta, edit: &MetaEdit) {

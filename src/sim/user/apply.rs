@@ -184,7 +184,8 @@ impl Apply {
         let body = match found {
             Ok(body) => body,
             Err(error) => {
-                let (verb, name) = (format!("creating patch with:\nfor:\n{}", subject.description()), subject.name.as_str());
+                let (verb, name) =
+                    (format!("creating patch with:\nfor:\n{}", subject.description()), subject.name.as_str());
                 shell.fail(Failure::Plain(format!("error when {verb} {name:?}: {error}")));
                 return Progress::Ended;
             }

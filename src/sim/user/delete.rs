@@ -4,8 +4,8 @@
 //! `--grace-period=0` means `--grace-period=0 --force`: kubectl makes it 1 without `--force`, for which an action has no
 //! word of its own. Left out: the end of the wait after a week.
 
-use super::shell::{Failure, Progress, Shell, Subject};
 use super::Step;
+use super::shell::{Failure, Progress, Shell, Subject};
 use crate::api::Uid;
 use crate::event::{Answer, DeleteOptions, ErrorReason, Preconditions, Propagation, Reply, Request};
 use crate::kernel::Span;

@@ -136,7 +136,9 @@ impl Drain {
             Awaits::End => 1,
             Awaits::Nothing => 2,
         };
-        [own].into_iter().chain(evictions.iter().map(move |eviction| Place(place(eviction), &eviction.namespace, &eviction.name)))
+        [own]
+            .into_iter()
+            .chain(evictions.iter().map(move |eviction| Place(place(eviction), &eviction.namespace, &eviction.name)))
     }
 
     fn evict_all(&mut self, items: &[Object], shell: &mut Shell<'_>) -> Progress {
@@ -236,9 +238,8 @@ impl Eviction {
                 _ => self.fail(format!("error when evicting pods/{name:?} -n {namespace:?}: {error}")),
             },
             (Awaits::End, Ok(Answer::Object(pod))) if pod.meta().uid == self.uid => shell.wait(thread, POLL),
-            (Awaits::End, Err(error)) if error.reason != ErrorReason::NotFound => self.fail(format!(
-                "error when waiting for pod {name:?} in namespace {namespace:?} to terminate: {error}"
-            )),
+            (Awaits::End, Err(error)) if error.reason != ErrorReason::NotFound => self
+                .fail(format!("error when waiting for pod {name:?} in namespace {namespace:?} to terminate: {error}")),
             (Awaits::End, Ok(_) | Err(_)) => {
                 shell.say(format!("pod/{name} evicted"));
                 self.awaits = Awaits::Nothing;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::Step;
 use super::shell::{Failure, Progress, Shell, Subject};
 use crate::api::{Kind, Name, Object, convert, merge};
-use crate::event::{ApiError, Answer, Patch, PatchKind, Preconditions, Reply, Request, Subresource};
+use crate::event::{Answer, ApiError, Patch, PatchKind, Preconditions, Reply, Request, Subresource};
 
 const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 

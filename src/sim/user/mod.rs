@@ -148,7 +148,9 @@ impl User {
             }
             Action::Scale { resource, replicas } => {
                 if replicas < 0 {
-                    return Err("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0".into());
+                    return Err(
+                        "The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0".into()
+                    );
                 }
                 Flow::Edit(Edit::new(self.kinds.subject(resource)?, Wish::Scale(replicas)))
             }
@@ -161,9 +163,7 @@ impl User {
             Action::RolloutPause { resource, paused } => {
                 Flow::Edit(Edit::new(self.kinds.subject(resource)?, Wish::Paused(paused)))
             }
-            Action::RolloutRestart { resource } => {
-                Flow::Edit(Edit::new(self.kinds.subject(resource)?, Wish::Restart))
-            }
+            Action::RolloutRestart { resource } => Flow::Edit(Edit::new(self.kinds.subject(resource)?, Wish::Restart)),
             Action::RolloutUndo { resource, to_revision } => {
                 Flow::Undo(Undo::new(self.kinds.subject(resource)?, to_revision)?)
             }

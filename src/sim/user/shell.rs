@@ -184,6 +184,8 @@ impl Subject {
         let KindInfo { group, version, kind, plural, .. } = &*self.info;
         let resource = format!("Resource: \"{group}/{version}, Resource={plural}\"");
         let (namespace, name) = (self.namespace.as_str(), self.name.as_str());
-        format!("{resource}, GroupVersionKind: \"{group}/{version}, Kind={kind}\"\nName: {name:?}, Namespace: {namespace:?}")
+        format!(
+            "{resource}, GroupVersionKind: \"{group}/{version}, Kind={kind}\"\nName: {name:?}, Namespace: {namespace:?}"
+        )
     }
 }

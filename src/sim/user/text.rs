@@ -63,14 +63,17 @@ mod tests {
     fn an_error_alone_reads_otherwise_than_among_others() {
         let server = |reason, message: &str| Failure::Server(ApiError::new(reason, message));
         let missing = server(ErrorReason::NotFound, "pods \"a\" not found");
-        let wrong = r#"Deployment.apps "web" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0"#;
+        let wrong =
+            r#"Deployment.apps "web" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0"#;
         let invalid = with_source("creating", "web", ApiError::new(ErrorReason::Invalid, wrong));
         let plain = Failure::Plain("unable to drain".to_owned());
         check(&[], &[]);
         check(&[missing.clone()], &["Error from server (NotFound): pods \"a\" not found"]);
         check(
             &[invalid.clone()],
-            &[r#"The Deployment "web" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0"#],
+            &[
+                r#"The Deployment "web" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0"#,
+            ],
         );
         check(&[plain.clone()], &["error: unable to drain"]);
         check(
@@ -81,9 +84,6 @@ mod tests {
                 "unable to drain",
             ],
         );
-        check(
-            &[server(ErrorReason::Invalid, "too long")],
-            &["The request is invalid: too long"],
-        );
+        check(&[server(ErrorReason::Invalid, "too long")], &["The request is invalid: too long"]);
     }
 }

@@ -136,6 +136,7 @@ impl Undo {
 
 /// The ReplicaSets that the Deployment controls.
 fn own_sets(items: &[Object], deployment: &Obj<Deployment>) -> Vec<Arc<Obj<ReplicaSet>>> {
-    let owned = |set: &&Arc<Obj<ReplicaSet>>| set.meta.controller().is_some_and(|owner| owner.uid == deployment.meta.uid);
+    let owned =
+        |set: &&Arc<Obj<ReplicaSet>>| set.meta.controller().is_some_and(|owner| owner.uid == deployment.meta.uid);
     items.iter().filter_map(|item| item.get::<ReplicaSet>()).filter(owned).cloned().collect()
 }

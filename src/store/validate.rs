@@ -1,0 +1,38 @@
+//! Validation of what users and guests send. Native parts make only what is valid; their objects are not turned into
+//! JSON to be looked at again.
+
+use super::{Context, Store};
+use crate::api::{Object, convert, validation};
+use crate::event::{ApiError, ErrorReason, PartId};
+
+impl Store {
+    pub(super) fn validate_create(&self, object: &Object, context: &Context) -> Result<(), ApiError> {
+        if !is_foreign(context.from) {
+            return Ok(());
+        }
+        invalid(object, validation::validate_create(object.kind(), &convert::to_json(object)))
+    }
+
+    pub(super) fn validate_update(&self, new: &Object, stored: &Object, context: &Context) -> Result<(), ApiError> {
+        if !is_foreign(context.from) {
+            return Ok(());
+        }
+        let (new_json, stored_json) = (convert::to_json(new), convert::to_json(stored));
+        invalid(new, validation::validate_update(new.kind(), &new_json, &stored_json))
+    }
+}
+
+fn is_foreign(part: PartId) -> bool {
+    match part {
+        PartId::User | PartId::Guest(_) => true,
+        PartId::ControllerManager(_) | PartId::Scheduler(_) | PartId::Kubelet(_) => false,
+    }
+}
+
+fn invalid(object: &Object, errors: Vec<validation::FieldError>) -> Result<(), ApiError> {
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let message = validation::invalid_message(object.kind(), &object.meta().name, &errors);
+    Err(ApiError::new(ErrorReason::Invalid, message))
+}
