@@ -71,7 +71,12 @@ fn write_actions(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     }
     if !summary.unfinished_actions.is_empty() {
         let numbers: Vec<String> = summary.unfinished_actions.iter().map(u32::to_string).collect();
-        writeln!(out, "still under way at the end: {} ({})", counted(numbers.len() as u64, "action"), numbers.join(", "))?;
+        writeln!(
+            out,
+            "still under way at the end: {} ({})",
+            counted(numbers.len() as u64, "action"),
+            numbers.join(", ")
+        )?;
     }
     if !summary.actions.is_empty() || !summary.unfinished_actions.is_empty() {
         writeln!(out)?;
@@ -157,7 +162,8 @@ mod tests {
 
     use super::*;
     use crate::report::{
-        ActionLine, EventLine, ExpectationLine, NodesReport, PodLine, PodsReport, RequestLine, UnservedKind, WorkloadLine,
+        ActionLine, EventLine, ExpectationLine, NodesReport, PodLine, PodsReport, RequestLine, UnservedKind,
+        WorkloadLine,
     };
 
     fn summary() -> Summary {
@@ -225,7 +231,12 @@ mod tests {
                 last_seen_seconds: 3,
             }],
             actions: vec![
-                ActionLine { action: 0, at_seconds: 0.0215, is_error: false, text: "deployment.apps/web created".into() },
+                ActionLine {
+                    action: 0,
+                    at_seconds: 0.0215,
+                    is_error: false,
+                    text: "deployment.apps/web created".into(),
+                },
                 ActionLine {
                     action: 1,
                     at_seconds: 9.0,
@@ -234,7 +245,11 @@ mod tests {
                 },
             ],
             unfinished_actions: vec![2],
-            requests: vec![RequestLine { client: "kubectl".into(), total: 2, by_verb: BTreeMap::from([("create", 2)]) }],
+            requests: vec![RequestLine {
+                client: "kubectl".into(),
+                total: 2,
+                by_verb: BTreeMap::from([("create", 2)]),
+            }],
             unserved: vec![UnservedKind { kind: "Service".into(), count: 1 }],
             repeat: "wavetank run hello.yaml --seed 7".into(),
         }
