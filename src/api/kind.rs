@@ -94,18 +94,16 @@ impl fmt::Display for NoMatch {
 
 impl std::error::Error for NoMatch {}
 
-/// Reads a built-in object from any format into its type, behind the one interface that can be written again.
-pub(crate) type Decoder = fn(
-    &mut dyn erased_serde::Deserializer<'_>,
-) -> Result<Box<dyn erased_serde::Serialize>, erased_serde::Error>;
+/// Takes a built-in object through its type: what the API server would write back, where it fits, and what does not fit
+/// or is not known.
+pub(crate) type Decoder = fn(&serde_json::Value) -> (Option<serde_json::Value>, Vec<super::located::Issue>);
 
-fn decode_as<T>(
-    deserializer: &mut dyn erased_serde::Deserializer<'_>,
-) -> Result<Box<dyn erased_serde::Serialize>, erased_serde::Error>
+fn decode_as<T>(value: &serde_json::Value) -> (Option<serde_json::Value>, Vec<super::located::Issue>)
 where
-    T: serde::de::DeserializeOwned + serde::Serialize + 'static,
+    T: serde::de::DeserializeOwned + serde::Serialize,
 {
-    Ok(Box::new(erased_serde::deserialize::<T>(deserializer)?))
+    let (object, issues) = super::located::read::<T>(value, super::located::Rules::Kubernetes);
+    (object.map(|object| super::convert::to_value(&object)), issues)
 }
 
 trait Scope: ResourceScope {

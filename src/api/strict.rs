@@ -4,7 +4,6 @@
 //! Left out: what needs more than the types, which is the API server's validation (ranges, names, required values).
 use super::kind::Kind;
 use super::located::{Rules, read};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -13,18 +12,12 @@ pub use super::located::{Issue, Path, Place, Segment};
 /// Every unknown field of an object of a kind, worded as the API server's strict decoding does, then the first value
 /// that does not fit its type. Empty for custom kinds.
 pub fn check(kind: Kind, value: &Value) -> Vec<Issue> {
-    match kind.decoder() {
-        Some(decoder) => read(value, Rules::Kubernetes, &mut |reader| decoder(reader)).1,
-        None => Vec::new(),
-    }
+    kind.decoder().map_or_else(Vec::new, |decoder| decoder(value).1)
 }
 
 /// Checks a part of an object against a type of its own, with the same words as [`check`].
 pub fn check_as<T: DeserializeOwned>(value: &Value) -> Vec<Issue> {
-    read(value, Rules::Kubernetes, &mut |reader| {
-        erased_serde::deserialize::<T>(reader)
-    })
-    .1
+    read::<T>(value, Rules::Kubernetes).1
 }
 
 /// An object as the API server would write it back: through its type, so that quantities given as numbers become
@@ -33,16 +26,11 @@ pub fn check_as<T: DeserializeOwned>(value: &Value) -> Vec<Issue> {
 /// # Errors
 /// The first unknown field or misfit.
 pub fn normalise(kind: Kind, value: Value) -> Result<Value, Issue> {
-    let Some(decoder) = kind.decoder() else {
-        return Ok(value);
-    };
-    let (object, issues) = read(&value, Rules::Kubernetes, &mut |reader| decoder(reader));
-    if let Some(issue) = issues.into_iter().next() {
-        return Err(issue);
-    }
-    match object {
-        Some(object) => encode(&*object),
-        None => Ok(value),
+    let Some(decoder) = kind.decoder() else { return Ok(value) };
+    let (object, issues) = decoder(&value);
+    match issues.into_iter().next() {
+        Some(issue) => Err(issue),
+        None => Ok(object.unwrap_or(value)),
     }
 }
 
@@ -51,27 +39,8 @@ pub fn normalise(kind: Kind, value: Value) -> Result<Value, Issue> {
 /// # Errors
 /// The first value that does not fit its type.
 pub fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, Issue> {
-    let (decoded, issues) = read(value, Rules::Kubernetes, &mut |reader| {
-        erased_serde::deserialize::<T>(reader)
-    });
-    decoded.ok_or_else(|| {
-        issues
-            .into_iter()
-            .next_back()
-            .unwrap_or_else(|| Issue::whole("cannot be decoded"))
-    })
-}
-
-/// A Kubernetes type into JSON, through the one serialising path.
-///
-/// # Errors
-/// A mapping whose keys are no texts, which no Kubernetes type has.
-pub fn to_json<T: Serialize>(object: &T) -> Result<Value, Issue> {
-    encode(object)
-}
-
-fn encode(object: &dyn erased_serde::Serialize) -> Result<Value, Issue> {
-    serde_json::to_value(object).map_err(|error| Issue::whole(error.to_string()))
+    let (decoded, issues) = read::<T>(value, Rules::Kubernetes);
+    decoded.ok_or_else(|| issues.into_iter().next_back().unwrap_or_else(|| Issue::whole("cannot be decoded")))
 }
 
 #[cfg(test)]

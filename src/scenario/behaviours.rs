@@ -37,7 +37,9 @@ fn matching(file: &MatchFile, place: &Place<'_>) -> Result<Matching, InputError>
 
 /// A label selector as `kubectl -l` takes it.
 pub(super) fn selector(text: &str, place: &Place<'_>) -> Result<Selector, InputError> {
-    Selector::parse(text).map_err(|why| place.error_help(format!("{text:?} is no selector: {why}"), "write for example app=web,tier!=cache"))
+    Selector::parse(text).map_err(|why| {
+        place.error_help(format!("{text:?} is no selector: {why}"), "write for example app=web,tier!=cache")
+    })
 }
 
 fn behaviour(file: &BehaviourFile, place: &Place<'_>) -> Result<Behaviour, InputError> {
@@ -52,7 +54,10 @@ fn behaviour(file: &BehaviourFile, place: &Place<'_>) -> Result<Behaviour, Input
     };
     let exit = match &file.exit {
         Some(exit) if !(0..=255).contains(&exit.code) => {
-            return Err(place.key("exit").key("code").error(format!("{} is no exit code: they go from 0 to 255", exit.code)));
+            return Err(place
+                .key("exit")
+                .key("code")
+                .error(format!("{} is no exit code: they go from 0 to 255", exit.code)));
         }
         Some(exit) => Some(Exit { after: exit.after.0, code: exit.code }),
         None => None,

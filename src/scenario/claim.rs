@@ -79,9 +79,9 @@ impl Predicate {
         match self {
             Predicate::Condition(kind, wanted) => condition(object, kind).is_some_and(|found| found.status == *wanted),
             Predicate::Field(path, comparison) => comparison.holds(path.of(&convert::to_json(object))),
-            Predicate::RolledOut => object.get::<Deployment>().is_some_and(|deployment| {
-                rollout(deployment.meta.generation, &deployment.body).is_none()
-            }),
+            Predicate::RolledOut => object
+                .get::<Deployment>()
+                .is_some_and(|deployment| rollout(deployment.meta.generation, &deployment.body).is_none()),
         }
     }
 
@@ -115,7 +115,10 @@ fn rollout(generation: i64, deployment: &Deployment) -> Option<String> {
         return Some("its new spec has not been observed yet".to_owned());
     }
     if status.updated_replicas < deployment.replicas {
-        return Some(format!("{} out of {} new replicas have been updated", status.updated_replicas, deployment.replicas));
+        return Some(format!(
+            "{} out of {} new replicas have been updated",
+            status.updated_replicas, deployment.replicas
+        ));
     }
     if status.replicas > status.updated_replicas {
         let old = status.replicas - status.updated_replicas;

@@ -33,7 +33,8 @@ pub(super) struct Lowered {
 
 /// The flags of kube-controller-manager and of its controllers, each name once.
 pub fn controller_manager_flags() -> Vec<&'static Flag> {
-    let of_controllers = controllers::ALL.iter().flat_map(|entry| [entry.workers].into_iter().chain(entry.flags.iter().copied()));
+    let of_controllers =
+        controllers::ALL.iter().flat_map(|entry| [entry.workers].into_iter().chain(entry.flags.iter().copied()));
     let mut flags: Vec<&'static Flag> = Vec::new();
     for flag in [&CONTROLLERS, &KUBE_API_QPS, &KUBE_API_BURST].into_iter().chain(of_controllers) {
         if flags.iter().all(|known| known.name != flag.name) {

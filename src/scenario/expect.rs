@@ -125,7 +125,8 @@ fn predicates(
         Some(path) => {
             let here = place.key("field");
             let help = "write for example status.availableReplicas";
-            let path = FieldPath::parse(path).map_err(|why| here.error_help(format!("{path:?} is no path: {why}"), help))?;
+            let path =
+                FieldPath::parse(path).map_err(|why| here.error_help(format!("{path:?} is no path: {why}"), help))?;
             if comparisons.is_empty() {
                 return Err(here.error_help("it is compared with nothing", "add equals, notEquals, atLeast or atMost"));
             }

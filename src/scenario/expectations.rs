@@ -76,7 +76,8 @@ impl Expectation {
         let after = |from: Time| if from == Time::ZERO { String::new() } else { format!(" from {}", time(from)) };
         match self.when {
             When::Eventually { from, within } => {
-                let within = within.map_or_else(|| " eventually".to_owned(), |within| format!(" within {}", time(within)));
+                let within =
+                    within.map_or_else(|| " eventually".to_owned(), |within| format!(" within {}", time(within)));
                 format!("{}{}{within}", self.claim.text, after(from))
             }
             When::Always { from, until } => {
@@ -157,10 +158,8 @@ impl Expectations {
 
     /// What has become of each so far, in the order of the file.
     pub fn outcomes(&self) -> Vec<ExpectationOutcome> {
-        let outcome = |watched: &Watched| ExpectationOutcome {
-            text: watched.expectation.text(),
-            status: watched.status.clone(),
-        };
+        let outcome =
+            |watched: &Watched| ExpectationOutcome { text: watched.expectation.text(), status: watched.status.clone() };
         self.watched.iter().map(outcome).collect()
     }
 

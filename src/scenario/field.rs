@@ -165,7 +165,8 @@ mod tests {
 
     #[track_caller]
     fn check(path: &str, expected: Value) {
-        let object = json!({"status": {"ready": 3, "list": [{"a": "x"}]}, "metadata": {"labels": {"app.io/name": "web"}}});
+        let object =
+            json!({"status": {"ready": 3, "list": [{"a": "x"}]}, "metadata": {"labels": {"app.io/name": "web"}}});
         let found = match FieldPath::parse(path) {
             Ok(path) => path.of(&object).clone(),
             Err(why) => json!({ "error": why }),
@@ -188,10 +189,7 @@ mod tests {
         check("a..b", json!({"error": "a name is missing between two dots"}));
         check("a.", json!({"error": "a name is missing after the last dot"}));
         check("a[0", json!({"error": "a ] is missing"}));
-        check(
-            "a[x]",
-            json!({"error": "[x] is neither a position such as [0] nor a quoted key such as ['app']"}),
-        );
+        check("a[x]", json!({"error": "[x] is neither a position such as [0] nor a quoted key such as ['app']"}));
     }
 
     #[test]

@@ -51,9 +51,8 @@ pub fn load(paths: &[PathBuf], sets: &[String], read: &ReadPath<'_>) -> Result<S
     }
     let Some((file, mut document)) = scenario else { return only_manifests(paths, loose, sets, read) };
     let overrides = overrides::apply(&mut document, sets)?;
-    let loaded = from_located(&file, &document).and_then(|typed| {
-        Lowering::of(&file, &document, &typed, read).scenario(loose)
-    });
+    let loaded =
+        from_located(&file, &document).and_then(|typed| Lowering::of(&file, &document, &typed, read).scenario(loose));
     loaded.map_err(|mut errors| {
         overrides::blame(&mut errors.0, &file, &overrides);
         errors
@@ -78,12 +77,14 @@ fn only_manifests(
     read: &ReadPath<'_>,
 ) -> Result<Scenario, InputErrors> {
     let stem = paths.first().and_then(|path| path.file_stem()).map(|stem| stem.to_string_lossy().to_lowercase());
-    let name = stem.filter(|stem| text::is_dns1123_subdomain(stem).is_empty()).unwrap_or_else(|| "manifests".to_owned());
+    let name =
+        stem.filter(|stem| text::is_dns1123_subdomain(stem).is_empty()).unwrap_or_else(|| "manifests".to_owned());
     let skeleton = format!("{{apiVersion: {API_VERSION}, kind: {KIND}, metadata: {{name: {name:?}}}}}");
     let file = "(no scenario)";
     let mut document = parse(file, &skeleton)?.pop().ok_or_else(|| of_file(Path::new(file), "is empty".to_owned()))?;
     let overrides = overrides::apply(&mut document, sets)?;
-    let loaded = from_located(file, &document).and_then(|typed| Lowering::of(file, &document, &typed, read).scenario(loose));
+    let loaded =
+        from_located(file, &document).and_then(|typed| Lowering::of(file, &document, &typed, read).scenario(loose));
     let mut scenario = loaded.map_err(|mut errors| {
         overrides::blame(&mut errors.0, file, &overrides);
         errors
@@ -168,7 +169,11 @@ impl<'a> Lowering<'a> {
             errors.push(place.key("metadata").key("name").error(format!("{name:?} is no name: {why}")));
         }
         if typed.duration.is_some_and(|duration| duration.0.as_nanos() == 0) {
-            errors.push(place.key("duration").error_help("nothing happens in no time", "write for example 10m, or leave it out"));
+            errors.push(
+                place
+                    .key("duration")
+                    .error_help("nothing happens in no time", "write for example 10m, or leave it out"),
+            );
         }
         // Simulated time is 584 years long at most, and timestamps have four digits for the year.
         if typed.start.is_some_and(|start| !(0..=253_402_300_799 - 366 * 86_400).contains(&start.unix_seconds)) {
@@ -235,7 +240,9 @@ impl<'a> Lowering<'a> {
         const SHOWN_MAX: u32 = 1_000;
         let defaults = default_pools();
         let pools = self.typed.nodes.as_ref().unwrap_or(&defaults);
-        let of_pools = pools.iter().flat_map(|pool| (0..pool.count.min(SHOWN_MAX)).map(|number| format!("{}-{number}", pool.name)));
+        let of_pools = pools
+            .iter()
+            .flat_map(|pool| (0..pool.count.min(SHOWN_MAX)).map(|number| format!("{}-{number}", pool.name)));
         of_pools.chain(self.gathering.nodes.iter().cloned()).collect()
     }
 

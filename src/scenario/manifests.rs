@@ -135,14 +135,16 @@ fn inline(place: &Place<'_>) -> Result<Vec<Manifest>, InputErrors> {
         }
         errors
     })?;
-    let (count, variable) = (file.repeat.count, file.repeat.variable.as_deref().unwrap_or("n"));
+    let (count, variable) = (file.repeat.count, file.repeat.variable.as_deref().unwrap_or("i"));
     if !(1..=COPIES_MAX).contains(&count) {
         let place = place.key("repeat").key("count");
         return Err(place.error(format!("{count} copies: there can be 1 to {COPIES_MAX}")).into());
     }
     if text::is_dns1123_label(variable).first().is_some() {
         let place = place.key("repeat").key("as");
-        return Err(place.error_help(format!("{variable:?} is no name"), "write a word in lower case, such as n").into());
+        return Err(place
+            .error_help(format!("{variable:?} is no name"), "write a word in lower case, such as i")
+            .into());
     }
     let Some(object) = located.get("object") else { return Ok(Vec::new()) };
     let pattern = format!("$({variable})");

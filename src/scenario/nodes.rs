@@ -44,7 +44,10 @@ pub(super) fn default_pools() -> Vec<NodePoolFile> {
     vec![NodePoolFile {
         name: "node".to_owned(),
         count: 3,
-        capacity: capacity.into_iter().map(|(name, amount)| (name.to_owned(), QuantityText(amount.to_owned()))).collect(),
+        capacity: capacity
+            .into_iter()
+            .map(|(name, amount)| (name.to_owned(), QuantityText(amount.to_owned())))
+            .collect(),
         allocatable: BTreeMap::new(),
         labels: BTreeMap::new(),
         taints: Vec::new(),
@@ -106,7 +109,8 @@ fn check_pool(file: &NodePoolFile, place: &Place<'_>, errors: &mut Vec<InputErro
     }
     for (index, zone) in file.zones.iter().enumerate() {
         let why = if zone.is_empty() { vec![text::empty_error().to_owned()] } else { text::is_valid_label_value(zone) };
-        let error = |why| place.key("zones").index(index).error(format!("{zone:?} cannot be the name of a zone: {why}"));
+        let error =
+            |why| place.key("zones").index(index).error(format!("{zone:?} cannot be the name of a zone: {why}"));
         errors.extend(why.into_iter().next().map(error));
     }
 }
@@ -190,7 +194,9 @@ pub(super) fn quantity(text: &str, place: &Place<'_>) -> Result<Quantity, InputE
 
 fn lower_taint(file: &TaintFile, place: &Place<'_>) -> Result<Taint, InputError> {
     let (key, value, effect, effect_place) = match file {
-        TaintFile::Fields(taint) => (taint.key.as_str(), taint.value.as_str(), taint.effect.as_str(), place.key("effect")),
+        TaintFile::Fields(taint) => {
+            (taint.key.as_str(), taint.value.as_str(), taint.effect.as_str(), place.key("effect"))
+        }
         TaintFile::Text(text) => {
             let Some((front, effect)) = text.rsplit_once(':') else {
                 let message = format!("{text:?} is no taint");

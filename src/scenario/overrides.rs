@@ -111,7 +111,8 @@ fn enter<'a>(
                     Ok(item)
                 }
                 None => {
-                    let help = if count == 0 { "it is empty".to_owned() } else { format!("it goes from 0 to {}", count - 1) };
+                    let help =
+                        if count == 0 { "it is empty".to_owned() } else { format!("it goes from 0 to {}", count - 1) };
                     Err((format!("{meant} has no item {step:?}"), Some(help)))
                 }
             }
@@ -136,10 +137,13 @@ fn moved(value: Node, line: usize, column: usize) -> Located {
     let value = match value {
         Node::List(items) => Node::List(items.into_iter().map(|item| moved(item.value, line, column)).collect()),
         Node::Map(entries) => {
-            let entry = |entry: Entry| Entry { key: entry.key, line, column, value: moved(entry.value.value, line, column) };
+            let entry =
+                |entry: Entry| Entry { key: entry.key, line, column, value: moved(entry.value.value, line, column) };
             Node::Map(entries.into_iter().map(entry).collect())
         }
-        scalar @ (Node::Null | Node::Bool(_) | Node::Int(_) | Node::UInt(_) | Node::Float(_) | Node::String(_)) => scalar,
+        scalar @ (Node::Null | Node::Bool(_) | Node::Int(_) | Node::UInt(_) | Node::Float(_) | Node::String(_)) => {
+            scalar
+        }
     };
     Located { value, line, column }
 }

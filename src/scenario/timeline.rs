@@ -83,7 +83,9 @@ fn only_one(file: &ActionFile, place: &Place<'_>) -> Result<(), InputError> {
         }
         (Some(first), Some(second)) => {
             let message = format!("{first} and {second} cannot stand in one entry");
-            Err(place.key(second).error_help(message, "write an entry for each; those of the same instant keep their order"))
+            Err(place
+                .key(second)
+                .error_help(message, "write an entry for each; those of the same instant keep their order"))
         }
     }
 }
@@ -176,8 +178,7 @@ fn lower_set_image(file: &SetImageFile, kinds: &Kinds, place: &Place<'_>) -> Res
 }
 
 fn lower_rollout(file: &RolloutFile, kinds: &Kinds, place: &Place<'_>) -> Result<Action, InputError> {
-    let verbs =
-        [("undo", &file.undo), ("pause", &file.pause), ("resume", &file.resume), ("restart", &file.restart)];
+    let verbs = [("undo", &file.undo), ("pause", &file.pause), ("resume", &file.resume), ("restart", &file.restart)];
     let mut given = verbs.iter().filter_map(|(verb, resource)| Some((*verb, resource.as_deref()?)));
     let (verb, text) = match (given.next(), given.next()) {
         (Some(first), None) => first,

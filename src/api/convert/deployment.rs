@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1 as apps;
 use serde_json::{Map, Value};
 
-use super::{ConvertError, decode, encode, fields, meta_from, name, nonzero, template, text, time};
+use super::{ConvertError, decode, to_value, fields, meta_from, name, nonzero, template, text, time};
 use crate::api::{
     Condition, ConditionStatus, Deployment, DeploymentStatus, DeploymentStrategy, IntOrPercent, Kind, Obj, Object,
 };
@@ -36,7 +36,7 @@ pub(super) fn write(deployment: &Deployment) -> Map<String, Value> {
         strategy: Some(write_strategy(&deployment.strategy)),
         template: template::write(&deployment.template),
     };
-    fields([("spec", encode(&spec)), ("status", encode(&write_status(&deployment.status)))])
+    fields([("spec", to_value(&spec)), ("status", to_value(&write_status(&deployment.status)))])
 }
 
 fn read_strategy(full: apps::DeploymentStrategy) -> DeploymentStrategy {

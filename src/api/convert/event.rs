@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-use super::{ConvertError, decode, encode, meta_from, meta_to, name, text, time};
+use super::{ConvertError, decode, to_value, meta_from, meta_to, name, text, time};
 use crate::api::{Event, EventType, Kind, Obj, Object, Reference, Uid};
 
 /// Stands for a kind that is not built in; the Event's `rest` has its name.
@@ -36,7 +36,7 @@ pub(super) fn read(value: Value) -> Result<Object, ConvertError> {
 
 /// The manifest's fields but `metadata`.
 pub(super) fn write_fields(event: &Event) -> Map<String, Value> {
-    match encode(&write(event)) {
+    match to_value(&write(event)) {
         Value::Object(fields) => fields,
         _ => Map::new(),
     }
@@ -47,7 +47,7 @@ pub fn to_events_v1(event: &Obj<Event>) -> Value {
     let mut fields = rename(write_fields(&event.body), |(new, old)| (old, new));
     fields.insert("apiVersion".to_owned(), Value::from("events.k8s.io/v1"));
     fields.insert("kind".to_owned(), Value::from("Event"));
-    fields.insert("metadata".to_owned(), encode(&meta_to(&event.meta)));
+    fields.insert("metadata".to_owned(), to_value(&meta_to(&event.meta)));
     Value::Object(fields)
 }
 

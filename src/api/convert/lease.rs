@@ -3,7 +3,7 @@
 use k8s_openapi::api::coordination::v1;
 use serde_json::{Map, Value};
 
-use super::{ConvertError, decode, encode, fields, meta_from, name, text, time};
+use super::{ConvertError, decode, to_value, fields, meta_from, name, text, time};
 use crate::api::{Kind, Lease, Obj, Object};
 
 pub(super) fn read(value: Value) -> Result<Object, ConvertError> {
@@ -41,5 +41,5 @@ pub(super) fn write(lease: &Lease) -> Map<String, Value> {
         renew_time: lease.renewed.and_then(time::write_micro),
         strategy: rest.strategy,
     };
-    fields([("spec", encode(&spec))])
+    fields([("spec", to_value(&spec))])
 }

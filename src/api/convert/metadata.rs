@@ -5,7 +5,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{self as meta, ObjectMeta};
 use serde_json::{Map, Value};
 
-use super::{ConvertError, decode, encode, name, nonzero, text, time};
+use super::{ConvertError, decode, to_value, name, nonzero, text, time};
 use crate::api::{Deletion, Kind, Labels, Meta, Name, ObjectId, OwnerReference, Uid};
 
 /// Takes upstream's metadata of an object of a kind.
@@ -27,7 +27,7 @@ pub fn meta_from(kind: Kind, full: ObjectMeta) -> Result<Meta, ConvertError> {
         rest.insert("uids".to_owned(), Value::Object(uids));
     }
     if let Some(managed) = full.managed_fields.filter(|managed| !managed.is_empty()) {
-        rest.insert("managedFields".to_owned(), encode(&managed));
+        rest.insert("managedFields".to_owned(), to_value(&managed));
     }
     if let Some(link) = full.self_link.filter(|link| !link.is_empty()) {
         rest.insert("selfLink".to_owned(), Value::String(link));

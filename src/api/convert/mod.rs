@@ -6,12 +6,13 @@
 //! Writing gives what `kubectl get -o json` shows, without nulls. Left out: `metadata` of pod templates beyond labels,
 //! annotations and finalizers, which no controller reads, and the difference between an empty list and none.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Kind, KindInfo, Meta, Name, Object, defaults};
+use super::{Kind, KindInfo, Meta, Name, Object, defaults, located};
 
 mod deployment;
 mod event;
@@ -71,8 +72,8 @@ impl std::error::Error for ConvertError {}
 pub fn normalise(kind: Kind, mut value: Value) -> Result<Value, ConvertError> {
     quantities::canonicalise(kind, &mut value)?;
     if let Some(decoder) = kind.decoder() {
-        let object = decoder(&mut <dyn erased_serde::Deserializer<'_>>::erase(value)).map_err(misfit)?;
-        value = encode(&*object);
+        let (object, issues) = decoder(&value);
+        value = object.ok_or_else(|| misfit(issues))?;
     }
     defaults::apply(kind, &mut value);
     Ok(value)
@@ -138,30 +139,30 @@ fn manifest(kind: Kind, meta: &Meta, fields: Map<String, Value>) -> Value {
 fn assemble(api_version: String, kind: &str, meta: &Meta, mut fields: Map<String, Value>) -> Value {
     fields.insert("apiVersion".to_owned(), Value::String(api_version));
     fields.insert("kind".to_owned(), Value::String(kind.to_owned()));
-    fields.insert("metadata".to_owned(), encode(&meta_to(meta)));
+    fields.insert("metadata".to_owned(), to_value(&meta_to(meta)));
     Value::Object(fields)
 }
 
 /// The one way from JSON to a Kubernetes type.
 pub(super) fn decode<T: DeserializeOwned>(value: Value) -> Result<T, ConvertError> {
-    erased_serde::deserialize(&mut <dyn erased_serde::Deserializer<'_>>::erase(value)).map_err(misfit)
-}
-
-/// A Kubernetes type as JSON.
-pub fn to_value<T: serde::Serialize>(object: &T) -> Value {
-    encode(object)
+    let (object, issues) = located::read::<T>(&value, located::Rules::Kubernetes);
+    object.ok_or_else(|| misfit(issues))
 }
 
 /// The one way from a Kubernetes type to JSON.
-pub(super) fn encode(object: &dyn erased_serde::Serialize) -> Value {
+pub fn to_value<T: Serialize>(object: &T) -> Value {
     match serde_json::to_value(object) {
         Ok(value) => value,
         Err(error) => panic!("a Kubernetes type has texts as keys and times that can be printed: {error}"),
     }
 }
 
-fn misfit(error: erased_serde::Error) -> ConvertError {
-    ConvertError::new("", error.to_string())
+/// The misfit is the last issue; unknown fields come before it.
+fn misfit(mut issues: Vec<located::Issue>) -> ConvertError {
+    match issues.pop() {
+        Some(issue) => ConvertError::new(issue.path.to_string(), issue.message),
+        None => ConvertError::new("", "cannot be decoded"),
+    }
 }
 
 /// Fields of a manifest by name; parts that came out as `{}` are left out.

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1;
 use serde_json::{Map, Value};
 
-use super::{ConvertError, decode, encode, fields, meta_from, text, time};
+use super::{ConvertError, decode, to_value, fields, meta_from, text, time};
 use crate::api::{Condition, ConditionStatus, Kind, Name, Namespace, Obj, Object};
 
 pub(super) fn read(value: Value) -> Result<Object, ConvertError> {
@@ -27,7 +27,7 @@ pub(super) fn write(namespace: &Namespace) -> Map<String, Value> {
         conditions: (!conditions.is_empty()).then_some(conditions),
         phase: Some(phase.to_owned()),
     };
-    fields([("spec", encode(&spec)), ("status", encode(&status))])
+    fields([("spec", to_value(&spec)), ("status", to_value(&status))])
 }
 
 fn read_condition(full: v1::NamespaceCondition) -> Condition {

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-use super::{ConvertError, decode, encode, fields, meta_from};
+use super::{ConvertError, decode, to_value, fields, meta_from};
 use crate::api::{Kind, Node, Obj, Object};
 
 pub(super) fn read(value: Value) -> Result<Object, ConvertError> {
@@ -17,5 +17,5 @@ pub(super) fn read(value: Value) -> Result<Object, ConvertError> {
 }
 
 pub(super) fn write(node: &Node) -> Map<String, Value> {
-    fields([("spec", encode(&*node.spec)), ("status", encode(&*node.status))])
+    fields([("spec", to_value(&*node.spec)), ("status", to_value(&*node.status))])
 }

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1;
 use serde_json::{Map, Value};
 
-use super::{ConvertError, decode, encode, fields, meta_from, name, pod_status};
+use super::{ConvertError, decode, to_value, fields, meta_from, name, pod_status};
 use crate::api::{Kind, Obj, Object, Pod, PodSpec};
 
 pub(super) fn read(value: Value) -> Result<Object, ConvertError> {
@@ -18,12 +18,12 @@ pub(super) fn read(value: Value) -> Result<Object, ConvertError> {
 
 pub(super) fn write(pod: &Obj<Pod>) -> Map<String, Value> {
     // The spec is written as it stands: cloning the whole type for one field would double the cost of a dump.
-    let mut spec = encode(&pod.body.spec.full);
+    let mut spec = to_value(&pod.body.spec.full);
     if !pod.body.node_name.is_empty()
         && let Value::Object(spec) = &mut spec
     {
         spec.insert("nodeName".to_owned(), Value::from(pod.body.node_name.as_str()));
     }
     let status = pod_status::write(pod.meta.uid, &pod.body.spec, &pod.body.status);
-    fields([("spec", spec), ("status", encode(&status))])
+    fields([("spec", spec), ("status", to_value(&status))])
 }

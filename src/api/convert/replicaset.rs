@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1 as apps;
 use serde_json::{Map, Value};
 
-use super::{ConvertError, decode, encode, fields, meta_from, name, nonzero, template, text, time};
+use super::{ConvertError, decode, to_value, fields, meta_from, name, nonzero, template, text, time};
 use crate::api::{Condition, ConditionStatus, Kind, Obj, Object, ReplicaSet, ReplicaSetStatus};
 
 pub(super) fn read(value: Value) -> Result<Object, ConvertError> {
@@ -26,7 +26,7 @@ pub(super) fn write(set: &ReplicaSet) -> Map<String, Value> {
         selector: set.selector.written.clone(),
         template: Some(template::write(&set.template)),
     };
-    fields([("spec", encode(&spec)), ("status", encode(&write_status(&set.status)))])
+    fields([("spec", to_value(&spec)), ("status", to_value(&write_status(&set.status)))])
 }
 
 fn read_status(full: apps::ReplicaSetStatus) -> ReplicaSetStatus {

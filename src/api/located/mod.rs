@@ -322,9 +322,7 @@ impl Located {
 /// Every unknown field, and the first value that does not fit its type or is missing.
 pub fn from_located<T: DeserializeOwned>(file: &str, located: &Located) -> Result<T, InputErrors> {
     let value = located.to_json();
-    let (decoded, issues) = reader::read(&value, Rules::Strict, &mut |deserializer| {
-        erased_serde::deserialize::<T>(deserializer)
-    });
+    let (decoded, issues) = reader::read::<T>(&value, Rules::Strict);
     match decoded {
         Some(decoded) if issues.is_empty() => Ok(decoded),
         Some(_) | None => Err(located.errors(file, &issues)),

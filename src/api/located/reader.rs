@@ -1,12 +1,12 @@
 //! A deserializer over JSON that knows where it is: it collects every unknown field and remembers the innermost place
 //! of the first error.
 //!
-//! Always used behind `erased_serde`, so that the code of each Kubernetes type is compiled once. Structs tell their
-//! fields through `deserialize_struct`; a key that is not among them is noted and never shown to the type. Types that
+//! The only deserializer that Kubernetes types are read with, so that the code of each is compiled once; it asks each
+//! visitor only for what can stand there, which keeps that code small. Structs tell their fields through `deserialize_struct`; a key that is not among them is noted and never shown to the type. Types that
 //! collect what they do not know (`flatten`) tell no fields and check themselves.
 use super::misfit::{Misfit, unknown_field};
 use super::{Issue, Path, Segment};
-use serde::de::{self, DeserializeSeed, Deserializer, Error as _, Expected, Unexpected, Visitor};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, Error as _, Expected, Unexpected, Visitor};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 
@@ -19,32 +19,21 @@ pub(crate) enum Rules {
     Strict,
 }
 
-/// Runs `decode` over a value. The first result is `None` if the value did not fit; the issues are the unknown
-/// fields, then the misfit.
-pub(crate) fn read<T>(
-    value: &Value,
-    rules: Rules,
-    decode: &mut dyn FnMut(
-        &mut dyn erased_serde::Deserializer<'_>,
-    ) -> Result<T, erased_serde::Error>,
-) -> (Option<T>, Vec<Issue>) {
+/// Reads a type from a value. The first result is `None` if the value did not fit; the issues are the unknown fields,
+/// then the misfit.
+pub(crate) fn read<T: DeserializeOwned>(value: &Value, rules: Rules) -> (Option<T>, Vec<Issue>) {
     let notes = Notes {
         rules,
         path: RefCell::new(Vec::new()),
         unknown: RefCell::new(Vec::new()),
         misfit: RefCell::new(None),
     };
-    let reader = Reader {
-        value,
-        notes: &notes,
-    };
-    let decoded = decode(&mut <dyn erased_serde::Deserializer<'_>>::erase(reader));
+    let decoded = T::deserialize(Reader { value, notes: &notes });
     let mut issues = notes.unknown.into_inner();
     match decoded {
         Ok(decoded) => (Some(decoded), issues),
         Err(error) => {
-            let noted = notes.misfit.into_inner();
-            issues.push(noted.unwrap_or_else(|| Misfit::custom(error).at(Path::default(), value)));
+            issues.push(notes.misfit.into_inner().unwrap_or_else(|| error.at(Path::default(), value)));
             (None, issues)
         }
     }
@@ -131,6 +120,26 @@ impl<'de, 'n> Reader<'de, 'n> {
             reader: self,
             items: items.iter().enumerate(),
         }))
+    }
+
+    fn number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        let Value::Number(number) = self.value else {
+            return if self.is_zero() { self.noted(visitor.visit_u64(0)) } else { self.misfit(&visitor) };
+        };
+        self.noted(match (number.as_u64(), number.as_i64(), number.as_f64()) {
+            (Some(number), _, _) => visitor.visit_u64(number),
+            (None, Some(number), _) => visitor.visit_i64(number),
+            (None, None, Some(number)) => visitor.visit_f64(number),
+            (None, None, None) => Err(Misfit::custom("this number is too large")),
+        })
+    }
+
+    fn text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        match self.value {
+            Value::String(text) => self.noted(visitor.visit_borrowed_str(text)),
+            _ if self.is_zero() => self.noted(visitor.visit_borrowed_str("")),
+            _ => self.misfit(&visitor),
+        }
     }
 
     fn misfit<T>(self, expected: &dyn Expected) -> Result<T, Misfit> {
@@ -248,8 +257,7 @@ impl<'de> de::SeqAccess<'de> for Items<'de, '_> {
     }
 }
 
-/// A key or the name of a variant. Its errors are noted like those of values: behind `erased_serde` an error that
-/// passes outwards keeps its text alone.
+/// A key or the name of a variant. Its errors are noted like those of values.
 struct Name<'de, 'n> {
     reader: Reader<'de, 'n>,
     name: &'de str,
@@ -359,14 +367,20 @@ impl<'de> de::VariantAccess<'de> for Variant<'de, '_> {
     }
 }
 
-/// A null becomes this zero under Kubernetes' rules; everything else goes by what stands there.
-macro_rules! zero_or_any {
-    ($($method:ident $visit:ident($zero:expr);)*) => {$(
+/// Numbers: a null becomes zero under Kubernetes' rules.
+macro_rules! numbers {
+    ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-            if self.is_zero() {
-                return self.noted(visitor.$visit($zero));
-            }
-            self.deserialize_any(visitor)
+            self.number(visitor)
+        }
+    )*};
+}
+
+/// Texts: a null becomes the empty one under Kubernetes' rules.
+macro_rules! texts {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+            self.text(visitor)
         }
     )*};
 }
@@ -381,36 +395,23 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
             Value::String(text) => self.noted(visitor.visit_borrowed_str(text)),
             Value::Array(items) => self.items(items, visitor),
             Value::Object(object) => self.map(object, None, visitor),
-            Value::Number(number) => {
-                self.noted(match (number.as_u64(), number.as_i64(), number.as_f64()) {
-                    (Some(number), _, _) => visitor.visit_u64(number),
-                    (None, Some(number), _) => visitor.visit_i64(number),
-                    (None, None, Some(number)) => visitor.visit_f64(number),
-                    (None, None, None) => Err(Misfit::custom("this number is too large")),
-                })
-            }
+            Value::Number(_) => self.number(visitor),
         }
     }
 
-    zero_or_any! {
-        deserialize_bool visit_bool(false);
-        deserialize_i8 visit_u64(0);
-        deserialize_i16 visit_u64(0);
-        deserialize_i32 visit_u64(0);
-        deserialize_i64 visit_u64(0);
-        deserialize_i128 visit_u64(0);
-        deserialize_u8 visit_u64(0);
-        deserialize_u16 visit_u64(0);
-        deserialize_u32 visit_u64(0);
-        deserialize_u64 visit_u64(0);
-        deserialize_u128 visit_u64(0);
-        deserialize_f32 visit_f64(0.0);
-        deserialize_f64 visit_f64(0.0);
-        deserialize_char visit_borrowed_str("");
-        deserialize_str visit_borrowed_str("");
-        deserialize_string visit_borrowed_str("");
-        deserialize_bytes visit_borrowed_str("");
-        deserialize_byte_buf visit_borrowed_str("");
+    numbers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128 deserialize_u8 deserialize_u16
+        deserialize_u32 deserialize_u64 deserialize_u128 deserialize_f32 deserialize_f64
+    }
+
+    texts! { deserialize_char deserialize_str deserialize_string deserialize_bytes deserialize_byte_buf deserialize_identifier }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        match self.value {
+            Value::Bool(flag) => self.noted(visitor.visit_bool(*flag)),
+            _ if self.is_zero() => self.noted(visitor.visit_bool(false)),
+            _ => self.misfit(&visitor),
+        }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
@@ -441,10 +442,11 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        if self.is_zero() {
-            return self.items(&[], visitor);
+        match self.value {
+            Value::Array(items) => self.items(items, visitor),
+            _ if self.is_zero() => self.items(&[], visitor),
+            _ => self.misfit(&visitor),
         }
-        self.deserialize_any(visitor)
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Misfit> {
@@ -461,10 +463,11 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        if self.is_zero() {
-            return self.noted(visitor.visit_map(Nothing));
+        match self.value {
+            Value::Object(object) => self.map(object, None, visitor),
+            _ if self.is_zero() => self.noted(visitor.visit_map(Nothing)),
+            _ => self.misfit(&visitor),
         }
-        self.deserialize_any(visitor)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -477,10 +480,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
             Value::Object(object) => self.map(object, Some(fields), visitor),
             Value::Null if self.is_zero() => self.noted(visitor.visit_map(Nothing)),
             // Serde would take a list as a struct's fields in order.
-            Value::Array(_) => self.misfit(&visitor),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-                self.deserialize_any(visitor)
-            }
+            _ => self.misfit(&visitor),
         }
     }
 
@@ -508,10 +508,6 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
             name,
             content,
         }))
-    }
-
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        self.deserialize_any(visitor)
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {

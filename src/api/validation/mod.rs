@@ -96,6 +96,6 @@ fn typed<T: DeserializeOwned>(value: &Value, judge: impl FnOnce(T)) {
 }
 
 /// JSON of a part of an object, to be shown in a message.
-fn shown(part: &dyn erased_serde::Serialize) -> Value {
-    super::convert::encode(part)
+fn shown<T: serde::Serialize>(part: &T) -> Value {
+    super::convert::to_value(part)
 }

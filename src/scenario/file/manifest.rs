@@ -25,8 +25,8 @@ pub enum ManifestFiles {
     Many(Vec<ManifestFile>),
 }
 
-/// An object that is applied many times: `$(n)` in its texts and keys stands for the number of the copy, from 0 on,
-/// where `as` is `n`.
+/// An object that is applied many times: `$(i)` in its texts and keys stands for the number of the copy, from 0 on,
+/// where `as` is `i`.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Repeat")]
 pub struct RepeatFile {
@@ -42,7 +42,7 @@ pub struct RepeatFile {
 pub struct RepeatBlock {
     /// How many copies: 1 to 100,000.
     pub count: u32,
-    /// What stands for the number of the copy. Default: `n`, for `$(n)`.
+    /// What stands for the number of the copy. Default: `i`, for `$(i)`. (YAML takes a plain `n` for false.)
     #[serde(rename = "as")]
     pub variable: Option<String>,
 }

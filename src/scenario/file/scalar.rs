@@ -152,7 +152,8 @@ impl<'de> Deserialize<'de> for QuantityText {
 
 impl<'de> Deserialize<'de> for FlagText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<FlagText, D::Error> {
-        let visitor = ScalarVisitor { expected: "the value of a flag: a text, a number, true or false", booleans: true };
+        let visitor =
+            ScalarVisitor { expected: "the value of a flag: a text, a number, true or false", booleans: true };
         deserializer.deserialize_any(visitor).map(FlagText)
     }
 }

@@ -29,7 +29,11 @@ fn nodes_are_dealt_to_zones_in_turn() {
     assert_eq!(template.labels.get("topology.kubernetes.io/zone").unwrap(), "b");
     assert_eq!(template.taints[0].effect, "NoExecute");
     let show = |list: &std::collections::BTreeMap<String, _>| {
-        list.iter().map(|(name, amount): (_, &k8s_openapi::apimachinery::pkg::api::resource::Quantity)| format!("{name}={}", amount.0)).collect::<Vec<_>>()
+        list.iter()
+            .map(|(name, amount): (_, &k8s_openapi::apimachinery::pkg::api::resource::Quantity)| {
+                format!("{name}={}", amount.0)
+            })
+            .collect::<Vec<_>>()
     };
     assert_eq!(show(&template.capacity), ["cpu=4", "memory=8Gi", "nvidia.com/gpu=2", "pods=110"]);
     assert_eq!(show(&template.allocatable), ["cpu=3500m", "memory=8Gi", "nvidia.com/gpu=2", "pods=110"]);
@@ -39,7 +43,12 @@ fn nodes_are_dealt_to_zones_in_turn() {
 fn manifests_are_applied_at_once_and_in_order() {
     let object = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME}\n";
     let files = [
-        ("s.yaml", format!("{HEAD}manifests:\n- dir\n- {{apiVersion: v1, kind: Secret, metadata: {{name: s}}}}\n- repeat: {{count: 2, as: i}}\n  object: {{apiVersion: v1, kind: ConfigMap, metadata: {{name: r-$(i)}}}}\n{WEB}")),
+        (
+            "s.yaml",
+            format!(
+                "{HEAD}manifests:\n- dir\n- {{apiVersion: v1, kind: Secret, metadata: {{name: s}}}}\n- repeat: {{count: 2, as: i}}\n  object: {{apiVersion: v1, kind: ConfigMap, metadata: {{name: r-$(i)}}}}\n{WEB}"
+            ),
+        ),
         ("dir/b.yaml", object.replace("NAME", "b")),
         ("dir/a.yml", object.replace("NAME", "a")),
         ("dir/c.txt", "no manifest".to_owned()),
@@ -56,7 +65,9 @@ fn manifests_are_applied_at_once_and_in_order() {
 #[test]
 fn custom_kinds_are_defined_before_anything_else() {
     let crd = "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: tanks.example.com}\nspec:\n  group: example.com\n  scope: Namespaced\n  names: {kind: Tank, plural: tanks}\n  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]\n---\napiVersion: example.com/v1\nkind: Tank\nmetadata: {name: t}\n";
-    let scenario = loaded(&format!("timeline: [{{at: 5s, delete: tank/t}}]\nexpect: [{{eventually: {{resource: tanks/t, gone: true}}}}]\n{crd}"));
+    let scenario = loaded(&format!(
+        "timeline: [{{at: 5s, delete: tank/t}}]\nexpect: [{{eventually: {{resource: tanks/t, gone: true}}}}]\n{crd}"
+    ));
     let timeline = &scenario.setup.timeline;
     assert!(matches!(&timeline[0].action, Action::DefineKind(info) if info.kind == "Tank"));
     assert_eq!(applied(&timeline[1].action), ["CustomResourceDefinition tanks.example.com", "Custom(0) t"]);
@@ -66,8 +77,15 @@ fn custom_kinds_are_defined_before_anything_else() {
 
 #[test]
 fn the_timeline_is_sorted_and_keeps_the_order_of_one_instant() {
-    let scenario = loaded("timeline:\n- {at: 2s, cordon: node-0}\n- {at: 1s, drain: {node: node-1, gracePeriodSeconds: 5}}\n- {at: 2s, uncordon: node-0}\n");
-    let order: Vec<String> = scenario.setup.timeline.iter().map(|timed| format!("{} {:?}", timed.at.since(Time::ZERO), timed.action)).collect();
+    let scenario = loaded(
+        "timeline:\n- {at: 2s, cordon: node-0}\n- {at: 1s, drain: {node: node-1, gracePeriodSeconds: 5}}\n- {at: 2s, uncordon: node-0}\n",
+    );
+    let order: Vec<String> = scenario
+        .setup
+        .timeline
+        .iter()
+        .map(|timed| format!("{} {:?}", timed.at.since(Time::ZERO), timed.action))
+        .collect();
     assert_eq!(
         order,
         [
@@ -82,7 +100,9 @@ fn the_timeline_is_sorted_and_keeps_the_order_of_one_instant() {
 fn expectations_read_as_sentences() {
     let texts = |text: &str| loaded(text).expectations.iter().map(Expectation::text).collect::<Vec<_>>();
     assert_eq!(
-        texts("expect:\n- {eventually: {resource: deploy/web, condition: Available}, within: 60s}\n- {always: {all: pods, selector: app=web, namespace: shop, field: spec.priority, atLeast: 3, count: {atMost: 5}}, from: 1s, until: 2m}\n"),
+        texts(
+            "expect:\n- {eventually: {resource: deploy/web, condition: Available}, within: 60s}\n- {always: {all: pods, selector: app=web, namespace: shop, field: spec.priority, atLeast: 3, count: {atMost: 5}}, from: 1s, until: 2m}\n"
+        ),
         [
             "deployment.apps/web Available within 60s",
             "all pods -n shop -l app=web spec.priority ≥ 3 ≤ 5 always from 1s until 2m",

@@ -1,7 +1,7 @@
 //! Runs and what becomes of their expectations.
 
-use super::{HEAD, load_text};
-use crate::scenario::{Ended, ExpectationStatus, RunResult, run};
+use super::{HEAD, load_text, shipped};
+use crate::scenario::{Ended, ExpectationStatus, RunResult, Scenario, run};
 
 fn ran(text: &str) -> RunResult {
     let scenario = load_text(&format!("{HEAD}{text}")).unwrap_or_else(|errors| panic!("{errors}"));
@@ -35,14 +35,17 @@ fn eventually_fails_at_its_deadline_and_says_what_it_saw() {
         "{eventually: {all: nodes, field: status.capacity.cpu, atLeast: 9, count: {atLeast: 1}}, within: 20s}",
         "failed at 20s: 0 of 3; node-0: status.capacity.cpu is 8",
     );
-    check("{eventually: {resource: node/node-1, condition: Wet}, within: 20s}", "failed at 20s: it has no condition Wet");
+    check(
+        "{eventually: {resource: node/node-1, condition: Wet}, within: 20s}",
+        "failed at 20s: it has no condition Wet",
+    );
 }
 
 #[test]
 fn always_is_met_at_its_end_and_fails_at_the_first_violation() {
     check("{always: {all: nodes, condition: Ready}}", "met at 60s");
     check("{always: {resource: node/node-1, exists: true}, until: 30s}", "met at 30s");
-    check("{always: {all: nodes, gone: true}, until: 30s}", "failed at 0s: 1 of 1 do; node-1: it exists");
+    check("{always: {all: nodes, gone: true}, until: 30s}", "failed at 0s: 1 of 1 do; node-0: it exists");
     check("{always: {all: nodes, gone: true}, from: 10s}", "failed at 10s: 3 of 3 do; node-0: it exists");
 }
 
@@ -61,4 +64,35 @@ fn a_run_says_why_it_ended() {
 fn the_same_scenario_and_seed_give_the_same_digest() {
     let digest = || ran("duration: 1m\n").sim.digest();
     assert_eq!(format!("{:?}", digest()), format!("{:?}", digest()));
+}
+
+/// Runs a scenario twice: all that it expects comes true, and both runs are one history.
+#[track_caller]
+fn comes_true(scenario: &Scenario) {
+    let result = run(scenario, scenario.seed, &mut |_| {});
+    for outcome in &result.outcomes {
+        assert!(matches!(outcome.status, ExpectationStatus::Met { .. }), "{}: {outcome:?}", scenario.name);
+    }
+    let again = run(scenario, scenario.seed, &mut |_| {});
+    assert_eq!(result.sim.digest(), again.sim.digest(), "{}", scenario.name);
+}
+
+#[test]
+fn hello_comes_true() {
+    comes_true(&shipped("hello", &[]));
+}
+
+#[test]
+fn a_bad_image_stalls_a_rollout_that_is_undone() {
+    comes_true(&shipped("rolling-update-undo", &[]));
+}
+
+#[test]
+fn a_drained_node_is_used_again() {
+    comes_true(&shipped("drain", &[]));
+}
+
+#[test]
+fn a_fiftieth_of_scale_5k_comes_true() {
+    comes_true(&shipped("scale-5k", &["nodes.0.count=100", "manifests.0.repeat.count=1"]));
 }
