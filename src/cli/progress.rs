@@ -29,15 +29,20 @@ impl Progress {
         let pods = &sim.tally().pods;
         let events = sim.events_handled();
         let wall_millis = bar.elapsed().as_millis().max(1) as u64;
-        bar.set_message(line(sim.now().seconds(), events, events.saturating_mul(1000) / wall_millis, &[
-            ("unscheduled", pods.unscheduled),
-            ("pending", pods.pending),
-            ("running", pods.running),
-            ("ready", pods.ready),
-            ("succeeded", pods.succeeded),
-            ("failed", pods.failed),
-            ("terminating", pods.terminating),
-        ]));
+        bar.set_message(line(
+            sim.now().seconds(),
+            events,
+            events.saturating_mul(1000) / wall_millis,
+            &[
+                ("unscheduled", pods.unscheduled),
+                ("pending", pods.pending),
+                ("running", pods.running),
+                ("ready", pods.ready),
+                ("succeeded", pods.succeeded),
+                ("failed", pods.failed),
+                ("terminating", pods.terminating),
+            ],
+        ));
         bar.tick();
     }
 

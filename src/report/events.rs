@@ -89,7 +89,8 @@ fn lines_of<'a>(events: impl Iterator<Item = &'a Obj<Event>>, now: Timestamp) ->
 /// The message without the name of the object, which alone tells the pods of a workload apart.
 fn anonymous(event: &Event) -> String {
     let (namespace, name) = (&event.involved.namespace, &event.involved.name);
-    let text = if name.is_empty() { event.message.to_string() } else { event.message.as_str().replace(name.as_str(), "") };
+    let text =
+        if name.is_empty() { event.message.to_string() } else { event.message.as_str().replace(name.as_str(), "") };
     // The kubelet names a pod with its uid, too.
     let text = text.replace(&event.involved.uid.to_string(), "");
     format!("{namespace}/{text}")

@@ -148,8 +148,11 @@ impl NodesReport {
             return self.lines_table();
         }
         let mut table = Table::new(["PER NODE", "MIN", "MEDIAN", "MAX"]);
-        let rows =
-            [("pods", self.pods, ""), ("cpu requested", self.cpu_percent, "%"), ("memory requested", self.memory_percent, "%")];
+        let rows = [
+            ("pods", self.pods, ""),
+            ("cpu requested", self.cpu_percent, "%"),
+            ("memory requested", self.memory_percent, "%"),
+        ];
         for (what, spread, unit) in rows {
             let [min, median, max] = spread.cells(unit);
             table.add([what.to_owned(), min, median, max]);
@@ -223,10 +226,8 @@ mod tests {
 
     fn pod_on(node: &str, phase: PodPhase) -> Obj<Pod> {
         let mut pod = made_up::pod("a", phase, Vec::new());
-        let resources = v1::ResourceRequirements {
-            requests: list(&[("cpu", "250m"), ("memory", "1Gi")]),
-            ..Default::default()
-        };
+        let resources =
+            v1::ResourceRequirements { requests: list(&[("cpu", "250m"), ("memory", "1Gi")]), ..Default::default() };
         let container = v1::Container { resources: Some(resources), ..Default::default() };
         pod.body.spec = PodSpec::new(v1::PodSpec { containers: vec![container], ..Default::default() });
         pod.body.node_name = node.into();

@@ -2,7 +2,9 @@
 //!
 //! Left out: exit by signal, which the records do not tell from an exit code.
 
-use crate::api::{ConditionStatus, ContainerState, ContainerStatus, Name, Obj, Pod, PodConditionType, PodPhase, Terminated};
+use crate::api::{
+    ConditionStatus, ContainerState, ContainerStatus, Name, Obj, Pod, PodConditionType, PodPhase, Terminated,
+};
 
 /// One word for how a pod is: `Running`, `ContainerCreating`, `CrashLoopBackOff`, `Init:0/1`, `Terminating`, ….
 pub fn pod_status(pod: &Obj<Pod>) -> Name {
@@ -37,9 +39,7 @@ fn is_true(pod: &Pod, kind: PodConditionType) -> bool {
 
 fn is_gated(pod: &Pod) -> bool {
     let scheduled = pod.condition(PodConditionType::PodScheduled);
-    scheduled
-        .and_then(|condition| condition.text.as_ref())
-        .is_some_and(|text| text.reason == "SchedulingGated")
+    scheduled.and_then(|condition| condition.text.as_ref()).is_some_and(|text| text.reason == "SchedulingGated")
 }
 
 /// The first init container that holds the others up, if there is one.
@@ -63,7 +63,8 @@ fn of_init_containers(pod: &Pod) -> Option<Name> {
 
 /// The reason of the first container that does not run, or `otherwise`.
 fn of_containers(pod: &Pod, otherwise: Name) -> Name {
-    let runs = |container: &ContainerStatus| container.ready && matches!(container.state, ContainerState::Running { .. });
+    let runs =
+        |container: &ContainerStatus| container.ready && matches!(container.state, ContainerState::Running { .. });
     let stopped = pod.status.containers.iter().find_map(|container| match &container.state {
         ContainerState::Waiting(text) => (!text.reason.is_empty()).then(|| text.reason.clone()),
         ContainerState::Terminated(ended) => Some(reason_of(ended)),
@@ -71,7 +72,11 @@ fn of_containers(pod: &Pod, otherwise: Name) -> Name {
     });
     let reason = stopped.unwrap_or(otherwise);
     if reason == "Completed" && pod.status.containers.iter().any(runs) {
-        return if is_true(pod, PodConditionType::Ready) { PodPhase::Running.as_str().into() } else { "NotReady".into() };
+        return if is_true(pod, PodConditionType::Ready) {
+            PodPhase::Running.as_str().into()
+        } else {
+            "NotReady".into()
+        };
     }
     reason
 }
@@ -100,7 +105,10 @@ mod tests {
     #[test]
     fn the_first_container_that_does_not_run_says_why() {
         check(&pod("a", PodPhase::Pending, vec![waiting("ContainerCreating")]), "ContainerCreating");
-        check(&pod("a", PodPhase::Running, vec![waiting("CrashLoopBackOff"), waiting("ImagePullBackOff")]), "CrashLoopBackOff");
+        check(
+            &pod("a", PodPhase::Running, vec![waiting("CrashLoopBackOff"), waiting("ImagePullBackOff")]),
+            "CrashLoopBackOff",
+        );
         check(&pod("a", PodPhase::Failed, vec![terminated(1, "Error")]), "Error");
         check(&pod("a", PodPhase::Failed, vec![terminated(137, "")]), "ExitCode:137");
         check(&pod("a", PodPhase::Succeeded, vec![terminated(0, "Completed")]), "Completed");

@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::pod_status;
 use super::table::Table;
-use crate::api::{ConditionStatus, ContainerState, Kind, Name, Obj, Object, Pod, PodConditionType, PodPhase, Timestamp};
+use crate::api::{
+    ConditionStatus, ContainerState, Kind, Name, Obj, Object, Pod, PodConditionType, PodPhase, Timestamp,
+};
 use crate::report::human_duration;
 use crate::store::Store;
 
@@ -157,7 +159,8 @@ pub(super) mod made_up {
     use k8s_openapi::api::core::v1;
 
     use crate::api::{
-        ContainerState, ContainerStatus, Kind, Meta, Name, Obj, Pod, PodPhase, PodSpec, PodStatus, Terminated, Timestamp,
+        ContainerState, ContainerStatus, Kind, Meta, Name, Obj, Pod, PodPhase, PodSpec, PodStatus, Terminated,
+        Timestamp,
     };
 
     /// A pod with so many containers in these states.
@@ -228,7 +231,8 @@ mod tests {
             Some(Arc::new(text)),
             Timestamp(0),
         );
-        let mut waits = pod("b", PodPhase::Pending, vec![waiting_with("ImagePullBackOff", "Back-off pulling image \"x\"")]);
+        let mut waits =
+            pod("b", PodPhase::Pending, vec![waiting_with("ImagePullBackOff", "Back-off pulling image \"x\"")]);
         waits.body.node_name = "node-2".into();
         let pods = [
             ready(pod("a", PodPhase::Running, vec![running()])),

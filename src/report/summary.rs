@@ -8,7 +8,7 @@ use super::{
 };
 use crate::api::Name;
 use crate::kernel::Time;
-use crate::sim::Sim;
+use crate::sim::{Printed, Sim, Tone};
 
 /// What is known of a run beside the state in which it ended.
 #[derive(Clone, PartialEq, Debug)]
@@ -41,16 +41,18 @@ pub struct ExpectationLine {
     pub detail: String,
 }
 
-/// An action of the timeline that has ended, in the words of kubectl.
+/// A line that an action of the timeline printed, in the words of kubectl.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActionLine {
-    /// When it ended, in seconds since the start.
-    pub ended_seconds: f64,
-    /// What kubectl would have printed.
-    pub lines: Vec<Name>,
-    /// What failed.
-    pub errors: Vec<Name>,
+    /// The action, by its number in the timeline.
+    pub action: u32,
+    /// When, in seconds since the start.
+    pub at_seconds: f64,
+    /// Whether it says that something failed.
+    pub is_error: bool,
+    /// The line.
+    pub text: Name,
 }
 
 /// A run, summed up. Two runs of one scenario with one seed have equal summaries.
@@ -83,8 +85,10 @@ pub struct Summary {
     pub nodes: NodesReport,
     /// Kubernetes Events worth a look.
     pub notable_events: Vec<EventLine>,
-    /// The timeline.
+    /// What the actions of the timeline printed.
     pub actions: Vec<ActionLine>,
+    /// The actions that were still under way at the end, by their number in the timeline.
+    pub unfinished_actions: Vec<u32>,
     /// Requests by client.
     pub requests: Vec<RequestLine>,
     /// What nothing acts on.
@@ -114,6 +118,7 @@ impl Summary {
             nodes: nodes_report(store, at),
             notable_events: notable_events(store, now),
             actions: actions(sim),
+            unfinished_actions: sim.parts().user.under_way().collect(),
             requests: requests_by_client(sim),
             unserved: unserved_kinds(sim),
             repeat,
@@ -122,14 +127,14 @@ impl Summary {
 }
 
 fn actions(sim: &Sim) -> Vec<ActionLine> {
-    let outcomes = sim.parts().user.outcomes().iter();
-    outcomes
-        .map(|outcome| ActionLine {
-            ended_seconds: seconds(outcome.at),
-            lines: outcome.lines.clone(),
-            errors: outcome.errors.clone(),
-        })
-        .collect()
+    let printed = sim.parts().user.printed().iter();
+    let line = |printed: &Printed| ActionLine {
+        action: printed.number,
+        at_seconds: seconds(printed.at),
+        is_error: printed.tone == Tone::Error,
+        text: printed.text.clone(),
+    };
+    printed.map(line).collect()
 }
 
 fn seconds(at: Time) -> f64 {

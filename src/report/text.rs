@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::unserved::{counted, sentence};
 use super::{Summary, events, workloads};
 
-/// How many lines of actions that went well are shown; those that failed are all shown.
+/// How many lines about what actions did are shown; those about what failed are all shown.
 const ACTION_LINES: usize = 20;
 
 /// What the reader's screen can show.
@@ -54,20 +54,31 @@ pub fn write_text(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::R
 }
 
 fn write_actions(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
-    let lines = summary.actions.iter().flat_map(|action| action.lines.iter().map(|line| (action.ended_seconds, line)));
-    let total = lines.clone().count();
-    for (seconds, line) in lines.take(ACTION_LINES) {
-        writeln!(out, "[{seconds:.3}s] {line}")?;
-    }
-    if total > ACTION_LINES {
-        writeln!(out, "… and {} more", total - ACTION_LINES)?;
-    }
-    for action in &summary.actions {
-        for error in &action.errors {
-            writeln!(out, "[{:.3}s] {error}", action.ended_seconds)?;
+    let mut room = ACTION_LINES;
+    let mut left_out = 0;
+    for line in &summary.actions {
+        if !line.is_error {
+            if room == 0 {
+                left_out += 1;
+                continue;
+            }
+            room -= 1;
         }
+        writeln!(out, "[{:.3}s] {}", line.at_seconds, line.text)?;
     }
-    if summary.actions.iter().any(|action| !action.lines.is_empty() || !action.errors.is_empty()) {
+    if left_out > 0 {
+        writeln!(out, "… and {left_out} more lines")?;
+    }
+    if !summary.unfinished_actions.is_empty() {
+        let numbers: Vec<String> = summary.unfinished_actions.iter().map(u32::to_string).collect();
+        writeln!(
+            out,
+            "still under way at the end: {} ({})",
+            counted(numbers.len() as u64, "action"),
+            numbers.join(", ")
+        )?;
+    }
+    if !summary.actions.is_empty() || !summary.unfinished_actions.is_empty() {
         writeln!(out)?;
     }
     Ok(())
@@ -151,7 +162,8 @@ mod tests {
 
     use super::*;
     use crate::report::{
-        ActionLine, EventLine, ExpectationLine, NodesReport, PodLine, PodsReport, RequestLine, UnservedKind, WorkloadLine,
+        ActionLine, EventLine, ExpectationLine, NodesReport, PodLine, PodsReport, RequestLine, UnservedKind,
+        WorkloadLine,
     };
 
     fn summary() -> Summary {
@@ -218,12 +230,26 @@ mod tests {
                 first_seen_seconds: 3,
                 last_seen_seconds: 3,
             }],
-            actions: vec![ActionLine {
-                ended_seconds: 0.0215,
-                lines: vec!["deployment.apps/web created".into()],
-                errors: vec!["Error from server (NotFound): nodes \"x\" not found".into()],
+            actions: vec![
+                ActionLine {
+                    action: 0,
+                    at_seconds: 0.0215,
+                    is_error: false,
+                    text: "deployment.apps/web created".into(),
+                },
+                ActionLine {
+                    action: 1,
+                    at_seconds: 9.0,
+                    is_error: true,
+                    text: "Error from server (NotFound): nodes \"x\" not found".into(),
+                },
+            ],
+            unfinished_actions: vec![2],
+            requests: vec![RequestLine {
+                client: "kubectl".into(),
+                total: 2,
+                by_verb: BTreeMap::from([("create", 2)]),
             }],
-            requests: vec![RequestLine { client: "kubectl".into(), total: 2, by_verb: BTreeMap::from([("create", 2)]) }],
             unserved: vec![UnservedKind { kind: "Service".into(), count: 1 }],
             repeat: "wavetank run hello.yaml --seed 7".into(),
         }
@@ -239,7 +265,8 @@ mod tests {
     fn a_summary_reads_like_kubectl() {
         let expected = "\
 [0.021s] deployment.apps/web created
-[0.021s] Error from server (NotFound): nodes \"x\" not found
+[9.000s] Error from server (NotFound): nodes \"x\" not found
+still under way at the end: 1 action (2)
 
 NAMESPACE   NAME   KIND         READY   UP-TO-DATE   AVAILABLE   AGE
 default     web    Deployment   1/2     2            1           12s

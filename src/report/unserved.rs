@@ -49,7 +49,9 @@ pub struct UnservedKind {
 pub fn unserved_kinds(sim: &Sim) -> Vec<UnservedKind> {
     let managers = &sim.parts().managers;
     let running: Vec<Name> = managers.iter().flat_map(Part::client_names).collect();
-    let runs = |names: &[&str]| names.iter().any(|name| running.iter().any(|client| client == name));
+    // A controller's client is called after its process, too: `kube-controller-manager/deployment-controller`.
+    let is_of = |client: &Name, name: &str| client.rsplit('/').next() == Some(name);
+    let runs = |names: &[&str]| names.iter().any(|name| running.iter().any(|client| is_of(client, name)));
     let built_in = ACTED_ON.iter().filter(|(_, names)| !runs(names)).map(|(kind, _)| *kind);
     let has_operators = sim.parts().ids().iter().any(|part| matches!(part, crate::event::PartId::Guest(_)))
         || managers.iter().any(|manager| manager.client_names().first().is_some_and(|name| name == "operator"));
