@@ -1,6 +1,6 @@
 //! `metadata` between [`Meta`] and upstream's `ObjectMeta`.
 //!
-//! Uids that are no UUIDs are kept as digests; their texts stay in `rest` under `uids`, by digest.
+//! Uids that are no UUIDs in their usual form are kept as digests; their texts stay in `rest` under `uids`, by digest.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{self as meta, ObjectMeta};
 use serde_json::{Map, Value};
@@ -21,7 +21,8 @@ pub fn meta_from(kind: Kind, full: ObjectMeta) -> Result<Meta, ConvertError> {
     };
     let mut uids = Map::new();
     let uid = read_uid(full.uid.unwrap_or_default(), &mut uids);
-    let owners = full.owner_references.unwrap_or_default().into_iter().map(|owner| read_owner(owner, &mut uids)).collect();
+    let owners =
+        full.owner_references.unwrap_or_default().into_iter().map(|owner| read_owner(owner, &mut uids)).collect();
     let mut rest = Map::new();
     if !uids.is_empty() {
         rest.insert("uids".to_owned(), Value::Object(uids));
@@ -116,12 +117,13 @@ fn read_uid(text: String, uids: &mut Map<String, Value>) -> Uid {
     if text.is_empty() {
         return Uid::default();
     }
-    let uid = text.parse().unwrap_or_default();
-    let printed = format!("{uid}");
-    if printed != text {
-        uids.insert(printed, Value::String(text));
+    let uid: Uid = text.parse().unwrap_or_default();
+    if uid.to_string() == text {
+        return uid;
     }
-    uid
+    let digest = Uid(xxhash_rust::xxh3::xxh3_128(text.as_bytes()));
+    uids.insert(digest.to_string(), Value::String(text));
+    digest
 }
 
 fn write_uid(uid: Uid, uids: Option<&Map<String, Value>>) -> String {

@@ -9,10 +9,8 @@ use crate::api::{Kind, Node, Obj, Object};
 
 pub(super) fn read(value: Value) -> Result<Object, ConvertError> {
     let full: v1::Node = decode(value)?;
-    let body = Node {
-        spec: Arc::new(full.spec.unwrap_or_default()),
-        status: Arc::new(full.status.unwrap_or_default()),
-    };
+    let body =
+        Node { spec: Arc::new(full.spec.unwrap_or_default()), status: Arc::new(full.status.unwrap_or_default()) };
     Ok(Obj { meta: meta_from(Kind::Node, full.metadata)?, body }.into_object())
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 use super::{Fields, default, default_text, has, text, within_new, workloads};
-use crate::api::{Kind, Quantity, QosClass};
+use crate::api::{Kind, QosClass, Quantity};
 
 /// Prepares an object whose defaults are filled in. What needs the object's identity reads `metadata.uid`, which must
 /// be there already. Upstream: `PrepareForCreate` of the strategies, admission plugin `StorageObjectInUseProtection`.
@@ -33,8 +33,10 @@ pub fn prepare_for_create(kind: Kind, value: &mut Value) {
             object.remove("status");
             within_new(object, "metadata", |metadata| {
                 within_new(metadata, "annotations", |annotations| {
-                    annotations
-                        .insert("deprecated.daemonset.template.generation".to_owned(), workloads::template_generation());
+                    annotations.insert(
+                        "deprecated.daemonset.template.generation".to_owned(),
+                        workloads::template_generation(),
+                    );
                 });
             });
         }

@@ -18,7 +18,7 @@ const ANNOTATIONS_MAX: usize = 256 * 1024;
 const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
 
 pub(super) fn create(kind: Kind, value: &Value, errors: &mut Errors) {
-    typed(&value.get("metadata").cloned().unwrap_or_default(), |meta: ObjectMeta| {
+    typed(&present(value.get("metadata")), |meta: ObjectMeta| {
         names(kind, &meta, errors);
         common(&meta, errors);
     });
@@ -53,7 +53,12 @@ pub(super) fn update(new: &Value, old: &Value, errors: &mut Errors) {
             );
         }
     }
-    typed(&new.cloned().unwrap_or_default(), |meta: ObjectMeta| common(&meta, errors));
+    typed(&present(new), |meta: ObjectMeta| common(&meta, errors));
+}
+
+/// Metadata that is there, or empty metadata.
+fn present(meta: Option<&Value>) -> Value {
+    meta.filter(|meta| !meta.is_null()).cloned().unwrap_or_else(|| Value::Object(Default::default()))
 }
 
 /// Labels of anything, keys and values. A mistake is told at `path` itself, as upstream does.

@@ -39,8 +39,17 @@ pub use field::{FieldError, FieldErrorKind, invalid_message};
 /// be set before, as the server sets it from the URL.
 pub fn validate_create(kind: Kind, value: &Value) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    metadata::create(kind, value, &mut errors);
-    body(kind, value, &mut errors);
+    // The strategy of budgets leaves metadata to the checks that follow it, which run only where it found nothing.
+    let body_first = kind == Kind::PodDisruptionBudget;
+    if body_first {
+        body(kind, value, &mut errors);
+    }
+    if errors.0.is_empty() {
+        metadata::create(kind, value, &mut errors);
+    }
+    if !body_first {
+        body(kind, value, &mut errors);
+    }
     errors.0
 }
 

@@ -74,7 +74,8 @@ pub(super) fn secret(secret: &v1::Secret, errors: &mut Errors) {
 
 /// Upstream: `IsConfigMapKey`.
 fn config_key(key: &str) -> Vec<String> {
-    let well_formed = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    let well_formed =
+        !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     match key {
         _ if !well_formed => vec![
             "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  \

@@ -85,8 +85,7 @@ pub(super) fn tolerations(path: &Path, list: &[v1::Toleration], errors: &mut Err
         if !key.is_empty() {
             errors.complaints(&path.child("key"), key, is_qualified_name(key));
         } else if operator != "Exists" {
-            let detail =
-                "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
+            let detail = "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
             errors.invalid(&path.child("operator"), operator, detail);
         }
         if toleration.toleration_seconds.is_some() && effect != "NoExecute" {

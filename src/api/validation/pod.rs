@@ -36,11 +36,7 @@ fn pod_spec(path: &Path, spec: &v1::PodSpec, errors: &mut Errors) {
         &mountable,
         errors,
     );
-    errors.one_of(
-        &path.child("restartPolicy"),
-        spec.restart_policy.as_deref(),
-        &["Always", "OnFailure", "Never"],
-    );
+    errors.one_of(&path.child("restartPolicy"), spec.restart_policy.as_deref(), &["Always", "OnFailure", "Never"]);
     errors.one_of(
         &path.child("dnsPolicy"),
         spec.dns_policy.as_deref(),
@@ -64,12 +60,7 @@ fn pod_spec(path: &Path, spec: &v1::PodSpec, errors: &mut Errors) {
         let detail = "must be between 1 and 2147483647, inclusive";
         errors.invalid(&path.child("activeDeadlineSeconds"), seconds, detail);
     }
-    errors.non_negative(&path.child("terminationGracePeriodSeconds"), spec.termination_grace_period_seconds);
-    placement::tolerations(
-        &path.child("tolerations"),
-        spec.tolerations.as_deref().unwrap_or_default(),
-        errors,
-    );
+    placement::tolerations(&path.child("tolerations"), spec.tolerations.as_deref().unwrap_or_default(), errors);
     if let Some(policy) = spec.preemption_policy.as_deref()
         && !["Never", "PreemptLowerPriority"].contains(&policy)
     {

@@ -13,9 +13,8 @@ const MAY_CHANGE: &str = "pod updates may not change fields other than `spec.con
 
 /// Judges the change of a spec. Whether the rest of upstream's checks follow: not where containers came or went.
 pub(super) fn containers_stay(new: &Value, old: &Value, errors: &mut Errors) -> bool {
-    let count = |pod: &Value, list: &str| {
-        pod.pointer(&format!("/spec/{list}")).and_then(Value::as_array).map_or(0, Vec::len)
-    };
+    let count =
+        |pod: &Value, list: &str| pod.pointer(&format!("/spec/{list}")).and_then(Value::as_array).map_or(0, Vec::len);
     for list in ["containers", "initContainers"] {
         if count(new, list) != count(old, list) {
             errors.forbidden(&Path::new("spec").child(list), "pod updates may not add or remove containers");
@@ -43,7 +42,10 @@ fn specs(mut new: v1::PodSpec, old: v1::PodSpec, errors: &mut Errors) {
         }
     }
     // What may change is put back; then nothing may differ.
-    for (list, had) in [(Some(&mut new.containers), Some(&old.containers)), (new.init_containers.as_mut(), old.init_containers.as_ref())] {
+    for (list, had) in [
+        (Some(&mut new.containers), Some(&old.containers)),
+        (new.init_containers.as_mut(), old.init_containers.as_ref()),
+    ] {
         for (container, had) in list.into_iter().flatten().zip(had.into_iter().flatten()) {
             container.image.clone_from(&had.image);
         }
@@ -77,10 +79,13 @@ fn deadline(path: &Path, new: &v1::PodSpec, old: &v1::PodSpec, errors: &mut Erro
 }
 
 fn tolerations(path: &Path, new: &v1::PodSpec, old: &v1::PodSpec, errors: &mut Errors) {
-    let without_seconds = |toleration: &v1::Toleration| v1::Toleration { toleration_seconds: None, ..toleration.clone() };
-    let kept = old.tolerations.iter().flatten().all(|had| {
-        new.tolerations.iter().flatten().any(|now| without_seconds(now) == without_seconds(had))
-    });
+    let without_seconds =
+        |toleration: &v1::Toleration| v1::Toleration { toleration_seconds: None, ..toleration.clone() };
+    let kept = old
+        .tolerations
+        .iter()
+        .flatten()
+        .all(|had| new.tolerations.iter().flatten().any(|now| without_seconds(now) == without_seconds(had)));
     if !kept {
         errors.forbidden(path, "existing toleration can not be modified except its tolerationSeconds");
     }

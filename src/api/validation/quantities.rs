@@ -22,7 +22,11 @@ pub(super) fn requirements(path: &Path, resources: &v1::ResourceRequirements, er
         let overcommits = is_native(name) && !name.starts_with("hugepages-");
         match limit.and_then(|limit| Quantity::try_from(limit).ok()) {
             Some(limit) if !overcommits && request != limit => {
-                errors.invalid(&requests_path, request.to_string(), format!("must be equal to {name} limit of {limit}"));
+                errors.invalid(
+                    &requests_path,
+                    request.to_string(),
+                    format!("must be equal to {name} limit of {limit}"),
+                );
             }
             Some(limit) if request > limit => errors.invalid(
                 &requests_path,

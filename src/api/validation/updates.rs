@@ -70,7 +70,10 @@ fn fields(names: &[&str], new: &Value, old: &Value, errors: &mut Errors) {
 
 fn selector(new: &Value, old: &Value, errors: &mut Errors) {
     let of = |value: &Value| {
-        value.pointer("/spec/selector").filter(|selector| selector.as_object().is_some_and(|map| !map.is_empty())).cloned()
+        value
+            .pointer("/spec/selector")
+            .filter(|selector| selector.as_object().is_some_and(|map| !map.is_empty()))
+            .cloned()
     };
     errors.immutable(&Path::new("spec").child("selector"), of(new).as_ref(), of(old).as_ref());
 }

@@ -35,8 +35,13 @@ pub(super) fn volumes<'a>(path: &Path, volumes: &'a [v1::Volume], errors: &mut E
 
 fn source(path: &Path, volume: &v1::Volume, errors: &mut Errors) {
     let sources = shown(volume);
-    let mut found: Vec<&str> =
-        sources.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).filter(|name| *name != "name").collect();
+    let mut found: Vec<&str> = sources
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.as_str())
+        .filter(|name| *name != "name")
+        .collect();
     // Upstream asks for emptyDir first, so every other source is the one too many.
     found.sort_by_key(|name| (*name != "emptyDir", *name != "hostPath"));
     if found.is_empty() {

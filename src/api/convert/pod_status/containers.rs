@@ -130,8 +130,7 @@ fn natural_state(state: &ContainerState, id: impl Fn() -> String) -> v1::Contain
     let mut full = v1::ContainerState::default();
     match state {
         ContainerState::Waiting(why) => {
-            full.waiting =
-                Some(v1::ContainerStateWaiting { message: text(&why.message), reason: text(&why.reason) });
+            full.waiting = Some(v1::ContainerStateWaiting { message: text(&why.message), reason: text(&why.reason) });
         }
         ContainerState::Running { started_at } => {
             full.running = Some(v1::ContainerStateRunning { started_at: time::write(*started_at) });
