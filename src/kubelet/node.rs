@@ -87,6 +87,8 @@ pub(super) struct NodeState {
     /// As the API server showed it last.
     object: Option<Arc<Obj<Node>>>,
     lease: Option<Arc<Obj<Lease>>>,
+    /// Whether the Node was there before the simulation began.
+    registered_before: bool,
     /// Failed tries to register or to create the Lease.
     failures: u32,
     /// Where the grid of status updates begins.
@@ -102,6 +104,7 @@ impl Default for NodeState {
         NodeState {
             object: None,
             lease: None,
+            registered_before: false,
             failures: 0,
             registered_at: Time::ZERO,
             reported_at: Time::ZERO,
@@ -118,12 +121,28 @@ impl Kubelet {
         if every > Span::ZERO {
             self.relist_phase = Span::from_nanos(out.chance.draw(RELIST, node, 0).below(every.as_nanos()));
         }
+        if self.node.registered_before {
+            return self.get_node(out);
+        }
         let delay = self.settings().registration_delay.draw(out.chance, REGISTER, node, 0);
         out.timer_after(delay, Timer::Register.token());
     }
 
+    /// The kubelet of a node that has been part of the cluster before the simulation began: its Node is there.
+    #[must_use]
+    pub fn registered_before(mut self) -> Kubelet {
+        self.node.registered_before = true;
+        self
+    }
+
     /// Creates the Node.
     pub(super) fn register(&mut self, out: &mut Outbox) {
+        let node = self.new_node(out.timestamp());
+        out.send(&mut self.api, Ask::Register.token(), Request::Create(node));
+    }
+
+    /// The Node as the kubelet registers it.
+    pub fn new_node(&self, now: Timestamp) -> Object {
         let template = &self.fixed.template;
         let name = &self.fixed.name;
         let mut meta = Meta::new(Kind::Node, "", name.clone());
@@ -142,19 +161,20 @@ impl Kubelet {
             taints: (!template.taints.is_empty()).then(|| template.taints.clone()),
             ..v1::NodeSpec::default()
         };
-        let status = self.node_status(None, out.timestamp());
-        let node = Obj { meta, body: Node { spec: Arc::new(spec), status: Arc::new(status) } };
-        out.send(&mut self.api, Ask::Register.token(), Request::Create(node.into_object()));
+        let status = self.node_status(None, now);
+        Obj { meta, body: Node { spec: Arc::new(spec), status: Arc::new(status) } }.into_object()
+    }
+
+    fn get_node(&mut self, out: &mut Outbox) {
+        let target = Target::Name(Kind::Node, Name::new(), self.fixed.name.clone());
+        out.send(&mut self.api, Ask::GetNode.token(), Request::Get(target));
     }
 
     /// The Node has been created, or is there already, or could not be.
     pub(super) fn registered(&mut self, reply: Reply, out: &mut Outbox) {
         match reply {
             Ok(answer) => self.has_node(&answer, out),
-            Err(ApiError { reason: ErrorReason::AlreadyExists, .. }) => {
-                let target = Target::Name(Kind::Node, Name::new(), self.fixed.name.clone());
-                out.send(&mut self.api, Ask::GetNode.token(), Request::Get(target));
-            }
+            Err(ApiError { reason: ErrorReason::AlreadyExists, .. }) => self.get_node(out),
             Err(_) => self.try_again(Timer::Register, out),
         }
     }

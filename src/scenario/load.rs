@@ -132,6 +132,7 @@ impl<'a> Lowering<'a> {
             clock: start,
             net: components::latency(&typed.latency),
             api_servers: components.api_servers,
+            nodes_registered: true,
             pools: setup_pools,
             kubelet: components.kubelet,
             behaviours: Arc::new(behaviours),

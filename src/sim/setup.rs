@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Action, Guest, Parts, Sim, Tally, User};
 use crate::api::Clock;
 use crate::client::{Controller, ControllerEntry, Flags, Host};
-use crate::event::{Cause, PartId, SimEvent};
+use crate::event::{Cause, PartId, Request, SimEvent};
 use crate::kernel::{Agenda, Chance, Time};
 use crate::kubelet::{Behaviours, Kubelet, KubeletSettings, NodeTemplate};
 use crate::net::{Net, NetSettings};
@@ -43,6 +43,8 @@ pub struct Setup {
     pub api_servers: u8,
     /// The nodes.
     pub pools: Vec<NodePool>,
+    /// Whether the nodes have been part of the cluster before time zero, or register while the simulation runs.
+    pub nodes_registered: bool,
     /// How kubelets work.
     pub kubelet: Arc<KubeletSettings>,
     /// What containers do.
@@ -83,7 +85,9 @@ impl Setup {
         let nodes = self.pools.iter().flat_map(|pool| pool.names.iter().map(|name| (name, &pool.template)));
         let kubelets = nodes.enumerate().map(|(index, (name, template))| {
             let (settings, behaviours) = (self.kubelet.clone(), self.behaviours.clone());
-            Kubelet::new(name.clone(), vec![node_address(index as u32)], template.clone(), settings, behaviours)
+            let address = node_address(index as u32);
+            let kubelet = Kubelet::new(name.clone(), vec![address], template.clone(), settings, behaviours);
+            if self.nodes_registered { kubelet.registered_before() } else { kubelet }
         });
         let parts = Parts::new(User::default(), managers, schedulers, kubelets.map(Arc::new).collect(), guests);
         let mut sim = Sim {
@@ -100,7 +104,7 @@ impl Setup {
             events_handled: 0,
             parts,
         };
-        sim.begin();
+        sim.begin(self.nodes_registered);
         sim
     }
 }
@@ -111,7 +115,7 @@ fn node_address(index: u32) -> IpAddr {
 }
 
 impl Sim {
-    fn begin(&mut self) {
+    fn begin(&mut self, nodes_registered: bool) {
         self.journal.add(Entry {
             time: Time::ZERO,
             kind: EntryKind::Start,
@@ -123,6 +127,13 @@ impl Sim {
         });
         let context = Context { now: Time::ZERO, cause: Cause::START, from: PartId::User, replica: 0 };
         self.store.bootstrap(&context);
+        if nodes_registered {
+            for kubelet in &self.parts.kubelets {
+                let node = kubelet.new_node(self.clock.timestamp(Time::ZERO));
+                let made = self.store.handle(Request::Create(node), &context);
+                made.expect("a node of an empty cluster can be created");
+            }
+        }
         self.after_store(PartId::User, Cause::START);
         for part in self.parts.ids() {
             self.post(Time::ZERO, SimEvent::Start(part));

@@ -324,18 +324,21 @@ impl Store {
     fn trim(&mut self, now: Time) {
         self.since_trim = 0;
         let older_than = Time::ZERO + now.since(Time::ZERO + LOG_FRESH);
+        if !self.tables.values().any(|table| table.log.has_older_than(older_than, LOG_KEEP)) {
+            return;
+        }
+        let needed = self.watchers.needed();
         for (kind, table) in &mut self.tables {
-            let needed = self.watchers.needed(*kind, &table.log);
-            table.log.trim(older_than, needed, LOG_KEEP);
+            table.log.trim(older_than, needed.get(kind).copied(), LOG_KEEP);
         }
     }
 
     /// Compacts as etcd would: changes up to now can no longer be read or resumed from, but for those that an open
     /// watch has still to deliver.
     pub fn compact(&mut self) {
+        let needed = self.watchers.needed();
         for (kind, table) in &mut self.tables {
-            let needed = self.watchers.needed(*kind, &table.log);
-            table.log.trim(Time::MAX, needed, 0);
+            table.log.trim(Time::MAX, needed.get(kind).copied(), 0);
         }
     }
 

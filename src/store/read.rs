@@ -6,7 +6,7 @@ use super::table::LogEntry;
 use super::watch::matches;
 use super::{Context, Store};
 use crate::api::{Kind, Name, Object};
-use crate::event::{Answer, ApiError, ChangeKind, ErrorReason, ListAt, Query, Reply, Target};
+use crate::event::{Answer, ApiError, ChangeKind, ErrorReason, Filter, ListAt, Query, Reply, Target};
 use crate::kernel::Time;
 
 impl Store {
@@ -54,9 +54,10 @@ impl Store {
                 items.push(self.heartbeats.applied(object.clone(), context.now, self.clock));
             }
         };
-        match &query.namespace {
-            Some(namespace) => table.in_namespace(namespace).for_each(&mut take),
-            None => table.iter().for_each(&mut take),
+        match (&query.filter, &query.namespace) {
+            (Filter::Named(namespace, name), _) => table.by_name(namespace, name).into_iter().for_each(&mut take),
+            (Filter::InNamespace(namespace), _) | (_, Some(namespace)) => table.in_namespace(namespace).for_each(&mut take),
+            (Filter::All | Filter::OnNode(_), None) => table.iter().for_each(&mut take),
         }
         if !undone.0.is_empty() {
             let in_namespace =

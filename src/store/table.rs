@@ -75,10 +75,15 @@ impl Log {
         self.entries.push_back(entry);
     }
 
+    /// Whether [`Log::trim`] would find anything that is old enough.
+    pub(super) fn has_older_than(&self, instant: Time, keep: usize) -> bool {
+        self.entries.len() > keep && self.entries.front().is_some_and(|entry| entry.time < instant)
+    }
+
     /// Drops entries from the front that are older than an instant, up to a position that somebody still needs.
-    pub(super) fn trim(&mut self, older_than: Time, needed: u64, keep: usize) {
+    pub(super) fn trim(&mut self, older_than: Time, needed: Option<u64>, keep: usize) {
         while self.entries.len() > keep
-            && self.dropped < needed
+            && needed.is_none_or(|needed| self.dropped < needed)
             && self.entries.front().is_some_and(|entry| entry.time < older_than)
         {
             if let Some(entry) = self.entries.pop_front() {

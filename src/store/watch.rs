@@ -2,7 +2,7 @@
 //!
 //! Watches on one node's pods and on single objects are indexed, so that a change wakes only those whom it concerns.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashMap;
 
@@ -174,18 +174,19 @@ impl Watchers {
         Delivery { changes, next: None }
     }
 
-    /// The first position of a kind's log that some watcher has still to read.
-    pub(super) fn needed(&self, kind: Kind, log: &Log) -> u64 {
-        self.all
-            .iter()
-            .flatten()
-            .filter(|watcher| watcher.kind == kind)
-            .filter_map(|watcher| match &watcher.next {
+    /// The first position of each kind's log that some watcher has still to read.
+    pub(super) fn needed(&self) -> BTreeMap<Kind, u64> {
+        let mut needed = BTreeMap::new();
+        for watcher in self.all.iter().flatten() {
+            let next = match &watcher.next {
                 Next::From(position) => Some(*position),
                 Next::At(positions) => positions.front().copied(),
-            })
-            .min()
-            .unwrap_or(log.end())
+            };
+            if let Some(next) = next {
+                needed.entry(watcher.kind).and_modify(|first: &mut u64| *first = next.min(*first)).or_insert(next);
+            }
+        }
+        needed
     }
 }
 
