@@ -461,9 +461,11 @@ impl Scheduler {
         self.recorder.record(out, &mut self.event_client, occurrence);
     }
 
-    /// Keeps one timer for the queue, while something in it waits for its time.
+    /// Keeps one timer for the queue, while something in it waits for its time. Not while a cycle runs: the queue is only
+    /// looked at after it, and an alarm that is due already would ring for ever.
     fn arm(&mut self, out: &mut Outbox) {
-        if let Some(due) = self.queue.next_alarm()
+        if self.running.is_none()
+            && let Some(due) = self.queue.next_alarm()
             && self.armed.is_none_or(|armed| due < armed)
         {
             self.armed = Some(due);
