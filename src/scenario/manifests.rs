@@ -140,7 +140,7 @@ fn inline(place: &Place<'_>) -> Result<Vec<Manifest>, InputErrors> {
         let place = place.key("repeat").key("count");
         return Err(place.error(format!("{count} copies: there can be 1 to {COPIES_MAX}")).into());
     }
-    if text::is_dns1123_label(variable).first().is_some() {
+    if !text::is_dns1123_label(variable).is_empty() {
         let place = place.key("repeat").key("as");
         return Err(place
             .error_help(format!("{variable:?} is no name"), "write a word in lower case, such as i")

@@ -59,12 +59,12 @@ impl<'a> Place<'a> {
     }
 
     /// An error about the key here, with the nearest of the valid names.
-    pub(super) fn unknown_key<'n>(&self, message: impl Into<String>, name: &str, valid: &[&'n str]) -> InputError {
+    pub(super) fn unknown_key(&self, message: impl Into<String>, name: &str, valid: &[&str]) -> InputError {
         self.issue(Half::Key, message.into(), suggestion(name, valid))
     }
 
     /// An error about a name here, with the nearest of the valid ones.
-    pub(super) fn unknown_name<'n>(&self, message: impl Into<String>, name: &str, valid: &[&'n str]) -> InputError {
+    pub(super) fn unknown_name(&self, message: impl Into<String>, name: &str, valid: &[&str]) -> InputError {
         self.issue(Half::Value, message.into(), suggestion(name, valid))
     }
 
