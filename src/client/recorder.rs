@@ -76,7 +76,7 @@ impl Recorder {
     /// Records an Event through a client, unless the spam filter drops it.
     pub fn record(&mut self, out: &mut Outbox, client: &mut Client, occurrence: Occurrence) {
         let Occurrence { about, kind, reason, mut message } = occurrence;
-        let about_hash = hash(&[about.kind_name(), &about.namespace, &about.name, &about.uid.to_string()]);
+        let about_hash = hash_about(&about);
         let bucket = self.spam.entry(about_hash, || TokenBucket::new(SPAM_QPS, SPAM_BURST));
         let similar_key = about_hash ^ hash(&[kind.as_str(), reason]);
         let mut stored_key = similar_key ^ hash(&["message", &message]);
@@ -142,6 +142,16 @@ impl Recorder {
     }
 }
 
+fn hash_about(about: &Reference) -> u64 {
+    let mut hasher = Xxh3::new();
+    hasher.update(&about.uid.0.to_le_bytes());
+    hasher.update(&about.kind.number().to_le_bytes());
+    hasher.update(about.namespace.as_bytes());
+    hasher.update(&[0]);
+    hasher.update(about.name.as_bytes());
+    hasher.digest()
+}
+
 fn hash(parts: &[&str]) -> u64 {
     let mut hasher = Xxh3::new();
     for part in parts {
@@ -151,17 +161,17 @@ fn hash(parts: &[&str]) -> u64 {
     hasher.digest()
 }
 
-/// A map by hash that keeps the entries used last.
+/// A map by hash that keeps the entries used last. Upstream's caches drop the oldest entry when they are full; here the
+/// older half goes at once, which is seldom and costs no book-keeping at each use.
 #[derive(Clone, Debug)]
 struct Recent<T> {
     entries: BTreeMap<u64, (u64, T)>,
-    by_age: BTreeMap<u64, u64>,
     used: u64,
 }
 
 impl<T> Default for Recent<T> {
     fn default() -> Recent<T> {
-        Recent { entries: BTreeMap::new(), by_age: BTreeMap::new(), used: 0 }
+        Recent { entries: BTreeMap::new(), used: 0 }
     }
 }
 
@@ -169,23 +179,20 @@ impl<T> Recent<T> {
     fn get_mut(&mut self, key: u64) -> Option<&mut T> {
         let (age, value) = self.entries.get_mut(&key)?;
         self.used += 1;
-        self.by_age.remove(age);
-        self.by_age.insert(self.used, key);
         *age = self.used;
         Some(value)
     }
 
     fn entry(&mut self, key: u64, make: impl FnOnce() -> T) -> &mut T {
-        if !self.entries.contains_key(&key) {
-            if self.entries.len() >= CACHE_ENTRIES
-                && let Some((_, oldest)) = self.by_age.pop_first()
-            {
-                self.entries.remove(&oldest);
-            }
-            self.used += 1;
-            self.by_age.insert(self.used, key);
-            self.entries.insert(key, (self.used, make()));
+        if self.entries.len() >= CACHE_ENTRIES && !self.entries.contains_key(&key) {
+            let mut ages: Vec<u64> = self.entries.values().map(|(age, _)| *age).collect();
+            let (_, middle, _) = ages.select_nth_unstable(CACHE_ENTRIES / 2);
+            let oldest_kept = *middle;
+            self.entries.retain(|_, (age, _)| *age >= oldest_kept);
         }
-        self.get_mut(key).expect("the entry was just made")
+        self.used += 1;
+        let entry = self.entries.entry(key).or_insert_with(|| (0, make()));
+        entry.0 = self.used;
+        &mut entry.1
     }
 }

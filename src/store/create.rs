@@ -13,7 +13,8 @@ impl Store {
     pub(super) fn create(&mut self, mut object: Object, context: &Context) -> Result<Object, ApiError> {
         let kind = object.kind();
         let info = self.info(kind).clone();
-        if object.meta().name.is_empty() {
+        let generated = object.meta().name.is_empty();
+        if generated {
             let name = self.generate_name(&object)?;
             object.meta_mut().name = name;
         }
@@ -21,7 +22,7 @@ impl Store {
         if info.namespaced {
             self.admit_namespace(&info, &namespace, &name)?;
         }
-        if self.table(kind).by_name(&namespace, &name).is_some() {
+        if !generated && self.table(kind).by_name(&namespace, &name).is_some() {
             let message = format!("{} {name:?} already exists", info.group_resource());
             return Err(ApiError::new(ErrorReason::AlreadyExists, message));
         }
@@ -60,10 +61,11 @@ impl Store {
             *count += 1;
             name = naming::generate_name(&meta.generate_name, draw.bits()).into();
             if self.table(meta.id.kind).by_name(&meta.namespace, &name).is_none() {
-                break;
+                return Ok(name);
             }
         }
-        Ok(name)
+        let message = format!("{} {name:?} already exists, the server was not able to generate a unique name for the object", info.group_resource());
+        Err(ApiError::new(ErrorReason::AlreadyExists, message))
     }
 
     /// What exists before anybody asks: upstream's system namespaces and priority classes.

@@ -26,7 +26,8 @@ pub(super) struct Table {
     pub(super) info: Arc<KindInfo>,
     live: Chunks<Object>,
     /// Every name that is interned: live objects, and gone ones that may come back under their name.
-    names: imbl::OrdMap<(Name, Name), u32>,
+    /// By namespace, then by name.
+    names: imbl::OrdMap<Name, imbl::OrdMap<Name, u32>>,
     next_slot: u32,
     /// How often the object of a number has been deleted, where its name may come back.
     lives: BTreeMap<u32, u32>,
@@ -114,7 +115,7 @@ impl Table {
 
     /// The interned key of a name, of a live object or not.
     pub(super) fn slot(&self, namespace: &Name, name: &Name) -> Option<u32> {
-        self.names.get(&(namespace.clone(), name.clone())).copied()
+        self.names.get(namespace)?.get(name).copied()
     }
 
     /// The live object of a name.
@@ -124,15 +125,12 @@ impl Table {
 
     /// The live objects by namespace and name.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Object> {
-        self.names.values().filter_map(|slot| self.live.get(*slot))
+        self.names.values().flat_map(|names| names.values()).filter_map(|slot| self.live.get(*slot))
     }
 
     /// The live objects of a namespace by name.
     pub(super) fn in_namespace<'a>(&'a self, namespace: &'a Name) -> impl Iterator<Item = &'a Object> + 'a {
-        self.names
-            .range((namespace.clone(), Name::new())..)
-            .take_while(move |((of, _), _)| of == namespace)
-            .filter_map(|(_, slot)| self.live.get(*slot))
+        self.names.get(namespace).into_iter().flat_map(|names| names.values()).filter_map(|slot| self.live.get(*slot))
     }
 
     /// The live objects in no particular order that anyone may rely on but a repeatable one.
@@ -146,15 +144,15 @@ impl Table {
 
     /// The interned key for a name, and how many lives the name has had before.
     pub(super) fn intern(&mut self, namespace: &Name, name: &Name) -> (ObjectId, u32) {
-        let slot = match self.slot(namespace, name) {
-            Some(slot) => slot,
-            None => {
-                let slot = self.next_slot;
-                self.next_slot += 1;
-                self.names.insert((namespace.clone(), name.clone()), slot);
-                slot
-            }
-        };
+        if !self.names.contains_key(namespace) {
+            self.names.insert(namespace.clone(), imbl::OrdMap::new());
+        }
+        let names = self.names.get_mut(namespace).expect("the namespace was just put in");
+        let next_slot = &mut self.next_slot;
+        let slot = *names.entry(name.clone()).or_insert_with(|| {
+            *next_slot += 1;
+            *next_slot - 1
+        });
         (ObjectId { kind: self.kind, slot }, self.lives.get(&slot).copied().unwrap_or(0))
     }
 
@@ -170,7 +168,9 @@ impl Table {
                 if may_return(meta) {
                     *self.lives.entry(meta.id.slot).or_default() += 1;
                 } else {
-                    self.names.remove(&(meta.namespace.clone(), meta.name.clone()));
+                    if let Some(names) = self.names.get_mut(&meta.namespace) {
+                        names.remove(&meta.name);
+                    }
                 }
             }
         }
