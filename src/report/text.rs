@@ -166,6 +166,27 @@ mod tests {
         WorkloadLine,
     };
 
+    fn pods() -> PodsReport {
+        PodsReport {
+            total: 2,
+            ready: 1,
+            by_phase: BTreeMap::from([("Pending".into(), 1), ("Running".into(), 1)]),
+            by_status: BTreeMap::from([("ImagePullBackOff".into(), 1), ("Running".into(), 1)]),
+            not_ready_total: 1,
+            not_ready: vec![PodLine {
+                namespace: "default".into(),
+                name: "web-2".into(),
+                ready_containers: 0,
+                containers: 1,
+                status: "ImagePullBackOff".into(),
+                restarts: 0,
+                age_seconds: 12,
+                node: "node-0".into(),
+                message: "Back-off pulling image \"x\"".into(),
+            }],
+        }
+    }
+
     fn summary() -> Summary {
         Summary {
             digest: "00ff".into(),
@@ -200,24 +221,7 @@ mod tests {
                 available: 1,
                 age_seconds: 12,
             }],
-            pods: PodsReport {
-                total: 2,
-                ready: 1,
-                by_phase: BTreeMap::from([("Pending".into(), 1), ("Running".into(), 1)]),
-                by_status: BTreeMap::from([("ImagePullBackOff".into(), 1), ("Running".into(), 1)]),
-                not_ready_total: 1,
-                not_ready: vec![PodLine {
-                    namespace: "default".into(),
-                    name: "web-2".into(),
-                    ready_containers: 0,
-                    containers: 1,
-                    status: "ImagePullBackOff".into(),
-                    restarts: 0,
-                    age_seconds: 12,
-                    node: "node-0".into(),
-                    message: "Back-off pulling image \"x\"".into(),
-                }],
-            },
+            pods: pods(),
             nodes: NodesReport::default(),
             notable_events: vec![EventLine {
                 kind: "Warning",
