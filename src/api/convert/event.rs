@@ -54,7 +54,11 @@ pub fn to_events_v1(event: &Obj<Event>) -> Value {
 /// A manifest of `events.k8s.io/v1` as one of `v1`.
 pub(super) fn from_events_v1(value: Value) -> Value {
     match value {
-        Value::Object(fields) => Value::Object(rename(fields, |names| names)),
+        Value::Object(fields) => {
+            let mut fields = rename(fields, |names| names);
+            fields.insert("apiVersion".to_owned(), Value::from("v1"));
+            Value::Object(fields)
+        }
         other => other,
     }
 }

@@ -51,11 +51,9 @@ pub(super) fn after_body(kind: Kind, new: &Value, old: &Value, errors: &mut Erro
             fields(&["type"], new, old, errors);
             data(new, old, &["data"], errors);
         }
-        Kind::RoleBinding | Kind::ClusterRoleBinding => {
-            if new.get("roleRef") != old.get("roleRef") {
-                let shown = new.get("roleRef").cloned().unwrap_or_default();
-                errors.invalid(&Path::new("roleRef"), shown, "cannot change roleRef");
-            }
+        Kind::RoleBinding | Kind::ClusterRoleBinding if new.get("roleRef") != old.get("roleRef") => {
+            let shown = new.get("roleRef").cloned().unwrap_or_default();
+            errors.invalid(&Path::new("roleRef"), shown, "cannot change roleRef");
         }
         // Nothing else is immutable here.
         _ => {}
