@@ -9,9 +9,9 @@ use super::recorder::{FORGET, Occurrence, Recorder};
 use super::{Caches, Client, Flag, FlagValue, Flags, Informer, InformerEvent, Outbox, Part, TokenBucket, WorkQueue};
 use crate::api::{Kind, Name, Object, ObjectId};
 use crate::event::{
-    Cause, Change, ClientIndex, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token,
+    Cause, Change, ChangeKind, ClientIndex, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token,
 };
-use crate::kernel::{Span, Time};
+use crate::kernel::{Purpose, Span, Time, object_hash};
 
 /// `--kube-api-qps`: requests a second that each controller's client may send on average.
 pub const KUBE_API_QPS: Flag = Flag {
@@ -26,12 +26,22 @@ pub const KUBE_API_BURST: Flag = Flag {
     doc: "requests that each controller's client may send at once",
 };
 
+/// `--min-resync-period`: how often informers play their caches again to their handlers.
+pub const MIN_RESYNC_PERIOD: Flag = Flag {
+    name: "min-resync-period",
+    default: FlagValue::Span(Span::from_hours(12)),
+    doc: "how often informers play their caches again to all handlers: between this and twice as long; 0: never",
+};
+
+const RESYNC_PERIOD: Purpose = Purpose::new("resync-period");
+
 /// How long an informer waits before it lists again after a failed list.
 /// Upstream's back-off grows from 800 ms to 30 s with jitter; here it stays at its start.
 const RELIST_AFTER: Span = Span::from_millis(800);
 
 /// Timers of the host itself; those of queues are `TIMER_QUEUES` plus the controller's number.
 const TIMER_RELIST: u64 = 1 << 32;
+const TIMER_RESYNC: u64 = 1 << 33;
 const TIMER_QUEUES: u64 = 0;
 /// Tokens of informers' lists start here; those of plans count from zero.
 const TOKEN_LISTS: u64 = 1 << 48;
@@ -64,6 +74,9 @@ pub struct Host {
     informers: Vec<Informer>,
     informer_client: Client,
     caches: Caches,
+    min_resync: Span,
+    /// When each informer plays its cache again.
+    resync_due: Vec<Option<Time>>,
     controllers: Vec<Hosted>,
     /// Requests under way: which controller, which key, which place in its round.
     in_flight: BTreeMap<u64, (usize, ObjectId, usize)>,
@@ -81,7 +94,7 @@ impl Host {
                 Watches::Everything => watched.extend(kinds.iter().copied().filter(|kind| *kind != Kind::Event)),
             }
         }
-        let informers = watched
+        let informers: Vec<Informer> = watched
             .into_iter()
             .enumerate()
             .map(|(index, kind)| Informer::new(InformerIndex(index as u8), kind, Filter::All))
@@ -107,6 +120,8 @@ impl Host {
             })
             .collect();
         Host {
+            min_resync: flags.span(&MIN_RESYNC_PERIOD),
+            resync_due: vec![None; informers.len()],
             informers,
             informer_client: Client { index: ClientIndex(0), name: name.into(), limit: TokenBucket::unlimited() },
             caches: Caches::default(),
@@ -132,32 +147,59 @@ impl Host {
     fn take_in(&mut self, changes: &[Change], out: &Outbox) {
         for change in changes {
             let old = self.caches.apply(change);
-            let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance };
-            let watched = change.object.kind();
-            for hosted in &mut self.controllers {
-                let interested = match hosted.controller.entry().watches {
-                    Watches::Kinds(kinds) => kinds.contains(&watched),
-                    Watches::Everything => true,
-                };
-                if interested {
-                    let observed = Observed {
-                        kind: change.kind,
-                        old: old.as_ref(),
-                        new: &change.object,
-                        cause: change.cause,
-                        resync: false,
-                    };
-                    hosted.controller.observe(observed, &view, &mut hosted.queue);
-                }
+            let Change { kind, object: new, revision: _, cause } = change;
+            let observed = Observed { kind: *kind, old: old.as_ref(), new, cause: *cause, resync: false };
+            self.show(observed, out);
+        }
+    }
+
+    /// Hands a change to the event handlers of all controllers that watch its kind.
+    fn show(&mut self, observed: Observed, out: &Outbox) {
+        let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance };
+        let watched = observed.new.kind();
+        for hosted in &mut self.controllers {
+            let interested = match hosted.controller.entry().watches {
+                Watches::Kinds(kinds) => kinds.contains(&watched),
+                Watches::Everything => true,
+            };
+            if interested {
+                hosted.controller.observe(observed, &view, &mut hosted.queue);
             }
         }
+    }
+
+    /// Sets the time at which an informer plays its cache again. Upstream: the reflector's resync timer, which starts
+    /// anew with each list; its period is drawn once for the process (`ResyncPeriod` of kube-controller-manager).
+    fn arm_resync(&mut self, index: usize, out: &mut Outbox) {
+        if self.min_resync == Span::ZERO {
+            return;
+        }
+        let draw = out.chance.draw(RESYNC_PERIOD, object_hash(&self.informer_client.name), 0);
+        let period = draw.span_between(self.min_resync, self.min_resync * 2);
+        self.resync_due[index] = Some(out.now + period);
+        out.background_timer_after(period, TimerToken(TIMER_RESYNC + index as u64));
+    }
+
+    /// Plays the cache of an informer again, unless the timer is from before its last list.
+    fn resync(&mut self, index: usize, out: &mut Outbox) {
+        if self.resync_due[index] != Some(out.now) {
+            return;
+        }
+        for object in cached(&self.caches, self.informers[index].kind) {
+            let (old, new, cause) = (Some(&object), &object, out.cause);
+            self.show(Observed { kind: ChangeKind::Modified, old, new, cause, resync: true }, out);
+        }
+        self.arm_resync(index, out);
     }
 
     fn listed(&mut self, index: usize, reply: Reply, out: &mut Outbox) {
         let informer = &mut self.informers[index];
         let cached: Vec<Object> = cached(&self.caches, informer.kind);
         match informer.listed(reply, cached.iter(), out) {
-            InformerEvent::Changes(changes) => self.take_in(&changes, out),
+            InformerEvent::Changes(changes) => {
+                self.take_in(&changes, out);
+                self.arm_resync(index, out);
+            }
             InformerEvent::Failed => out.timer_after(RELIST_AFTER, TimerToken(TIMER_RELIST + index as u64)),
         }
     }
@@ -316,7 +358,9 @@ impl Part for Host {
                 }
             }
             Input::Timer(TimerToken(token)) => {
-                if let Some(index) = token.checked_sub(TIMER_RELIST) {
+                if let Some(index) = token.checked_sub(TIMER_RESYNC) {
+                    self.resync(index as usize, out);
+                } else if let Some(index) = token.checked_sub(TIMER_RELIST) {
                     self.list(index as usize, out);
                 }
             }

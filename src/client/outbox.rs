@@ -67,7 +67,12 @@ impl Outbox {
 
     /// Asks for a timer at an instant; at once, where it has passed.
     pub fn timer_at(&mut self, at: Time, token: TimerToken) {
-        self.effects.push(Effect::Timer { at: at.max(self.now), token });
+        self.effects.push(Effect::Timer { at: at.max(self.now), token, background: false });
+    }
+
+    /// Asks for a timer after a span that does not keep the simulation from counting as quiet.
+    pub fn background_timer_after(&mut self, after: Span, token: TimerToken) {
+        self.effects.push(Effect::Timer { at: self.now + after, token, background: true });
     }
 
     /// Opens a watch for changes after a revision.

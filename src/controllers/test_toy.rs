@@ -110,7 +110,9 @@ impl Toy {
                 Effect::Send { at, token, request, .. } => {
                     self.post(at.since(self.now) + LATENCY, Coming::Request(token, request));
                 }
-                Effect::Timer { at, token } => self.post(at.since(self.now), Coming::Input(Input::Timer(token))),
+                // Informers play their caches again after twelve hours: no story here is so long.
+                Effect::Timer { background: true, .. } => {}
+                Effect::Timer { at, token, .. } => self.post(at.since(self.now), Coming::Input(Input::Timer(token))),
                 Effect::Watch { informer, kind, .. } => {
                     self.watches.insert(kind, informer);
                 }

@@ -92,6 +92,9 @@ pub enum Effect {
         at: Time,
         /// Comes back when it fires.
         token: TimerToken,
+        /// Whether a simulation counts as quiet while only such timers are pending: upkeep that finds nothing to do in a
+        /// cluster at rest and comes for ever.
+        background: bool,
     },
     /// Open a watch.
     Watch {

@@ -23,9 +23,26 @@ pub enum SimEvent {
         incarnation: u32,
         /// Its own name for it.
         token: TimerToken,
+        /// Whether the simulation may count as quiet while it is pending.
+        background: bool,
     },
     /// A watch that could not be opened, or was cut, is reported to the part: by its informer.
     WatchEnded(Box<(PartId, u32, super::InformerIndex, super::WatchEnd)>),
+}
+
+impl SimEvent {
+    /// Whether the simulation may count as quiet while this is pending.
+    pub fn is_background(&self) -> bool {
+        match self {
+            SimEvent::Timer { background, .. } => *background,
+            SimEvent::Start(_)
+            | SimEvent::Action(_)
+            | SimEvent::Arrive(_)
+            | SimEvent::Reply(_)
+            | SimEvent::Wake(_)
+            | SimEvent::WatchEnded(_) => false,
+        }
+    }
 }
 
 /// A reply on its way.

@@ -46,7 +46,7 @@ pub fn run(scenario: &Scenario, seed: u64, progress: &mut dyn FnMut(&Sim)) -> Ru
     };
     let mut events: u64 = 0;
     let ended = loop {
-        let Some(next) = sim.next_time() else { break Ended::Quiet };
+        let Some(next) = sim.next_time().filter(|_| !sim.is_quiet()) else { break Ended::Quiet };
         if next > sim.now() {
             expectations.observe(&sim, next);
             if next > end {

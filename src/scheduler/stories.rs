@@ -49,7 +49,7 @@ impl Story {
         for effect in out.effects {
             match effect {
                 Effect::Send { token, request, .. } => self.hear(token, request),
-                Effect::Timer { at, token } => self.timers.push((at, token)),
+                Effect::Timer { at, token, .. } => self.timers.push((at, token)),
                 Effect::Watch { .. } | Effect::Heartbeat(_) | Effect::Note(_) => {}
             }
         }

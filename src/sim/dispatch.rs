@@ -39,7 +39,7 @@ impl Sim {
                 }
             }
             SimEvent::Wake(watcher) => self.wake(WatcherId(watcher)),
-            SimEvent::Timer { part, incarnation, token } => {
+            SimEvent::Timer { part, incarnation, token, background: _ } => {
                 if incarnation == self.incarnation(part) {
                     let cause = self.write(EntryKind::Timer, part, None, token.0, Cause::START);
                     self.hand(part, Input::Timer(token), cause);
@@ -133,9 +133,9 @@ impl Sim {
                 Effect::Send { at, client, token, cause, request } => {
                     self.send(part, at, client, token, cause, request);
                 }
-                Effect::Timer { at, token } => {
+                Effect::Timer { at, token, background } => {
                     let incarnation = self.incarnation(part);
-                    self.post(at, SimEvent::Timer { part, incarnation, token });
+                    self.post(at, SimEvent::Timer { part, incarnation, token, background });
                 }
                 Effect::Watch { informer, kind, filter, from } => {
                     let replica = self.replica_of(part);

@@ -33,6 +33,8 @@ use crate::store::Store;
 pub struct Sim {
     now: Time,
     agenda: Agenda<SimEvent>,
+    /// How many events of the agenda are not background.
+    pending: u64,
     chance: Chance,
     clock: Clock,
     store: Store,
@@ -92,15 +94,17 @@ impl Sim {
         self.agenda.next_time()
     }
 
-    /// Whether nothing at all is going to happen any more.
+    /// Whether nothing is going to happen any more but background timers, such as informers that play their caches
+    /// again every twelve hours or more.
     pub fn is_quiet(&self) -> bool {
-        self.agenda.is_empty()
+        self.pending == 0
     }
 
     /// Handles one event. False where there was none.
     pub fn step(&mut self) -> bool {
         let Some((time, event)) = self.agenda.pop() else { return false };
         self.now = time;
+        self.pending -= u64::from(!event.is_background());
         self.events_handled += 1;
         self.dispatch(event);
         true
@@ -114,9 +118,11 @@ impl Sim {
         self.now = self.now.max(until);
     }
 
-    /// Handles events until none is left or the next one lies after an instant. True where none is left.
+    /// Handles events until it is quiet or the next event lies after an instant. True where it is quiet.
     pub fn run_until_quiet(&mut self, at_most: Time) -> bool {
-        while let Some(next) = self.agenda.next_time() {
+        while self.pending > 0
+            && let Some(next) = self.agenda.next_time()
+        {
             if next > at_most {
                 self.now = self.now.max(at_most);
                 return false;
@@ -126,7 +132,8 @@ impl Sim {
         true
     }
 
-    /// Handles events until a condition holds, which is looked at after each instant. True where it came to hold.
+    /// Handles events, background timers included, until a condition holds, which is looked at after each instant.
+    /// True where it came to hold.
     pub fn run_until_holds(&mut self, at_most: Time, holds: impl Fn(&Sim) -> bool) -> bool {
         loop {
             if holds(self) {
@@ -149,6 +156,7 @@ impl Sim {
         Ok(Sim {
             now: self.now,
             agenda: self.agenda.clone(),
+            pending: self.pending,
             chance: self.chance,
             clock: self.clock,
             store: self.store.clone(),
@@ -166,7 +174,7 @@ impl Sim {
     pub fn act_at(&mut self, at: Time, action: Action) {
         let number = self.timeline.len() as u32;
         self.timeline = self.timeline.iter().cloned().chain([TimedAction { at, action }]).collect();
-        self.agenda.post(at.max(self.now), SimEvent::Action(number));
+        self.post(at.max(self.now), SimEvent::Action(number));
     }
 
     /// Adds an action now.
@@ -180,6 +188,7 @@ impl Sim {
     }
 
     pub(crate) fn post(&mut self, at: Time, event: SimEvent) {
+        self.pending += u64::from(!event.is_background());
         self.agenda.post(at, event);
     }
 

@@ -93,6 +93,7 @@ impl Setup {
         let mut sim = Sim {
             now: Time::ZERO,
             agenda: Agenda::new(),
+            pending: 0,
             chance,
             clock: self.clock,
             store,

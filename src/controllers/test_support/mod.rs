@@ -190,7 +190,9 @@ impl Story {
                     let request = (at + HOP, Todo::Serve(token, request));
                     self.post_at(request.0, request.1);
                 }
-                Effect::Timer { at, token: TimerToken(token) } => {
+                // Informers play their caches again after twelve hours: no story here is so long.
+                Effect::Timer { background: true, .. } => {}
+                Effect::Timer { at, token: TimerToken(token), .. } => {
                     self.post_at(at, Todo::Hand(Input::Timer(TimerToken(token))));
                 }
                 Effect::Watch { informer, kind, from, .. } => {

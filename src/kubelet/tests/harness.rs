@@ -145,7 +145,7 @@ impl Story {
                 let result = self.answer(request);
                 self.post(at.max(self.now) + LATENCY, Input::Reply { token, result });
             }
-            Effect::Timer { at, token } => self.post(at, Input::Timer(token)),
+            Effect::Timer { at, token, .. } => self.post(at, Input::Timer(token)),
             Effect::Heartbeat(_) => self.heartbeats += 1,
             Effect::Watch { .. } | Effect::Note(_) => {}
         }

@@ -119,7 +119,7 @@ impl Story {
         for effect in out.effects {
             match effect {
                 Effect::Send { at, token, request, .. } => self.post(at, What::Arrive(token, request)),
-                Effect::Timer { at, token } => self.post(at, What::Timer(token)),
+                Effect::Timer { at, token, .. } => self.post(at, What::Timer(token)),
                 other => panic!("a user has no use for {other:?}"),
             }
         }
