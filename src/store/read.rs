@@ -57,7 +57,8 @@ impl Store {
         match (&query.filter, &query.namespace) {
             (Filter::Named(namespace, name), _) => table.by_name(namespace, name).into_iter().for_each(&mut take),
             (Filter::InNamespace(namespace), _) | (_, Some(namespace)) => table.in_namespace(namespace).for_each(&mut take),
-            (Filter::All | Filter::OnNode(_), None) => table.iter().for_each(&mut take),
+            (Filter::OnNode(node), None) => table.on_node(node).into_iter().for_each(&mut take),
+            (Filter::All, None) => table.iter().for_each(&mut take),
         }
         if !undone.0.is_empty() {
             let in_namespace =
