@@ -10,6 +10,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1;
 use rustc_hash::FxHashMap;
 
+use super::validate::is_foreign;
 use super::{Context, Store};
 use crate::api::{
     ConditionStatus, Kind, KindInfo, Meta, Name, Namespace, Node, Obj, Object, Pod, PodConditionType, PodSpec, ReasonText,
@@ -187,6 +188,21 @@ impl Store {
             spec.preemption_policy = Some(policy.to_owned());
         }
         Ok(())
+    }
+}
+
+/// What an update goes through: DefaultTolerationSeconds, for what users send. Native parts keep what they were given.
+pub(super) fn admit_update(object: Object, context: &Context) -> Object {
+    match object {
+        Object::Pod(mut pod) if is_foreign(context.from) => {
+            let mut full = pod.body.spec.full.clone();
+            add_default_tolerations(&mut full);
+            if full != pod.body.spec.full {
+                Arc::make_mut(&mut pod).body.spec = PodSpec::new(full);
+            }
+            Object::Pod(pod)
+        }
+        other => other,
     }
 }
 

@@ -120,9 +120,10 @@ pub(super) fn wish_differs(stored: &Object, new: &Object) -> bool {
     match (stored, new) {
         (Object::Pod(a), Object::Pod(b)) => a.body.node_name != b.body.node_name || a.body.spec != b.body.spec,
         (Object::Deployment(a), Object::Deployment(b)) => {
+            let annotations = a.meta.annotations != b.meta.annotations;
             let mut b = b.body.clone();
             b.status = a.body.status.clone();
-            a.body != b
+            annotations || a.body != b
         }
         (Object::ReplicaSet(a), Object::ReplicaSet(b)) => {
             let mut b = b.body.clone();
@@ -166,7 +167,22 @@ pub(super) fn has_generation(kind: Kind) -> bool {
     )
 }
 
-/// Whether an untyped kind keeps a `status` apart from its wish.
-fn has_status(kind: Kind) -> bool {
-    !matches!(kind, Kind::ConfigMap | Kind::Secret | Kind::ServiceAccount | Kind::Endpoints | Kind::EndpointSlice)
+/// Whether a kind keeps a `status` apart from its wish.
+pub(super) fn has_status(kind: Kind) -> bool {
+    !matches!(
+        kind,
+        Kind::ConfigMap
+            | Kind::Secret
+            | Kind::ServiceAccount
+            | Kind::Endpoints
+            | Kind::EndpointSlice
+            | Kind::LimitRange
+            | Kind::PodTemplate
+            | Kind::ControllerRevision
+            | Kind::PriorityClass
+            | Kind::StorageClass
+            | Kind::NetworkPolicy
+            | Kind::Event
+            | Kind::Lease
+    )
 }

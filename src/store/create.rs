@@ -2,7 +2,7 @@
 
 use super::bodies::{has_generation, without_status};
 use super::{Context, GENERATE_NAME, Store, UID};
-use crate::api::{Kind, Name, Object, Uid, convert, defaults, naming};
+use crate::api::{Kind, KindInfo, Name, Object, Uid, convert, defaults, naming};
 use crate::event::{ApiError, ChangeKind, ErrorReason};
 use crate::kernel::object_hash;
 
@@ -15,16 +15,15 @@ impl Store {
         let info = self.info(kind).clone();
         let generated = object.meta().name.is_empty();
         if generated {
-            let name = self.generate_name(&object)?;
+            let name = self.generate_name(&object, context)?;
             object.meta_mut().name = name;
         }
         let (namespace, name) = (object.meta().namespace.clone(), object.meta().name.clone());
         if info.namespaced {
             self.admit_namespace(&info, &namespace, &name)?;
         }
-        if !generated && self.table(kind).by_name(&namespace, &name).is_some() {
-            let message = format!("{} {name:?} already exists", info.group_resource());
-            return Err(ApiError::new(ErrorReason::AlreadyExists, message));
+        if !generated && let Some(taken) = self.table(kind).by_name(&namespace, &name) {
+            return Err(already_exists(&info, taken, &object.meta().generate_name));
         }
         let mut object = self.admit_create(without_status(object), context)?;
         self.validate_create(&object, context)?;
@@ -45,11 +44,16 @@ impl Store {
     }
 
     /// A name from `generateName`; another where one is taken, as upstream tries eight times.
-    fn generate_name(&mut self, object: &Object) -> Result<Name, ApiError> {
+    fn generate_name(&mut self, object: &Object, context: &Context) -> Result<Name, ApiError> {
         let meta = object.meta();
         let info = self.info(meta.id.kind).clone();
         if meta.generate_name.is_empty() {
-            let message = format!("{} \"\" is invalid: metadata.name: Required value: name or generateName is required", info.kind);
+            self.validate_create(object, context)?;
+            let dot = if info.group.is_empty() { "" } else { "." };
+            let message = format!(
+                "{}{dot}{} \"\" is invalid: metadata.name: Required value: name or generateName is required",
+                info.kind, info.group
+            );
             return Err(ApiError::new(ErrorReason::Invalid, message));
         }
         let base = format!("{}/{}/{}", info.plural, meta.namespace, meta.generate_name);
@@ -64,8 +68,8 @@ impl Store {
                 return Ok(name);
             }
         }
-        let message = format!("{} {name:?} already exists, the server was not able to generate a unique name for the object", info.group_resource());
-        Err(ApiError::new(ErrorReason::AlreadyExists, message))
+        let taken = self.table(meta.id.kind).by_name(&meta.namespace, &name).expect("the last name is taken");
+        Err(already_exists(&info, taken, &meta.generate_name))
     }
 
     /// What exists before anybody asks: upstream's system namespaces and priority classes.
@@ -79,6 +83,19 @@ impl Store {
             self.create(class, context).expect("a system priority class can be created");
         }
     }
+}
+
+/// Upstream: `NewAlreadyExists`, `NewGenerateNameConflict`, and what the store adds where the object is on its way out.
+fn already_exists(info: &KindInfo, taken: &Object, generate_name: &Name) -> ApiError {
+    let prefix = if taken.meta().is_terminating() { "object is being deleted: " } else { "" };
+    let suffix = match generate_name.as_str() {
+        "" => "",
+        _ => ", the server was not able to generate a unique name for the object",
+    };
+    let message = format!("{prefix}{} {:?} already exists{suffix}", info.group_resource(), taken.meta().name);
+    let mut error = ApiError::new(ErrorReason::AlreadyExists, message);
+    error.retry_after_seconds = (!generate_name.is_empty()).then_some(1);
+    error
 }
 
 /// What registries do with a new object of a kind that is kept as JSON: finalizers of claims, selectors of Jobs, ….

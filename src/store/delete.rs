@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::update::is_complete_deletion;
 use super::{Context, Store};
-use crate::api::{Deletion, Kind, Name, Object, ObjectId, Timestamp};
+use crate::api::{Deletion, Kind, Meta, Name, Object, ObjectId, Timestamp};
 use crate::event::{
-    Answer, ApiError, ChangeKind, DeleteOptions, ErrorReason, ListAt, Propagation, Query, Reply, Target,
+    Answer, ApiError, ChangeKind, DeleteOptions, ErrorReason, ListAt, Preconditions, Propagation, Query, Reply, Target,
 };
 use crate::kernel::Span;
 
@@ -22,11 +22,32 @@ const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
 impl Store {
     pub(super) fn delete(&mut self, target: &Target, options: DeleteOptions, context: &Context) -> Reply {
         let stored = self.live(target)?;
-        self.check_preconditions(&stored, options.preconditions)?;
         self.delete_stored(stored, options, context)
     }
 
+    /// Upstream: the head of `BeforeDelete`.
+    fn check_delete_preconditions(&self, stored: &Object, wanted: Preconditions) -> Result<(), ApiError> {
+        let meta = stored.meta();
+        let info = self.info(meta.id.kind);
+        let refuse = |what: &str, wanted: String, found: String, happened: &str| {
+            let dot = if info.group.is_empty() { "" } else { "." };
+            let message = format!(
+                "Operation cannot be fulfilled on {}{dot}{} {:?}: the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been {happened}",
+                info.kind, info.group, meta.name
+            );
+            Err(ApiError::new(ErrorReason::Conflict, message))
+        };
+        if let Some(uid) = wanted.uid.filter(|uid| *uid != meta.uid) {
+            return refuse("UID", uid.to_string(), meta.uid.to_string(), "deleted and then recreated");
+        }
+        if let Some(version) = wanted.resource_version.filter(|version| *version != meta.resource_version) {
+            return refuse("ResourceVersion", version.to_string(), meta.resource_version.to_string(), "modified");
+        }
+        Ok(())
+    }
+
     pub(super) fn delete_stored(&mut self, stored: Object, options: DeleteOptions, context: &Context) -> Reply {
+        self.check_delete_preconditions(&stored, options.preconditions)?;
         let now = self.timestamp(context);
         let meta = stored.meta();
         if meta.id.kind == Kind::Namespace && IMMORTAL.contains(&meta.name.as_str()) {
@@ -34,20 +55,20 @@ impl Store {
             return Err(ApiError::new(ErrorReason::Forbidden, message));
         }
         let mut next = stored.clone();
-        if let Some(propagation) = options.propagation {
+        if let Some(propagation) = options.propagation.or_else(|| default_propagation(meta)) {
             set_propagation(&mut next, propagation);
         }
-        let grace = grace_period(&stored, options);
-        match (meta.deletion, grace) {
-            // Already on its way: a later deletion can only shorten the grace period.
-            (Some(deletion), _) => {
+        match meta.deletion {
+            // Already on its way: a later deletion can only shorten the grace period, and must say so.
+            Some(deletion) => {
                 let before = deletion.grace_seconds.unwrap_or(0);
-                if grace < before {
+                if let Some(grace) = wanted_grace(options).filter(|grace| *grace < before) {
                     let timestamp = Timestamp(deletion.timestamp.0 - before + grace);
                     next.meta_mut().deletion = Some(Deletion { timestamp, grace_seconds: Some(grace) });
                 }
             }
-            (None, _) => {
+            None => {
+                let grace = grace_period(&stored, options);
                 let meta = next.meta_mut();
                 meta.deletion = Some(Deletion { timestamp: Timestamp(now.0 + grace), grace_seconds: Some(grace) });
                 meta.generation += i64::from(meta.generation > 0);
@@ -107,10 +128,22 @@ impl Store {
     }
 }
 
+/// The grace period that was asked for; a negative one counts as one second.
+fn wanted_grace(options: DeleteOptions) -> Option<i64> {
+    options.grace_seconds.map(|grace| if grace < 0 { 1 } else { grace })
+}
+
+/// What a deletion does with dependents where it does not say: Jobs and ReplicationControllers leave theirs, for the
+/// sake of old clients. Upstream: `DefaultGarbageCollectionPolicy` of their strategies.
+fn default_propagation(meta: &Meta) -> Option<Propagation> {
+    let old = matches!(meta.id.kind, Kind::Job | Kind::ReplicationController);
+    (old && !meta.has_finalizer(FOREGROUND)).then_some(Propagation::Orphan)
+}
+
 /// How long a deletion waits. Upstream: the pod strategy's `CheckGracefulDelete`; nothing else waits.
 fn grace_period(stored: &Object, options: DeleteOptions) -> i64 {
     let Object::Pod(pod) = stored else { return 0 };
-    let wanted = options.grace_seconds.unwrap_or(pod.body.spec.grace_seconds).max(0);
+    let wanted = wanted_grace(options).unwrap_or(pod.body.spec.grace_seconds);
     let on_a_node = !pod.body.node_name.is_empty() && !pod.body.status.phase.is_finished();
     if on_a_node { wanted } else { 0 }
 }

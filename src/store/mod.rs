@@ -14,6 +14,8 @@ mod patch;
 mod pods;
 mod read;
 mod table;
+#[cfg(test)]
+mod tests;
 mod update;
 mod validate;
 mod watch;

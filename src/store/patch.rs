@@ -21,7 +21,7 @@ impl Store {
             PatchKind::Merge => Ok(merge::merge_patch(&original, &patch.body)),
             PatchKind::Json => merge::json_patch(&original, &patch.body),
         }
-        .map_err(|error| ApiError::new(ErrorReason::BadRequest, error))?;
+        .map_err(|error| refused(patch, error))?;
         let mut new = match kind {
             Kind::Custom(_) => convert::custom_from_json(kind, info, patched),
             _ => convert::from_json(kind, patched),
@@ -40,4 +40,14 @@ impl Store {
             }
         }
     }
+}
+
+/// A JSON patch that can be read and does not apply is 422 without a reason that anyone could use; everything else 400.
+fn refused(patch: &Patch, error: String) -> ApiError {
+    let readable = || serde_json::from_value::<json_patch::Patch>(patch.body.clone()).is_ok();
+    if patch.kind == PatchKind::Json && readable() {
+        let message = "the server rejected our request due to an error in our request";
+        return ApiError::new(ErrorReason::Invalid, message);
+    }
+    ApiError::new(ErrorReason::BadRequest, error)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Context, Store};
-use crate::api::{ConditionStatus, Kind, Name, Object, PodConditionType, Selector, Uid};
+use crate::api::{ConditionStatus, Kind, Name, Object, PodConditionType, PodPhase, Selector, Uid};
 use crate::event::{Answer, ApiError, DeleteOptions, ErrorReason, Preconditions, Reply, Target};
 
 impl Store {
@@ -41,13 +41,11 @@ impl Store {
     /// upstream's does. Each allowed eviction takes one off it.
     pub(super) fn evict(&mut self, target: &Target, options: DeleteOptions, context: &Context) -> Reply {
         let stored = self.live(target)?;
-        self.check_preconditions(&stored, options.preconditions)?;
         let Object::Pod(pod) = &stored else {
             return Err(ApiError::new(ErrorReason::BadRequest, "only pods can be evicted"));
         };
-        let free = pod.body.status.phase.is_finished()
-            || pod.body.node_name.is_empty()
-            || pod.meta.is_terminating();
+        let phase = pod.body.status.phase;
+        let free = phase.is_finished() || phase == PodPhase::Pending || pod.meta.is_terminating();
         if !free && let Some(budget) = self.budget_of(&stored)? {
             self.take_disruption(budget, &pod.meta.name, pod.body.is_ready(), context)?;
         }
@@ -84,17 +82,17 @@ impl Store {
         let status = next.body.fields.get("status").cloned().unwrap_or_default();
         let number = |name: &str| status.get(name).and_then(serde_json::Value::as_i64).unwrap_or(0);
         let (healthy, desired) = (number("currentHealthy"), number("desiredHealthy"));
-        if !ready && healthy >= desired && desired > 0 {
+        let policy = next.body.fields.get("spec").and_then(|spec| spec.get("unhealthyPodEvictionPolicy"));
+        let always = policy.and_then(serde_json::Value::as_str) == Some("AlwaysAllow");
+        if !ready && (always || (healthy >= desired && desired > 0)) {
             return Ok(());
         }
+        // A budget that its controller has not looked at since it was changed: come back in ten seconds.
+        if number("observedGeneration") < next.meta.generation {
+            return Err(refused(10));
+        }
         if number("disruptionsAllowed") <= 0 {
-            let mut error = ApiError::new(
-                ErrorReason::TooManyRequests,
-                "Cannot evict pod as it would violate the pod's disruption budget.",
-            )
-            .with_cause("DisruptionBudget");
-            error.retry_after_seconds = Some(0);
-            return Err(error);
+            return Err(refused(0));
         }
         let now = self.timestamp(context).to_string();
         let fields = &mut Arc::make_mut(&mut next).body.fields;
@@ -107,4 +105,11 @@ impl Store {
         }
         self.replace(budget, |_| Object::Untyped(next), context).map(|_| ())
     }
+}
+
+fn refused(retry_after_seconds: u32) -> ApiError {
+    let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+    let mut error = ApiError::new(ErrorReason::TooManyRequests, message).with_cause("DisruptionBudget");
+    error.retry_after_seconds = Some(retry_after_seconds);
+    error
 }

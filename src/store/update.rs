@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::bodies::{adopt_status, has_generation, keep_status, wish_differs};
+use super::admission::admit_update;
+use super::bodies::{adopt_status, has_generation, has_status, keep_status, wish_differs};
 use super::{Context, MODIFIED, Store, conflict};
-use crate::api::{Meta, Name, Object, ObjectId, OwnerReference, Timestamp, Uid, no_finalizers};
+use crate::api::{Kind, KindInfo, Meta, Name, Object, ObjectId, OwnerReference, Timestamp, Uid, no_finalizers};
 use crate::event::{ApiError, ChangeKind, ErrorReason, MetaEdit, Preconditions, Target};
 
 impl Store {
@@ -13,14 +14,33 @@ impl Store {
         self.check_versions(&stored, new.meta())?;
         let mut next = keep_status(&stored, new);
         keep_identity(&stored, &mut next, stored.meta().generation);
+        let next = admit_update(next, context);
         self.validate_update(&next, &stored, context)?;
         self.replace(stored, |_| next, context)
     }
 
     pub(super) fn update_status(&mut self, new: Object, context: &Context) -> Result<Object, ApiError> {
         let stored = self.live(&target_of(&new))?;
+        if !has_status(stored.kind()) {
+            return Err(ApiError::new(ErrorReason::NotFound, "the server could not find the requested resource"));
+        }
         self.check_versions(&stored, new.meta())?;
-        self.replace(stored, |stored| adopt_status(stored, &new), context)
+        self.replace(
+            stored,
+            |stored| {
+                let mut next = adopt_status(stored, &new);
+                // Upstream resets the spec alone; only a Deployment keeps its labels as well.
+                let (labels, annotations) = (&new.meta().labels, &new.meta().annotations);
+                if *labels != stored.meta().labels && stored.kind() != Kind::Deployment {
+                    next.meta_mut().labels = labels.clone();
+                }
+                if *annotations != stored.meta().annotations {
+                    next.meta_mut().annotations = annotations.clone();
+                }
+                next
+            },
+            context,
+        )
     }
 
     /// A status patch without a revision: the last writer wins, but for conditions of other writers, which stay.
@@ -99,11 +119,8 @@ impl Store {
         let stored = self.live(target)?;
         self.check_preconditions(&stored, preconditions)?;
         if replicas < 0 {
-            let info = self.info(target.kind());
             let message = format!(
-                "{}.{} {:?} is invalid: spec.replicas: Invalid value: {replicas}: must be greater than or equal to 0",
-                info.kind,
-                info.group,
+                "Scale.autoscaling {:?} is invalid: spec.replicas: Invalid value: {replicas}: must be greater than or equal to 0",
                 stored.meta().name
             );
             return Err(ApiError::new(ErrorReason::Invalid, message));
@@ -180,24 +197,42 @@ impl Store {
         self.check_preconditions(stored, preconditions)
     }
 
+    /// What a write insists on. Upstream: `Preconditions.Check` of the storage for the uid; a resourceVersion is
+    /// compared as that of an update.
     pub(super) fn check_preconditions(&self, stored: &Object, wanted: Preconditions) -> Result<(), ApiError> {
         let meta = stored.meta();
-        let refuse = |why: String| Err(conflict(self.info(stored.kind()), &meta.name, &why));
+        let refuse = |why: &str| Err(conflict(self.info(stored.kind()), &meta.name, why));
         if let Some(uid) = wanted.uid
             && uid != meta.uid
         {
-            return refuse(format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", meta.uid));
+            return refuse(&format!(
+                "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                storage_key(self.info(meta.id.kind), meta),
+                meta.uid
+            ));
         }
         if let Some(version) = wanted.resource_version
             && version != meta.resource_version
         {
-            return refuse(format!(
-                "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {}",
-                meta.resource_version
-            ));
+            return refuse(MODIFIED);
         }
         Ok(())
     }
+}
+
+/// Where etcd keeps an object. Upstream: `DefaultStorageFactory` and its special cases.
+fn storage_key(info: &KindInfo, meta: &Meta) -> String {
+    let prefix = match meta.id.kind {
+        Kind::Node => "minions".to_owned(),
+        Kind::Service => "services/specs".to_owned(),
+        Kind::Endpoints => "services/endpoints".to_owned(),
+        Kind::ReplicationController => "controllers".to_owned(),
+        Kind::Ingress => "ingress".to_owned(),
+        Kind::Custom(_) | Kind::CustomResourceDefinition => format!("{}/{}", info.group, info.plural),
+        _ => info.plural.to_string(),
+    };
+    let slash = if meta.namespace.is_empty() { "" } else { "/" };
+    format!("/registry/{prefix}{slash}{}/{}", meta.namespace, meta.name)
 }
 
 /// Whether nothing keeps a terminating object any more.

@@ -22,7 +22,7 @@ impl Store {
     }
 }
 
-fn is_foreign(part: PartId) -> bool {
+pub(super) fn is_foreign(part: PartId) -> bool {
     match part {
         PartId::User | PartId::Guest(_) => true,
         PartId::ControllerManager(_) | PartId::Scheduler(_) | PartId::Kubelet(_) => false,
