@@ -1,4 +1,9 @@
 //! wavetank from outside: one file a behaviour.
 
 mod cli;
+mod determinism;
+mod guest;
+mod manifests;
+mod stories;
+mod story;
 mod tidy;
