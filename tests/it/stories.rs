@@ -31,7 +31,8 @@ fn a_settled_cluster_costs_nothing() {
     let before = story.sim.events_handled();
     story.run_for(24 * 3600);
     let events = story.sim.events_handled() - before;
-    assert!(events < 50, "{events} events in 24 h");
+    // Informers play their caches again every 12 to 24 hours; nothing else happens.
+    assert!(events < 200, "{events} events in 24 h");
 }
 
 #[track_caller]
@@ -74,7 +75,7 @@ fn a_namespace_goes_with_everything_in_it() {
 #[test]
 fn a_pod_that_fits_nowhere_is_told_why_and_placed_when_room_comes() {
     let mut story = Story::of_nodes(2, "");
-    story.act(Action::Cordon { node: "n-1".into(), unschedulable: true });
+    story.act(Action::Cordon { node: "node-1".into(), unschedulable: true });
     story.run_for(5);
     story.apply(&web(10, "nginx:1"));
     story.run_for(60);
@@ -82,7 +83,7 @@ fn a_pod_that_fits_nowhere_is_told_why_and_placed_when_room_comes() {
     let told = story.events("FailedScheduling");
     let wanted = "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable.";
     assert!(told.iter().all(|message| message.starts_with(wanted)), "{told:?}");
-    story.act(Action::Cordon { node: "n-1".into(), unschedulable: false });
+    story.act(Action::Cordon { node: "node-1".into(), unschedulable: false });
     story.run_for(60);
     story.expect_ready(10);
 }
@@ -134,11 +135,11 @@ fn a_drained_node_is_empty_and_its_pods_run_elsewhere() {
     let mut story = Story::of_nodes(3, "");
     story.apply(&web(6, "nginx:1"));
     story.run_for(60);
-    story.act(Action::Drain { node: "n-0".into(), grace_seconds: None });
+    story.act(Action::Drain { node: "node-0".into(), grace_seconds: None });
     story.run_for(120);
     story.expect_ready(6);
-    assert!(story.pods().iter().all(|pod| pod.body.node_name != "n-0"));
-    assert!(story.printed().ends_with("node/n-0 drained\n"), "{}", story.printed());
+    assert!(story.pods().iter().all(|pod| pod.body.node_name != "node-0"));
+    assert!(story.printed().ends_with("node/node-0 drained\n"), "{}", story.printed());
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Story {
     /// A cluster of so many nodes with 4 CPUs and 16Gi each, and behaviours as a scenario writes them.
     pub(crate) fn of_nodes(count: u32, behaviours: &str) -> Story {
         let text = format!(
-            "apiVersion: wavetank.dev/v1\nkind: Scenario\nmetadata: {{name: story}}\nnodes:\n- {{name: n, count: {count}, \
+            "apiVersion: wavetank.dev/v1\nkind: Scenario\nmetadata: {{name: story}}\nnodes:\n- {{name: node, count: {count}, \
              capacity: {{cpu: 4, memory: 16Gi, pods: 110}}}}\n{behaviours}\n"
         );
         let read = |_: &Path| Ok(Found::File(text.clone()));
