@@ -419,3 +419,7 @@ fn cached(caches: &Caches, kind: Kind) -> Vec<Object> {
         other => caches.others.get(&other).into_iter().flat_map(|cache| cache.iter().cloned().map(Object::Untyped)).collect(),
     }
 }
+
+#[cfg(test)]
+#[path = "host_tests.rs"]
+mod tests;
