@@ -1,4 +1,5 @@
 //! wavetank from outside: one file a behaviour.
 
 mod cli;
+mod quiet;
 mod tidy;
