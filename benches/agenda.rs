@@ -79,9 +79,7 @@ fn hold(agenda: &mut Agenda<u64>, events: u64, gaps: &[Span]) {
 
 fn hold_model(c: &mut Criterion<CpuTime>) {
     let chance = Chance { seed: 1 };
-    let gaps: Vec<Span> = (0..GAPS as u64)
-        .map(|n| chance.draw(GAP, 0, n).exponential(Span::from_secs(1)))
-        .collect();
+    let gaps: Vec<Span> = (0..GAPS as u64).map(|n| chance.draw(GAP, 0, n).exponential(Span::from_secs(1))).collect();
     let mut group = c.benchmark_group("agenda/hold");
     group.throughput(Throughput::Elements(EVENTS));
     group.sample_size(20);

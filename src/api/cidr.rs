@@ -21,14 +21,9 @@ impl Cidr {
     pub fn new(address: IpAddr, prefix_len: u8) -> Result<Self, String> {
         let width = width(address);
         if prefix_len > width {
-            return Err(format!(
-                "a prefix of {prefix_len} bits is longer than the {width} bits of {address}"
-            ));
+            return Err(format!("a prefix of {prefix_len} bits is longer than the {width} bits of {address}"));
         }
-        Ok(Self {
-            base: from_bits(bits(address) & !low_mask(width - prefix_len), width),
-            prefix_len,
-        })
+        Ok(Self { base: from_bits(bits(address) & !low_mask(width - prefix_len), width), prefix_len })
     }
 
     /// The first address of the range.
@@ -49,8 +44,7 @@ impl Cidr {
     /// Whether `address` lies in the range; an address of the other family never does.
     pub fn contains(&self, address: IpAddr) -> bool {
         let width = width(self.base);
-        address.is_ipv6() == self.is_ipv6()
-            && bits(address) & !low_mask(width - self.prefix_len) == bits(self.base)
+        address.is_ipv6() == self.is_ipv6() && bits(address) & !low_mask(width - self.prefix_len) == bits(self.base)
     }
 
     /// How many ranges of `prefix_len` bits fit in, at most `u128::MAX`; 0 where it is a wider range.
@@ -58,9 +52,7 @@ impl Cidr {
         if prefix_len < self.prefix_len || prefix_len > width(self.base) {
             return 0;
         }
-        1_u128
-            .checked_shl(u32::from(prefix_len - self.prefix_len))
-            .unwrap_or(u128::MAX)
+        1_u128.checked_shl(u32::from(prefix_len - self.prefix_len)).unwrap_or(u128::MAX)
     }
 
     /// The range number `index` (from 0) of `prefix_len` bits within this one.
@@ -70,9 +62,7 @@ impl Cidr {
     pub fn subnet(&self, prefix_len: u8, index: u128) -> Result<Self, String> {
         let width = width(self.base);
         if prefix_len < self.prefix_len || prefix_len > width {
-            return Err(format!(
-                "the range {self} cannot be cut into ranges of {prefix_len} bits"
-            ));
+            return Err(format!("the range {self} cannot be cut into ranges of {prefix_len} bits"));
         }
         let count = self.subnet_count(prefix_len);
         if index >= count {
@@ -80,20 +70,13 @@ impl Cidr {
                 "the range {self} holds {count} ranges of {prefix_len} bits: there is no number {index}"
             ));
         }
-        let offset = index
-            .checked_shl(u32::from(width - prefix_len))
-            .unwrap_or(0);
-        Ok(Self {
-            base: from_bits(bits(self.base) | offset, width),
-            prefix_len,
-        })
+        let offset = index.checked_shl(u32::from(width - prefix_len)).unwrap_or(0);
+        Ok(Self { base: from_bits(bits(self.base) | offset, width), prefix_len })
     }
 
     /// How many addresses the range holds, the first and last included, at most `u128::MAX`.
     pub fn host_count(&self) -> u128 {
-        1_u128
-            .checked_shl(u32::from(width(self.base) - self.prefix_len))
-            .unwrap_or(u128::MAX)
+        1_u128.checked_shl(u32::from(width(self.base) - self.prefix_len)).unwrap_or(u128::MAX)
     }
 
     /// The address number `index` (from 0, which is the base).
@@ -103,9 +86,7 @@ impl Cidr {
     pub fn host(&self, index: u128) -> Result<IpAddr, String> {
         let count = self.host_count();
         if index >= count {
-            return Err(format!(
-                "the range {self} holds {count} addresses: there is no number {index}"
-            ));
+            return Err(format!("the range {self} holds {count} addresses: there is no number {index}"));
         }
         Ok(from_bits(bits(self.base) | index, width(self.base)))
     }
@@ -144,11 +125,7 @@ fn bits(address: IpAddr) -> u128 {
 }
 
 fn from_bits(bits: u128, width: u8) -> IpAddr {
-    if width == 128 {
-        IpAddr::V6(Ipv6Addr::from(bits))
-    } else {
-        IpAddr::V4(Ipv4Addr::from(bits as u32))
-    }
+    if width == 128 { IpAddr::V6(Ipv6Addr::from(bits)) } else { IpAddr::V4(Ipv4Addr::from(bits as u32)) }
 }
 
 fn low_mask(count: u8) -> u128 {
@@ -160,17 +137,9 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(
-        range: &str,
-        cut: impl Fn(Cidr) -> Result<String, String>,
-        expected: Result<&str, &str>,
-    ) {
+    fn check(range: &str, cut: impl Fn(Cidr) -> Result<String, String>, expected: Result<&str, &str>) {
         let found = range.parse().and_then(cut);
-        assert_eq!(
-            found,
-            expected.map(str::to_string).map_err(str::to_string),
-            "for {range}"
-        );
+        assert_eq!(found, expected.map(str::to_string).map_err(str::to_string), "for {range}");
     }
 
     #[test]
@@ -178,39 +147,16 @@ mod tests {
         check("10.244.1.7/16", |c| Ok(c.to_string()), Ok("10.244.0.0/16"));
         check("fd00::1/56", |c| Ok(c.to_string()), Ok("fd00::/56"));
         check("0.0.0.0/0", |c| Ok(c.to_string()), Ok("0.0.0.0/0"));
-        check(
-            "::/0",
-            |c| Ok(c.host_count().to_string()),
-            Ok("340282366920938463463374607431768211455"),
-        );
-        for wrong in [
-            "",
-            "10.0.0.0",
-            "10.0.0.0/33",
-            "10.0.0/8",
-            "10.0.0.0/+8",
-            "fd00::/129",
-        ] {
-            check(
-                wrong,
-                |c| Ok(c.to_string()),
-                Err(&format!("invalid CIDR address: {wrong}")),
-            );
+        check("::/0", |c| Ok(c.host_count().to_string()), Ok("340282366920938463463374607431768211455"));
+        for wrong in ["", "10.0.0.0", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/+8", "fd00::/129"] {
+            check(wrong, |c| Ok(c.to_string()), Err(&format!("invalid CIDR address: {wrong}")));
         }
     }
 
     #[test]
     fn nodes_get_their_part_of_the_cluster() {
-        check(
-            "10.244.0.0/16",
-            |c| Ok(c.subnet_count(24).to_string()),
-            Ok("256"),
-        );
-        check(
-            "10.244.0.0/16",
-            |c| Ok(c.subnet(24, 255)?.to_string()),
-            Ok("10.244.255.0/24"),
-        );
+        check("10.244.0.0/16", |c| Ok(c.subnet_count(24).to_string()), Ok("256"));
+        check("10.244.0.0/16", |c| Ok(c.subnet(24, 255)?.to_string()), Ok("10.244.255.0/24"));
         check(
             "10.244.0.0/16",
             |c| Ok(c.subnet(24, 256)?.to_string()),
@@ -221,45 +167,21 @@ mod tests {
             |c| Ok(c.subnet(8, 0)?.to_string()),
             Err("the range 10.244.0.0/16 cannot be cut into ranges of 8 bits"),
         );
-        check(
-            "fd00::/56",
-            |c| Ok(c.subnet(64, 3)?.to_string()),
-            Ok("fd00:0:0:3::/64"),
-        );
+        check("fd00::/56", |c| Ok(c.subnet(64, 3)?.to_string()), Ok("fd00:0:0:3::/64"));
         check("::/0", |c| Ok(c.subnet(0, 0)?.to_string()), Ok("::/0"));
     }
 
     #[test]
     fn pods_get_an_address_of_their_node() {
-        check(
-            "10.244.3.0/24",
-            |c| Ok(c.host(2)?.to_string()),
-            Ok("10.244.3.2"),
-        );
+        check("10.244.3.0/24", |c| Ok(c.host(2)?.to_string()), Ok("10.244.3.2"));
         check(
             "10.244.3.0/24",
             |c| Ok(c.host(256)?.to_string()),
             Err("the range 10.244.3.0/24 holds 256 addresses: there is no number 256"),
         );
-        check(
-            "fd00:0:0:3::/64",
-            |c| Ok(c.host(10)?.to_string()),
-            Ok("fd00:0:0:3::a"),
-        );
-        check(
-            "10.0.0.0/8",
-            |c| Ok(c.contains("10.1.2.3".parse().unwrap()).to_string()),
-            Ok("true"),
-        );
-        check(
-            "10.0.0.0/8",
-            |c| Ok(c.contains("11.1.2.3".parse().unwrap()).to_string()),
-            Ok("false"),
-        );
-        check(
-            "::/0",
-            |c| Ok(c.contains("10.1.2.3".parse().unwrap()).to_string()),
-            Ok("false"),
-        );
+        check("fd00:0:0:3::/64", |c| Ok(c.host(10)?.to_string()), Ok("fd00:0:0:3::a"));
+        check("10.0.0.0/8", |c| Ok(c.contains("10.1.2.3".parse().unwrap()).to_string()), Ok("true"));
+        check("10.0.0.0/8", |c| Ok(c.contains("11.1.2.3".parse().unwrap()).to_string()), Ok("false"));
+        check("::/0", |c| Ok(c.contains("10.1.2.3".parse().unwrap()).to_string()), Ok("false"));
     }
 }

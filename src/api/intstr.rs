@@ -42,18 +42,12 @@ impl IntOrPercent {
                 let value = if round_up && !exact { floor + 1 } else { floor };
                 Ok(value.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32)
             }
-            Self::Other(text) => Err(format!(
-                "invalid value for IntOrString: {}",
-                why_not_percent(text)
-            )),
+            Self::Other(text) => Err(format!("invalid value for IntOrString: {}", why_not_percent(text))),
         }
     }
 
     fn from_string(text: &str) -> Self {
-        match text
-            .strip_suffix('%')
-            .and_then(|number| number.parse::<i32>().ok())
-        {
+        match text.strip_suffix('%').and_then(|number| number.parse::<i32>().ok()) {
             Some(percent) => Self::Percent(percent),
             None => Self::Other(text.to_string()),
         }
@@ -94,16 +88,8 @@ fn why_not_percent(text: &str) -> String {
     };
     let digits = number.strip_prefix(['+', '-']).unwrap_or(number);
     let all_digits = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    let reason = if all_digits {
-        "value out of range"
-    } else {
-        "invalid syntax"
-    };
-    format!(
-        "invalid value {}: strconv.Atoi: parsing {}: {reason}",
-        go_quote(text),
-        go_quote(number)
-    )
+    let reason = if all_digits { "value out of range" } else { "invalid syntax" };
+    format!("invalid value {}: strconv.Atoi: parsing {}: {reason}", go_quote(text), go_quote(number))
 }
 
 #[cfg(test)]
@@ -113,11 +99,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, total: i32, round_up: bool, expected: Result<i32, &str>) {
         let value = IntOrPercent::parse(text);
-        assert_eq!(
-            value.scaled(total, round_up),
-            expected.map_err(str::to_string),
-            "{text} of {total}"
-        );
+        assert_eq!(value.scaled(total, round_up), expected.map_err(str::to_string), "{text} of {total}");
     }
 
     #[test]
@@ -136,35 +118,23 @@ mod tests {
 
     #[test]
     fn what_is_no_percentage_is_named_as_upstream_does() {
-        check(
-            "abc",
-            5,
-            true,
-            Err("invalid value for IntOrString: invalid type: string is not a percentage"),
-        );
+        check("abc", 5, true, Err("invalid value for IntOrString: invalid type: string is not a percentage"));
         check(
             "a%",
             5,
             true,
-            Err(
-                "invalid value for IntOrString: invalid value \"a%\": strconv.Atoi: parsing \"a\": invalid syntax",
-            ),
+            Err("invalid value for IntOrString: invalid value \"a%\": strconv.Atoi: parsing \"a\": invalid syntax"),
         );
         check(
             "%",
             5,
             true,
-            Err(
-                "invalid value for IntOrString: invalid value \"%\": strconv.Atoi: parsing \"\": invalid syntax",
-            ),
+            Err("invalid value for IntOrString: invalid value \"%\": strconv.Atoi: parsing \"\": invalid syntax"),
         );
         let number_as_text = IntOrPercent::from(&IntOrString::String("3".to_string()));
         assert_eq!(
             number_as_text.scaled(9, true),
-            Err(
-                "invalid value for IntOrString: invalid type: string is not a percentage"
-                    .to_string()
-            )
+            Err("invalid value for IntOrString: invalid type: string is not a percentage".to_string())
         );
     }
 
@@ -172,10 +142,7 @@ mod tests {
     fn what_was_read_is_printed() {
         for text in ["5", "-1", "25%", "http"] {
             assert_eq!(IntOrPercent::parse(text).to_string(), text);
-            assert_eq!(
-                IntOrPercent::from(&IntOrString::from(&IntOrPercent::parse(text))),
-                IntOrPercent::parse(text)
-            );
+            assert_eq!(IntOrPercent::from(&IntOrString::from(&IntOrPercent::parse(text))), IntOrPercent::parse(text));
         }
     }
 }

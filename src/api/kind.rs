@@ -84,11 +84,7 @@ pub struct NoMatch {
 
 impl fmt::Display for NoMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "no matches for kind {:?} in version {:?}",
-            self.kind, self.api_version
-        )
+        write!(f, "no matches for kind {:?} in version {:?}", self.kind, self.api_version)
     }
 }
 
@@ -197,10 +193,9 @@ macro_rules! kinds {
 }
 
 use k8s_openapi::api::{
-    admissionregistration::v1 as admissionregistration, apps::v1 as apps, autoscaling,
-    batch::v1 as batch, certificates::v1 as certificates, coordination::v1 as coordination,
-    core::v1 as core, discovery::v1 as discovery, events::v1 as events,
-    flowcontrol::v1 as flowcontrol, networking::v1 as networking, node::v1 as node,
+    admissionregistration::v1 as admissionregistration, apps::v1 as apps, autoscaling, batch::v1 as batch,
+    certificates::v1 as certificates, coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery,
+    events::v1 as events, flowcontrol::v1 as flowcontrol, networking::v1 as networking, node::v1 as node,
     policy::v1 as policy, rbac::v1 as rbac, resource::v1 as resource, scheduling::v1 as scheduling,
     storage::v1 as storage,
 };
@@ -288,9 +283,7 @@ impl Kind {
     /// The built-in kind that kubectl would take a word for: `deploy`, `deployments`, `Deployment`,
     /// `deployments.apps`, `deployments.v1.apps`. The preferred one where there are two (`events` are core's).
     pub fn from_resource_name(name: &str) -> Option<Kind> {
-        all()
-            .find(|(_, info)| info.answers_to(name))
-            .map(|(kind, _)| kind)
+        all().find(|(_, info)| info.answers_to(name)).map(|(kind, _)| kind)
     }
 
     /// The `apiVersion` of a built-in kind; none for custom kinds.
@@ -305,27 +298,18 @@ impl Kind {
 }
 
 fn all() -> impl Iterator<Item = (Kind, &'static KindInfo)> {
-    Kind::ALL
-        .iter()
-        .filter_map(|kind| kind.info().map(|info| (*kind, info)))
+    Kind::ALL.iter().filter_map(|kind| kind.info().map(|info| (*kind, info)))
 }
 
 fn no_match(api_version: &str, kind: &str) -> NoMatch {
-    let served: Vec<String> = all()
-        .filter(|(_, info)| info.kind == kind)
-        .map(|(_, info)| info.api_version())
-        .collect();
+    let served: Vec<String> = all().filter(|(_, info)| info.kind == kind).map(|(_, info)| info.api_version()).collect();
     let near = super::located::nearest(kind, all().map(|(_, info)| info.kind.as_ref()));
     let help = match (served.is_empty(), near) {
         (false, _) => format!("{kind} is served as {}", served.join(" and ")),
         (true, Some(near)) => format!("did you mean {near:?}?"),
         (true, None) => "ensure CRDs are installed first".to_owned(),
     };
-    NoMatch {
-        api_version: api_version.to_owned(),
-        kind: kind.to_owned(),
-        help,
-    }
+    NoMatch { api_version: api_version.to_owned(), kind: kind.to_owned(), help }
 }
 
 #[cfg(test)]
@@ -353,10 +337,7 @@ mod tests {
         check("ep", Some(Kind::Endpoints));
         check("hpa", Some(Kind::HorizontalPodAutoscaler));
         check("hpa.v1.autoscaling", None);
-        check(
-            "horizontalpodautoscalers.v1.autoscaling",
-            Some(Kind::HorizontalPodAutoscalerV1),
-        );
+        check("horizontalpodautoscalers.v1.autoscaling", Some(Kind::HorizontalPodAutoscalerV1));
         check("events", Some(Kind::Event));
         check("events.events.k8s.io", Some(Kind::EventsV1Event));
         check("", None);
@@ -370,10 +351,7 @@ mod tests {
             assert_eq!(Kind::from_gvk(&info.api_version(), &info.kind), Ok(kind));
             assert_eq!(info.singular, info.kind.to_lowercase());
             assert_eq!(
-                Kind::from_resource_name(&format!(
-                    "{}.{}.{}",
-                    info.plural, info.version, info.group
-                )),
+                Kind::from_resource_name(&format!("{}.{}.{}", info.plural, info.version, info.group)),
                 Some(kind)
             );
         }
@@ -382,10 +360,7 @@ mod tests {
     #[test]
     fn a_wrong_version_names_the_served_one() {
         let error = Kind::from_gvk("extensions/v1beta1", "Deployment").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "no matches for kind \"Deployment\" in version \"extensions/v1beta1\""
-        );
+        assert_eq!(error.to_string(), "no matches for kind \"Deployment\" in version \"extensions/v1beta1\"");
         assert_eq!(error.help, "Deployment is served as apps/v1");
         let error = Kind::from_gvk("apps/v1", "Deploiment").unwrap_err();
         assert_eq!(error.help, "did you mean \"Deployment\"?");

@@ -42,9 +42,7 @@ impl Manifest {
 
     /// `metadata.namespace`; empty when it is not set.
     pub fn namespace(&self) -> &str {
-        self.json["metadata"]["namespace"]
-            .as_str()
-            .unwrap_or_default()
+        self.json["metadata"]["namespace"].as_str().unwrap_or_default()
     }
 }
 
@@ -62,19 +60,11 @@ pub fn read_manifests(file: &str, text: &str) -> Result<Vec<Manifest>, InputErro
 /// # Errors
 /// As [`read_manifests`].
 pub fn read_documents(file: &str, documents: Vec<Located>) -> Result<Vec<Manifest>, InputErrors> {
-    let mut reading = Reading {
-        file: Arc::from(file),
-        manifests: Vec::new(),
-        errors: Vec::new(),
-    };
+    let mut reading = Reading { file: Arc::from(file), manifests: Vec::new(), errors: Vec::new() };
     for document in documents {
         reading.object(document, None);
     }
-    if reading.errors.is_empty() {
-        Ok(reading.manifests)
-    } else {
-        Err(InputErrors(reading.errors))
-    }
+    if reading.errors.is_empty() { Ok(reading.manifests) } else { Err(InputErrors(reading.errors)) }
 }
 
 /// Finds the kinds of custom objects among the CRDs of the same manifests and those known before. New kinds are
@@ -82,10 +72,7 @@ pub fn read_documents(file: &str, documents: Vec<Located>) -> Result<Vec<Manifes
 ///
 /// # Errors
 /// Every object whose kind nobody defines, and every CRD that does not describe a kind.
-pub fn resolve(
-    manifests: &mut [Manifest],
-    custom_kinds: &mut Vec<Arc<KindInfo>>,
-) -> Result<(), InputErrors> {
+pub fn resolve(manifests: &mut [Manifest], custom_kinds: &mut Vec<Arc<KindInfo>>) -> Result<(), InputErrors> {
     let mut errors = Vec::new();
     for manifest in manifests.iter() {
         if manifest.kind != Some(Kind::CustomResourceDefinition) {
@@ -96,10 +83,7 @@ pub fn resolve(
             Err(issue) => errors.push(manifest.error(&issue)),
         }
     }
-    for manifest in manifests
-        .iter_mut()
-        .filter(|manifest| manifest.kind.is_none())
-    {
+    for manifest in manifests.iter_mut().filter(|manifest| manifest.kind.is_none()) {
         match find_custom(&manifest.api_version, &manifest.kind_name, custom_kinds) {
             Some(kind) => manifest.kind = Some(kind),
             None => {
@@ -108,11 +92,7 @@ pub fn resolve(
             }
         }
     }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(InputErrors(errors))
-    }
+    if errors.is_empty() { Ok(()) } else { Err(InputErrors(errors)) }
 }
 
 /// The description of the kind that a CRD defines.
@@ -124,10 +104,7 @@ pub fn custom_kind(crd: &Value) -> Result<KindInfo, Issue> {
     let lower = spec.names.kind.to_lowercase();
     let mut stored = spec.versions.iter().filter(|version| version.storage);
     let (Some(storage), None) = (stored.next(), stored.next()) else {
-        return Err(at(
-            "spec.versions",
-            "must have exactly one version marked as storage version",
-        ));
+        return Err(at("spec.versions", "must have exactly one version marked as storage version"));
     };
     Ok(KindInfo {
         group: Cow::Owned(spec.group),
@@ -135,13 +112,7 @@ pub fn custom_kind(crd: &Value) -> Result<KindInfo, Issue> {
         kind: Cow::Owned(spec.names.kind),
         plural: Cow::Owned(spec.names.plural),
         singular: Cow::Owned(spec.names.singular.unwrap_or(lower)),
-        short_names: spec
-            .names
-            .short_names
-            .unwrap_or_default()
-            .into_iter()
-            .map(Cow::Owned)
-            .collect(),
+        short_names: spec.names.short_names.unwrap_or_default().into_iter().map(Cow::Owned).collect(),
         namespaced: spec.scope == "Namespaced",
         served_versions: spec
             .versions
@@ -173,9 +144,7 @@ impl Reading {
     }
 
     fn list(&mut self, located: Located, api_version: &str, kind_name: &str) {
-        let item_kind = kind_name
-            .strip_suffix("List")
-            .filter(|kind| !kind.is_empty());
+        let item_kind = kind_name.strip_suffix("List").filter(|kind| !kind.is_empty());
         let of_list = item_kind.map(|kind| (api_version, kind));
         let at_list = (located.line, located.column);
         let Node::Map(entries) = located.value else {
@@ -191,19 +160,16 @@ impl Reading {
                 }
             }
             Node::Null => {}
-            Node::Bool(_)
-            | Node::Int(_)
-            | Node::UInt(_)
-            | Node::Float(_)
-            | Node::String(_)
-            | Node::Map(_) => self.errors.push(InputError {
-                file: self.file.to_string(),
-                line: items.line.max(at_list.0),
-                column: items.column,
-                path: "items".to_owned(),
-                message: "expected a list".to_owned(),
-                help: None,
-            }),
+            Node::Bool(_) | Node::Int(_) | Node::UInt(_) | Node::Float(_) | Node::String(_) | Node::Map(_) => {
+                self.errors.push(InputError {
+                    file: self.file.to_string(),
+                    line: items.line.max(at_list.0),
+                    column: items.column,
+                    path: "items".to_owned(),
+                    message: "expected a list".to_owned(),
+                    help: None,
+                })
+            }
         }
     }
 
@@ -211,9 +177,7 @@ impl Reading {
         let json = with_head(located.to_json(), &api_version, &kind_name);
         let (kind, mut issues) = match Kind::from_gvk(&api_version, &kind_name) {
             Ok(kind) => (Some(kind), strict::check(kind, &json)),
-            Err(_) if !Kind::is_built_in_group(group_of(&api_version)) => {
-                (None, check_metadata(&json))
-            }
+            Err(_) if !Kind::is_built_in_group(group_of(&api_version)) => (None, check_metadata(&json)),
             Err(_) => (None, vec![no_match(&api_version, &kind_name, &[])]),
         };
         issues.extend(check_name(&json));
@@ -234,9 +198,7 @@ impl Reading {
     /// `apiVersion` and `kind`.
     fn head(located: &Located, of_list: Option<(&str, &str)>) -> Result<(String, String), Issue> {
         if !matches!(located.value, Node::Map(_)) {
-            return Err(Issue::whole(
-                "expected a Kubernetes object, found something that is no mapping",
-            ));
+            return Err(Issue::whole("expected a Kubernetes object, found something that is no mapping"));
         }
         let field = |name: &'static str, inherited: Option<&str>| match located.get(name) {
             Some(value) => match value.as_str() {
@@ -244,9 +206,7 @@ impl Reading {
                 Some(_) => Err(at(name, "must not be empty")),
                 None => Err(at(name, "must be a string")),
             },
-            None => inherited
-                .map(str::to_owned)
-                .ok_or_else(|| Issue::whole(format!("{name} is not set"))),
+            None => inherited.map(str::to_owned).ok_or_else(|| Issue::whole(format!("{name} is not set"))),
         };
         let api_version = field("apiVersion", of_list.map(|(version, _)| version))?;
         Ok((api_version, field("kind", of_list.map(|(_, kind)| kind))?))
@@ -255,12 +215,8 @@ impl Reading {
 
 fn with_head(mut json: Value, api_version: &str, kind_name: &str) -> Value {
     if let Value::Object(object) = &mut json {
-        object
-            .entry("apiVersion")
-            .or_insert_with(|| Value::from(api_version));
-        object
-            .entry("kind")
-            .or_insert_with(|| Value::from(kind_name));
+        object.entry("apiVersion").or_insert_with(|| Value::from(api_version));
+        object.entry("kind").or_insert_with(|| Value::from(kind_name));
     }
     json
 }
@@ -286,9 +242,7 @@ fn check_name(json: &Value) -> Option<Issue> {
     let metadata = json.get("metadata").unwrap_or(&Value::Null);
     let has = |name: &str| {
         // What is no text has been reported already.
-        metadata
-            .get(name)
-            .is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
+        metadata.get(name).is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
     };
     (!has("name") && !has("generateName")).then(|| Issue {
         help: Some("every object needs metadata.name or metadata.generateName".to_owned()),
@@ -297,16 +251,8 @@ fn check_name(json: &Value) -> Option<Issue> {
 }
 
 fn at(field: &str, message: impl Into<String>) -> Issue {
-    let path = field
-        .split('.')
-        .map(|key| Segment::Key(key.to_owned()))
-        .collect();
-    Issue {
-        path: Path(path),
-        message: message.into(),
-        help: None,
-        place: Place::Key,
-    }
+    let path = field.split('.').map(|key| Segment::Key(key.to_owned())).collect();
+    Issue { path: Path(path), message: message.into(), help: None, place: Place::Key }
 }
 
 fn group_of(api_version: &str) -> &str {
@@ -314,15 +260,11 @@ fn group_of(api_version: &str) -> &str {
 }
 
 fn version_of(api_version: &str) -> &str {
-    api_version
-        .split_once('/')
-        .map_or(api_version, |(_, version)| version)
+    api_version.split_once('/').map_or(api_version, |(_, version)| version)
 }
 
 fn register(info: KindInfo, custom_kinds: &mut Vec<Arc<KindInfo>>) {
-    let known = custom_kinds
-        .iter_mut()
-        .find(|known| known.group == info.group && known.kind == info.kind);
+    let known = custom_kinds.iter_mut().find(|known| known.group == info.group && known.kind == info.kind);
     match known {
         Some(known) => *known = Arc::new(info),
         None => custom_kinds.push(Arc::new(info)),
@@ -332,29 +274,21 @@ fn register(info: KindInfo, custom_kinds: &mut Vec<Arc<KindInfo>>) {
 fn find_custom(api_version: &str, kind: &str, custom_kinds: &[Arc<KindInfo>]) -> Option<Kind> {
     let (group, version) = (group_of(api_version), version_of(api_version));
     let index = custom_kinds.iter().position(|info| {
-        info.group == group
-            && info.kind == kind
-            && info.served_versions.iter().any(|served| served == version)
+        info.group == group && info.kind == kind && info.served_versions.iter().any(|served| served == version)
     })?;
     u16::try_from(index).ok().map(Kind::Custom)
 }
 
 /// As kubectl: `no matches for kind "X" in version "y"`, with the version or name that would be right.
 fn no_match(api_version: &str, kind: &str, custom_kinds: &[Arc<KindInfo>]) -> Issue {
-    let same = custom_kinds
-        .iter()
-        .find(|info| info.group == group_of(api_version) && info.kind == kind);
-    let group = custom_kinds
-        .iter()
-        .filter(|info| info.group == group_of(api_version));
+    let same = custom_kinds.iter().find(|info| info.group == group_of(api_version) && info.kind == kind);
+    let group = custom_kinds.iter().filter(|info| info.group == group_of(api_version));
     let near = super::located::nearest(kind, group.map(|info| info.kind.as_ref()));
     let built_in = Kind::from_gvk(api_version, kind).err();
     let help = match (same, near, built_in) {
-        (Some(info), _, _) => Some(format!(
-            "{kind} is served in {} as {}",
-            info.group,
-            info.served_versions.join(" and ")
-        )),
+        (Some(info), _, _) => {
+            Some(format!("{kind} is served in {} as {}", info.group, info.served_versions.join(" and ")))
+        }
         (None, Some(near), _) => Some(format!("did you mean {near:?}?")),
         (None, None, Some(built_in)) => Some(built_in.help),
         (None, None, None) => None,
@@ -362,10 +296,7 @@ fn no_match(api_version: &str, kind: &str, custom_kinds: &[Arc<KindInfo>]) -> Is
     Issue {
         help,
         place: Place::Value,
-        ..at(
-            "kind",
-            format!("no matches for kind {kind:?} in version {api_version:?}"),
-        )
+        ..at("kind", format!("no matches for kind {kind:?} in version {api_version:?}"))
     }
 }
 

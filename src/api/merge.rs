@@ -2,7 +2,7 @@
 //! `kubectl apply`.
 //!
 //! Follows apimachinery `pkg/util/strategicpatch`, `pkg/util/jsonmergepatch` and `pkg/util/mergepatch`,
-//! with the Go tags of the built-in types as a table ([`table`]). Where it differs: fields that are
+//! with the Go tags of the built-in types as a table (`table`). Where it differs: fields that are
 //! unknown to a type merge without complaint (upstream reads a patch into typed objects); directives
 //! in values that are new to an object are dropped here instead of later as unknown fields; of the
 //! three-way patches, conflicts are not looked for (as with `kubectl apply --overwrite`, the default).
@@ -24,12 +24,7 @@ const BAD_DOCUMENT: &str = "invalid JSON document";
 /// # Errors
 /// Where the patch does not fit, mostly in upstream's words.
 pub fn strategic_merge(kind: &str, original: &Value, patch: &Value) -> Result<Value, String> {
-    let merged = merge_map(
-        object(original)?,
-        object(patch)?,
-        table::root(kind),
-        Mode::Object,
-    )?;
+    let merged = merge_map(object(original)?, object(patch)?, table::root(kind), Mode::Object)?;
     Ok(Value::Object(merged))
 }
 
@@ -38,22 +33,12 @@ pub fn strategic_merge(kind: &str, original: &Value, patch: &Value) -> Result<Va
 ///
 /// # Errors
 /// Where a list lacks a merge key or mixes types, in upstream's words.
-pub fn three_way_strategic(
-    kind: &str,
-    original: &Value,
-    modified: &Value,
-    current: &Value,
-) -> Result<Value, String> {
+pub fn three_way_strategic(kind: &str, original: &Value, modified: &Value, current: &Value) -> Result<Value, String> {
     let of = table::root(kind);
     let (original, modified, current) = (object(original)?, object(modified)?, object(current)?);
     let changes = diff_maps(&current, &modified, of, Half::Changes, false)?;
     let deletions = diff_maps(&original, &modified, of, Half::Deletions, false)?;
-    Ok(Value::Object(merge_map(
-        deletions,
-        changes,
-        of,
-        Mode::Patch,
-    )?))
+    Ok(Value::Object(merge_map(deletions, changes, of, Mode::Patch)?))
 }
 
 /// `original` after a JSON merge patch (RFC 7386).
@@ -68,8 +53,7 @@ pub fn merge_patch(original: &Value, patch: &Value) -> Value {
 /// # Errors
 /// Where the patch is not a list of operations, or one of them fails.
 pub fn json_patch(original: &Value, patch: &Value) -> Result<Value, String> {
-    let operations: json_patch::Patch =
-        serde_json::from_value(patch.clone()).map_err(|error| error.to_string())?;
+    let operations: json_patch::Patch = serde_json::from_value(patch.clone()).map_err(|error| error.to_string())?;
     let mut patched = original.clone();
     json_patch::patch(&mut patched, &operations).map_err(|error| error.to_string())?;
     Ok(patched)
@@ -79,17 +63,10 @@ pub fn json_patch(original: &Value, patch: &Value) -> Result<Value, String> {
 ///
 /// # Errors
 /// Where one of the documents is not an object.
-pub fn three_way_json(
-    original: &Value,
-    modified: &Value,
-    current: &Value,
-) -> Result<Value, String> {
+pub fn three_way_json(original: &Value, modified: &Value, current: &Value) -> Result<Value, String> {
     let (original, modified, current) = (object(original)?, object(modified)?, object(current)?);
     let mut patch = only(json_difference(&original, &modified), Half::Deletions);
-    combine(
-        &mut patch,
-        only(json_difference(&current, &modified), Half::Changes),
-    );
+    combine(&mut patch, only(json_difference(&current, &modified), Half::Changes));
     Ok(Value::Object(patch))
 }
 
@@ -98,9 +75,7 @@ fn object(value: &Value) -> Result<Map<String, Value>, String> {
     match value {
         Value::Object(map) => Ok(map.clone()),
         Value::Null => Ok(Map::new()),
-        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            Err(BAD_DOCUMENT.to_string())
-        }
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Err(BAD_DOCUMENT.to_string()),
     }
 }
 
@@ -128,21 +103,14 @@ fn json_difference(from: &Map<String, Value>, to: &Map<String, Value>) -> Map<St
 /// The nulls of a patch, or all but them; objects that this empties go.
 fn only(patch: Map<String, Value>, half: Half) -> Map<String, Value> {
     let keep = |value: Value| match value {
-        Value::Object(map) if map.is_empty() => {
-            (half == Half::Changes).then_some(Value::Object(map))
-        }
-        Value::Object(map) => Some(only(map, half))
-            .filter(|left| !left.is_empty())
-            .map(Value::Object),
+        Value::Object(map) if map.is_empty() => (half == Half::Changes).then_some(Value::Object(map)),
+        Value::Object(map) => Some(only(map, half)).filter(|left| !left.is_empty()).map(Value::Object),
         Value::Null => (half == Half::Deletions).then_some(Value::Null),
         Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             (half == Half::Changes).then_some(value)
         }
     };
-    patch
-        .into_iter()
-        .filter_map(|(key, value)| Some((key, keep(value)?)))
-        .collect()
+    patch.into_iter().filter_map(|(key, value)| Some((key, keep(value)?))).collect()
 }
 
 /// Adds changes, which hold no nulls, to a patch of deletions.
@@ -171,12 +139,8 @@ mod tests {
 
     #[test]
     fn lists_merge_by_key_and_new_elements_come_in_the_order_of_the_patch() {
-        let live = pod(
-            json!([{"name": "a", "image": "x", "env": [{"name": "A", "value": "1"}]}, {"name": "b"}]),
-        );
-        let patch = pod(
-            json!([{"name": "a", "env": [{"name": "A", "value": "9"}, {"name": "Z", "value": "26"}]}]),
-        );
+        let live = pod(json!([{"name": "a", "image": "x", "env": [{"name": "A", "value": "1"}]}, {"name": "b"}]));
+        let patch = pod(json!([{"name": "a", "env": [{"name": "A", "value": "9"}, {"name": "Z", "value": "26"}]}]));
         let merged = pod(json!([
             {"name": "a", "image": "x", "env": [{"name": "A", "value": "9"}, {"name": "Z", "value": "26"}]},
             {"name": "b"}
@@ -184,17 +148,10 @@ mod tests {
         check(strategic_merge("Pod", &live, &patch), Ok(merged));
         let live = pod(json!([{"name": "c"}]));
         let added = pod(json!([{"name": "e"}]));
-        check(
-            strategic_merge("Pod", &live, &added),
-            Ok(pod(json!([{"name": "e"}, {"name": "c"}]))),
-        );
+        check(strategic_merge("Pod", &live, &added), Ok(pod(json!([{"name": "e"}, {"name": "c"}]))));
         let ports = |list: Value| json!({"spec": {"ports": list}});
         check(
-            strategic_merge(
-                "Service",
-                &ports(json!([{"port": 80}])),
-                &ports(json!([{"port": 80, "name": "web"}])),
-            ),
+            strategic_merge("Service", &ports(json!([{"port": 80}])), &ports(json!([{"port": 80, "name": "web"}]))),
             Ok(ports(json!([{"port": 80, "name": "web"}]))),
         );
     }
@@ -203,20 +160,11 @@ mod tests {
     fn directives_delete_replace_and_order() {
         let live = pod(json!([{"name": "a"}, {"name": "b"}]));
         let gone = pod(json!([{"name": "b", "$patch": "delete"}]));
-        check(
-            strategic_merge("Pod", &live, &gone),
-            Ok(pod(json!([{"name": "a"}]))),
-        );
+        check(strategic_merge("Pod", &live, &gone), Ok(pod(json!([{"name": "a"}]))));
         let replaced = pod(json!([{"name": "c"}, {"$patch": "replace"}]));
-        check(
-            strategic_merge("Pod", &live, &replaced),
-            Ok(pod(json!([{"name": "c"}]))),
-        );
+        check(strategic_merge("Pod", &live, &replaced), Ok(pod(json!([{"name": "c"}]))));
         let order = json!({"spec": {"$setElementOrder/containers": [{"name": "c"}, {"name": "a"}], "containers": [{"name": "c"}]}});
-        check(
-            strategic_merge("Pod", &live, &order),
-            Ok(pod(json!([{"name": "c"}, {"name": "a"}, {"name": "b"}]))),
-        );
+        check(strategic_merge("Pod", &live, &order), Ok(pod(json!([{"name": "c"}, {"name": "a"}, {"name": "b"}]))));
         let map = json!({"metadata": {"labels": {"$patch": "replace", "n": "1"}}});
         check(
             strategic_merge("Pod", &json!({"metadata": {"labels": {"a": "b"}}}), &map),
@@ -224,11 +172,7 @@ mod tests {
         );
         let emptied = json!({"metadata": {"labels": {"$patch": "delete"}}});
         check(
-            strategic_merge(
-                "Pod",
-                &json!({"metadata": {"labels": {"a": "b"}}}),
-                &emptied,
-            ),
+            strategic_merge("Pod", &json!({"metadata": {"labels": {"a": "b"}}}), &emptied),
             Ok(json!({"metadata": {"labels": {}}})),
         );
     }
@@ -239,39 +183,23 @@ mod tests {
         let patch = json!({"metadata": {"finalizers": ["b", "c"]}, "spec": {"tolerations": [{"key": "q"}]}});
         check(
             strategic_merge("Pod", &live, &patch),
-            Ok(
-                json!({"metadata": {"finalizers": ["a", "b", "c"]}, "spec": {"tolerations": [{"key": "q"}]}}),
-            ),
+            Ok(json!({"metadata": {"finalizers": ["a", "b", "c"]}, "spec": {"tolerations": [{"key": "q"}]}})),
         );
         let delete = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"]}});
         check(
-            strategic_merge(
-                "Pod",
-                &json!({"metadata": {"finalizers": ["a", "b"]}}),
-                &delete,
-            ),
+            strategic_merge("Pod", &json!({"metadata": {"finalizers": ["a", "b"]}}), &delete),
             Ok(json!({"metadata": {"finalizers": ["b"]}})),
         );
-        check(
-            strategic_merge("Pod", &json!({"metadata": {}}), &delete),
-            Ok(json!({"metadata": {}})),
-        );
+        check(strategic_merge("Pod", &json!({"metadata": {}}), &delete), Ok(json!({"metadata": {}})));
     }
 
     #[test]
     fn retain_keys_clears_the_rest() {
         let live = json!({"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}});
         let patch = json!({"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}});
-        check(
-            strategic_merge("Deployment", &live, &patch),
-            Ok(json!({"spec": {"strategy": {"type": "Recreate"}}})),
-        );
-        let wrong =
-            json!({"spec": {"strategy": {"$retainKeys": ["rollingUpdate"], "type": "Recreate"}}});
-        check(
-            strategic_merge("Deployment", &live, &wrong),
-            Err("invalid patch format of retainKeys"),
-        );
+        check(strategic_merge("Deployment", &live, &patch), Ok(json!({"spec": {"strategy": {"type": "Recreate"}}})));
+        let wrong = json!({"spec": {"strategy": {"$retainKeys": ["rollingUpdate"], "type": "Recreate"}}});
+        check(strategic_merge("Deployment", &live, &wrong), Err("invalid patch format of retainKeys"));
         let new = json!({"spec": {"paused": true}});
         check(
             strategic_merge("Deployment", &new, &patch),
@@ -300,16 +228,9 @@ mod tests {
             strategic_merge("Pod", &live, &json!({"spec": {"$patch": "weird", "a": 1}})),
             Err("unknown patch type: weird in map: map[$patch:weird a:1]"),
         );
+        check(strategic_merge("Pod", &live, &json!([1])), Err("invalid JSON document"));
         check(
-            strategic_merge("Pod", &live, &json!([1])),
-            Err("invalid JSON document"),
-        );
-        check(
-            strategic_merge(
-                "Pod",
-                &live,
-                &json!({"spec": {"$setElementOrder/containers": "x"}}),
-            ),
+            strategic_merge("Pod", &live, &json!({"spec": {"$setElementOrder/containers": "x"}})),
             Err("expected a []interface {}, but received a string"),
         );
         check(
@@ -354,14 +275,7 @@ mod tests {
             json!({"metadata": {"finalizers": ["b", "c", "theirs"]}}),
         );
         let same = json!({"spec": {"containers": [{"name": "c"}], "volumes": [{"name": "v", "emptyDir": {}}]}});
-        check_apply(
-            "Pod",
-            same.clone(),
-            same.clone(),
-            same.clone(),
-            json!({}),
-            same,
-        );
+        check_apply("Pod", same.clone(), same.clone(), same.clone(), json!({}), same);
     }
 
     #[test]
@@ -369,38 +283,19 @@ mod tests {
         let last = json!({"spec": {"a": 1, "b": {"c": 1, "d": 2}}});
         let file = json!({"spec": {"b": {"c": 3}, "list": [1], "empty": {}}});
         let live = json!({"spec": {"a": 1, "b": {"c": 1, "d": 2}, "theirs": true}});
-        let patch =
-            json!({"spec": {"a": null, "b": {"c": 3, "d": null}, "list": [1], "empty": {}}});
+        let patch = json!({"spec": {"a": null, "b": {"c": 3, "d": null}, "list": [1], "empty": {}}});
         check(three_way_json(&last, &file, &live), Ok(patch.clone()));
         let merged = merge_patch(&live, &patch);
-        check(
-            Ok(merged),
-            Ok(json!({"spec": {"b": {"c": 3}, "list": [1], "empty": {}, "theirs": true}})),
-        );
+        check(Ok(merged), Ok(json!({"spec": {"b": {"c": 3}, "list": [1], "empty": {}, "theirs": true}})));
     }
 
     #[test]
     fn json_patches_apply_whole_or_not_at_all() {
         let live = json!({"metadata": {"name": "x", "labels": {"app": "a"}}});
         let good = json!([{"op": "test", "path": "/metadata/name", "value": "x"}, {"op": "add", "path": "/metadata/labels/z", "value": "1"}]);
-        check(
-            json_patch(&live, &good),
-            Ok(json!({"metadata": {"name": "x", "labels": {"app": "a", "z": "1"}}})),
-        );
-        assert!(
-            json_patch(
-                &live,
-                &json!([{"op": "remove", "path": "/metadata/labels/none"}])
-            )
-            .is_err()
-        );
-        assert!(
-            json_patch(
-                &live,
-                &json!([{"op": "test", "path": "/metadata/name", "value": "y"}])
-            )
-            .is_err()
-        );
+        check(json_patch(&live, &good), Ok(json!({"metadata": {"name": "x", "labels": {"app": "a", "z": "1"}}})));
+        assert!(json_patch(&live, &json!([{"op": "remove", "path": "/metadata/labels/none"}])).is_err());
+        assert!(json_patch(&live, &json!([{"op": "test", "path": "/metadata/name", "value": "y"}])).is_err());
         assert!(json_patch(&live, &json!({"op": "add"})).is_err());
     }
 }

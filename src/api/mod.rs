@@ -56,6 +56,4 @@ pub use quantity::Quantity;
 pub use selector::Selector;
 pub use timestamp::{Clock, MicroTimestamp, Timestamp};
 pub use untyped::Untyped;
-pub use workload::{
-    Deployment, DeploymentStatus, DeploymentStrategy, ReplicaSet, ReplicaSetStatus, WorkloadSelector,
-};
+pub use workload::{Deployment, DeploymentStatus, DeploymentStrategy, ReplicaSet, ReplicaSetStatus, WorkloadSelector};

@@ -14,16 +14,12 @@ pub const RANDOM_LENGTH: usize = 5;
 
 /// Each byte of `text` as the letter of [`ALPHABET`] at its value modulo 27 (`rand.SafeEncodeString`).
 pub fn safe_encode(text: &str) -> String {
-    text.bytes()
-        .map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]))
-        .collect()
+    text.bytes().map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()])).collect()
 }
 
 /// The 32-bit FNV-1a hash of `bytes` (Go's `fnv.New32a`).
 pub fn fnv32a(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 /// The value of the `pod-template-hash` label (`ComputeHash`).
@@ -43,10 +39,7 @@ pub fn pod_template_hash(canonical_template_bytes: &[u8], collision_count: Optio
 
 /// `length` letters of [`ALPHABET`] from 64 drawn bits: at most 13 letters, the base-27 digits of the draw.
 pub fn random_suffix(bits: u64, length: usize) -> String {
-    assert!(
-        length <= 13,
-        "64 bits give at most 13 letters of an alphabet of 27"
-    );
+    assert!(length <= 13, "64 bits give at most 13 letters of an alphabet of 27");
     let mut rest = bits;
     let mut suffix = String::with_capacity(length);
     for _ in 0..length {
@@ -95,20 +88,11 @@ mod tests {
 
     #[test]
     fn a_collision_changes_the_template_hash() {
-        check(
-            &pod_template_hash(b"foobar", None),
-            &safe_encode("3214735720"),
-        );
+        check(&pod_template_hash(b"foobar", None), &safe_encode("3214735720"));
         let mut with_count = b"foobar".to_vec();
         with_count.extend([1, 0, 0, 0, 0, 0, 0, 0]);
-        check(
-            &pod_template_hash(b"foobar", Some(1)),
-            &safe_encode(&fnv32a(&with_count).to_string()),
-        );
-        assert_ne!(
-            pod_template_hash(b"foobar", Some(0)),
-            pod_template_hash(b"foobar", None)
-        );
+        check(&pod_template_hash(b"foobar", Some(1)), &safe_encode(&fnv32a(&with_count).to_string()));
+        assert_ne!(pod_template_hash(b"foobar", Some(0)), pod_template_hash(b"foobar", None));
     }
 
     #[test]

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    Deployment, Event, Kind, Lease, Meta, Namespace, Node, Pod, Reference, ReplicaSet, Untyped,
-};
+use super::{Deployment, Event, Kind, Lease, Meta, Namespace, Node, Pod, Reference, ReplicaSet, Untyped};
 
 /// An object of one type: metadata and body.
 #[derive(Clone, PartialEq, Debug)]

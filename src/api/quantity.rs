@@ -75,11 +75,7 @@ impl Quantity {
 
     /// `nanos` billionths.
     pub fn from_nanos(nanos: i128, format: Format) -> Self {
-        Self {
-            nanos,
-            format,
-            typed: EcoString::new(),
-        }
+        Self { nanos, format, typed: EcoString::new() }
     }
 
     /// `millis` thousandths (`NewMilliQuantity`).
@@ -146,8 +142,7 @@ impl Quantity {
         if !binary {
             return canonical_decimal(self.nanos, self.format);
         }
-        canonical_binary(self.nanos / NANO)
-            .unwrap_or_else(|| canonical_decimal(self.nanos, Format::DecimalExponent))
+        canonical_binary(self.nanos / NANO).unwrap_or_else(|| canonical_decimal(self.nanos, Format::DecimalExponent))
     }
 }
 
@@ -179,11 +174,7 @@ impl Hash for Quantity {
 
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.typed.is_empty() {
-            f.write_str(&self.canonical())
-        } else {
-            f.write_str(&self.typed)
-        }
+        if self.typed.is_empty() { f.write_str(&self.canonical()) } else { f.write_str(&self.typed) }
     }
 }
 
@@ -223,9 +214,7 @@ impl<'de> Deserialize<'de> for Quantity {
             serde_json::Value::Null => return Ok(Self::zero()),
             serde_json::Value::String(text) => text,
             serde_json::Value::Number(number) => number.to_string(),
-            serde_json::Value::Bool(_)
-            | serde_json::Value::Array(_)
-            | serde_json::Value::Object(_) => {
+            serde_json::Value::Bool(_) | serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
                 return Err(serde::de::Error::custom(ParseQuantityError::FormatWrong));
             }
         };
@@ -243,8 +232,7 @@ fn canonical_decimal(nanos: i128, format: Format) -> String {
     match format {
         // There is no suffix beyond exa: an exponent says it.
         Format::DecimalSI | Format::BinarySI if exponent <= 18 => {
-            let suffix =
-                ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"][((exponent + 9) / 3) as usize];
+            let suffix = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"][((exponent + 9) / 3) as usize];
             format!("{mantissa}{suffix}")
         }
         Format::DecimalExponent if exponent == 0 => mantissa.to_string(),
@@ -267,12 +255,7 @@ fn canonical_binary(value: i128) -> Option<String> {
 }
 
 fn divide_away_from_zero(amount: i128, divisor: i128) -> i128 {
-    amount / divisor
-        + if amount % divisor == 0 {
-            0
-        } else {
-            amount.signum()
-        }
+    amount / divisor + if amount % divisor == 0 { 0 } else { amount.signum() }
 }
 
 fn cap(value: i128) -> i64 {
@@ -289,14 +272,8 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, printed: &str, value: i64, milli: i64) {
-        let found = text
-            .parse::<Quantity>()
-            .map(|q| (q.to_string(), q.value(), q.milli_value()));
-        assert_eq!(
-            found,
-            Ok((printed.to_string(), value, milli)),
-            "for {text:?}"
-        );
+        let found = text.parse::<Quantity>().map(|q| (q.to_string(), q.value(), q.milli_value()));
+        assert_eq!(found, Ok((printed.to_string(), value, milli)), "for {text:?}");
     }
 
     #[test]
@@ -336,18 +313,9 @@ mod tests {
         check("-4Mi", "-4Mi", -(4 << 20), -(4 << 20) * 1000);
         check("9Ei", "9223372036854775807", i64::MAX, i64::MAX);
         check("7.5Ei", "7680Pi", 15 << 59, i64::MAX);
-        assert_eq!(
-            Quantity::from_value(1000, Format::BinarySI).to_string(),
-            "1k"
-        );
-        assert_eq!(
-            Quantity::from_value(1024, Format::BinarySI).to_string(),
-            "1Ki"
-        );
-        assert_eq!(
-            Quantity::from_milli(1_024_500, Format::BinarySI).to_string(),
-            "1024500m"
-        );
+        assert_eq!(Quantity::from_value(1000, Format::BinarySI).to_string(), "1k");
+        assert_eq!(Quantity::from_value(1024, Format::BinarySI).to_string(), "1Ki");
+        assert_eq!(Quantity::from_milli(1_024_500, Format::BinarySI).to_string(), "1024500m");
     }
 
     #[test]
@@ -360,10 +328,7 @@ mod tests {
         check("100e-1", "10", 10, 10_000);
         check("1E+6", "1E+6", 1_000_000, 1_000_000_000);
         check("10e3", "10e3", 10_000, 10_000_000);
-        assert_eq!(
-            Quantity::from_value(12_000_000, Format::DecimalExponent).to_string(),
-            "12e6"
-        );
+        assert_eq!(Quantity::from_value(12_000_000, Format::DecimalExponent).to_string(), "12e6");
     }
 
     #[test]
@@ -388,12 +353,7 @@ mod tests {
 
     #[test]
     fn amounts_beyond_the_largest_suffix_take_an_exponent() {
-        for (text, printed) in [
-            ("1000E", "1e21"),
-            ("5000E", "5e21"),
-            ("1000000E", "1e24"),
-            ("1100E", "1100E"),
-        ] {
+        for (text, printed) in [("1000E", "1e21"), ("5000E", "5e21"), ("1000000E", "1e24"), ("1100E", "1100E")] {
             assert_eq!(q(text).to_string(), printed);
         }
         let large = Quantity::from_nanos((1_i128 << 70) * NANO, Format::BinarySI);
@@ -427,11 +387,7 @@ mod tests {
             ("1.1E-9", 2, DecimalExponent),
             ("0.00000000050", 1, DecimalSI),
             ("0.00000012345", 124, DecimalSI),
-            (
-                "9223372036854775807Ki",
-                i128::from(i64::MAX) * NANO,
-                BinarySI,
-            ),
+            ("9223372036854775807Ki", i128::from(i64::MAX) * NANO, BinarySI),
             ("12E", 12_000_000_000_000_000_000 * NANO, DecimalSI),
             ("100.035Ki", 102_435_840_000_000, BinarySI),
             ("0.05Gi", 53_687_091_200_000_000, BinarySI),
@@ -442,11 +398,7 @@ mod tests {
         ] {
             for (sign, factor) in [("", 1), ("+", 1), ("-", -1)] {
                 let found = q(&format!("{sign}{text}"));
-                assert_eq!(
-                    (found.nanos(), found.format()),
-                    (nanos * factor, format),
-                    "for {sign}{text}"
-                );
+                assert_eq!((found.nanos(), found.format()), (nanos * factor, format), "for {sign}{text}");
             }
         }
     }
@@ -504,11 +456,8 @@ mod tests {
 
     #[test]
     fn json_takes_numbers_and_gives_texts() {
-        let read = |text: &str| {
-            serde_json::from_str::<Quantity>(text)
-                .map(|q| q.to_string())
-                .map_err(|e| e.to_string())
-        };
+        let read =
+            |text: &str| serde_json::from_str::<Quantity>(text).map(|q| q.to_string()).map_err(|e| e.to_string());
         assert_eq!(read("\" 1.5Gi \""), Ok("1536Mi".to_string()));
         assert_eq!(read("2"), Ok("2".to_string()));
         assert_eq!(read("0.5"), Ok("500m".to_string()));

@@ -57,12 +57,7 @@ impl Requirement {
     ///
     /// # Errors
     /// Upstream's aggregated sentence: one error as it is, several in brackets.
-    pub fn new(
-        key: Name,
-        operator: Operator,
-        values: Vec<Name>,
-        path: &str,
-    ) -> Result<Self, String> {
+    pub fn new(key: Name, operator: Operator, values: Vec<Name>, path: &str) -> Result<Self, String> {
         let mut errors = Vec::new();
         if let Some(error) = invalid_key(&key, &child(path, "key")) {
             errors.push(error);
@@ -72,9 +67,7 @@ impl Requirement {
             Operator::In | Operator::NotIn if values.is_empty() => {
                 Some("for 'in', 'notin' operators, values set can't be empty")
             }
-            Operator::Equals | Operator::DoubleEquals | Operator::NotEquals
-                if values.len() != 1 =>
-            {
+            Operator::Equals | Operator::DoubleEquals | Operator::NotEquals if values.len() != 1 => {
                 Some("exact-match compatibility requires one single value")
             }
             Operator::Exists | Operator::DoesNotExist if !values.is_empty() => {
@@ -94,17 +87,10 @@ impl Requirement {
             | Operator::LessThan => None,
         };
         if let Some(complaint) = complaint {
-            errors.push(format!(
-                "{values_path}: Invalid value: {}: {complaint}",
-                go_strings(&values)
-            ));
+            errors.push(format!("{values_path}: Invalid value: {}: {complaint}", go_strings(&values)));
         }
         if matches!(operator, Operator::GreaterThan | Operator::LessThan) {
-            for (index, value) in values
-                .iter()
-                .enumerate()
-                .filter(|(_, v)| v.parse::<i64>().is_err())
-            {
+            for (index, value) in values.iter().enumerate().filter(|(_, v)| v.parse::<i64>().is_err()) {
                 let quoted = go_quote(value);
                 errors.push(format!("{values_path}[{index}]: Invalid value: {quoted}: for 'Gt', 'Lt' operators, the value must be an integer"));
             }
@@ -113,42 +99,27 @@ impl Requirement {
             let complaints = is_valid_label_value(value);
             if !complaints.is_empty() {
                 let quoted = go_quote(value);
-                errors.push(format!(
-                    "{values_path}[{index}][{key}]: Invalid value: {quoted}: {}",
-                    complaints.join("; ")
-                ));
+                errors
+                    .push(format!("{values_path}[{index}][{key}]: Invalid value: {quoted}: {}", complaints.join("; ")));
             }
         }
         match aggregate(errors) {
             Some(error) => Err(error),
-            None => Ok(Self {
-                key,
-                operator,
-                values,
-            }),
+            None => Ok(Self { key, operator, values }),
         }
     }
 
     /// Whether the value found for the key (`None`: there is none) meets the requirement.
     pub fn matches_value(&self, found: Option<&str>) -> bool {
         let listed = |value: &str| self.values.iter().any(|v| v == value);
-        let integers = |value: &str| {
-            Some((
-                value.parse::<i64>().ok()?,
-                self.values.first()?.parse::<i64>().ok()?,
-            ))
-        };
+        let integers = |value: &str| Some((value.parse::<i64>().ok()?, self.values.first()?.parse::<i64>().ok()?));
         match self.operator {
             Operator::In | Operator::Equals | Operator::DoubleEquals => found.is_some_and(listed),
             Operator::NotIn | Operator::NotEquals => !found.is_some_and(listed),
             Operator::Exists => found.is_some(),
             Operator::DoesNotExist => found.is_none(),
-            Operator::GreaterThan => found
-                .and_then(integers)
-                .is_some_and(|(value, bound)| value > bound),
-            Operator::LessThan => found
-                .and_then(integers)
-                .is_some_and(|(value, bound)| value < bound),
+            Operator::GreaterThan => found.and_then(integers).is_some_and(|(value, bound)| value > bound),
+            Operator::LessThan => found.and_then(integers).is_some_and(|(value, bound)| value < bound),
         }
     }
 }
@@ -219,12 +190,7 @@ impl Selector {
         };
         let mut requirements = Vec::new();
         for (key, value) in selector.match_labels.iter().flatten() {
-            requirements.push(Requirement::new(
-                key.into(),
-                Operator::Equals,
-                vec![value.into()],
-                "",
-            )?);
+            requirements.push(Requirement::new(key.into(), Operator::Equals, vec![value.into()], "")?);
         }
         for expression in selector.match_expressions.iter().flatten() {
             let operator = match expression.operator.as_str() {
@@ -233,19 +199,11 @@ impl Selector {
                 "Exists" => Operator::Exists,
                 "DoesNotExist" => Operator::DoesNotExist,
                 other => {
-                    return Err(format!(
-                        "{} is not a valid label selector operator",
-                        go_quote(other)
-                    ));
+                    return Err(format!("{} is not a valid label selector operator", go_quote(other)));
                 }
             };
             let values = expression.values.iter().flatten().map(Name::from).collect();
-            requirements.push(Requirement::new(
-                Name::from(&expression.key),
-                operator,
-                values,
-                "",
-            )?);
+            requirements.push(Requirement::new(Name::from(&expression.key), operator, values, "")?);
         }
         Ok(Self::from_requirements(requirements))
     }
@@ -255,20 +213,13 @@ impl Selector {
     ///
     /// # Errors
     /// Where an operator is unknown or a requirement is not valid, in upstream's words.
-    pub fn from_node_requirements(
-        expressions: &[NodeSelectorRequirement],
-        path: &str,
-    ) -> Result<Self, String> {
+    pub fn from_node_requirements(expressions: &[NodeSelectorRequirement], path: &str) -> Result<Self, String> {
         if expressions.is_empty() {
             return Ok(Self::Nothing);
         }
         let (mut requirements, mut errors) = (Vec::new(), Vec::new());
         for (index, expression) in expressions.iter().enumerate() {
-            let place = if path.is_empty() {
-                String::new()
-            } else {
-                format!("{path}[{index}]")
-            };
+            let place = if path.is_empty() { String::new() } else { format!("{path}[{index}]") };
             match node_requirement(expression, &place) {
                 Ok(requirement) => requirements.push(requirement),
                 Err(error) => errors.push(error),
@@ -322,10 +273,7 @@ impl fmt::Display for Selector {
     }
 }
 
-fn node_requirement(
-    expression: &NodeSelectorRequirement,
-    path: &str,
-) -> Result<Requirement, String> {
+fn node_requirement(expression: &NodeSelectorRequirement, path: &str) -> Result<Requirement, String> {
     let operator = match expression.operator.as_str() {
         "In" => Operator::In,
         "NotIn" => Operator::NotIn,
@@ -348,21 +296,11 @@ fn node_requirement(
 /// Upstream's complaint about a label key, where there is one.
 fn invalid_key(key: &str, path: &str) -> Option<String> {
     let complaints = is_qualified_name(key);
-    (!complaints.is_empty()).then(|| {
-        format!(
-            "{path}: Invalid value: {}: {}",
-            go_quote(key),
-            complaints.join("; ")
-        )
-    })
+    (!complaints.is_empty()).then(|| format!("{path}: Invalid value: {}: {}", go_quote(key), complaints.join("; ")))
 }
 
 fn child(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_string()
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name.to_string() } else { format!("{path}.{name}") }
 }
 
 /// A list of strings as Go's `%#v` prints it.
@@ -394,8 +332,7 @@ mod tests {
     use super::*;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
 
-    const LABELS: [(&str, &str); 4] =
-        [("app", "web"), ("tier", "front"), ("n", "5"), ("empty", "")];
+    const LABELS: [(&str, &str); 4] = [("app", "web"), ("tier", "front"), ("n", "5"), ("empty", "")];
 
     fn get(key: &str) -> Option<&'static str> {
         LABELS.iter().find(|(k, _)| *k == key).map(|(_, v)| *v)
@@ -404,20 +341,12 @@ mod tests {
     #[track_caller]
     fn check(text: &str, printed: &str, matched: bool) {
         let selector = Selector::parse(text).unwrap();
-        assert_eq!(
-            (selector.to_string().as_str(), selector.matches(get)),
-            (printed, matched),
-            "for {text:?}"
-        );
+        assert_eq!((selector.to_string().as_str(), selector.matches(get)), (printed, matched), "for {text:?}");
     }
 
     #[track_caller]
     fn check_error(text: &str, error: &str) {
-        assert_eq!(
-            Selector::parse(text),
-            Err(error.to_string()),
-            "for {text:?}"
-        );
+        assert_eq!(Selector::parse(text), Err(error.to_string()), "for {text:?}");
     }
 
     #[test]
@@ -445,42 +374,19 @@ mod tests {
         check("example.com/x in (a)", "example.com/x in (a)", false);
         assert!(!Selector::nothing().matches(get));
         assert!(Selector::everything().matches(get));
-        assert_eq!(
-            Selector::parse("app=web,n>1")
-                .unwrap()
-                .requires_exact_match("app"),
-            Some("web")
-        );
+        assert_eq!(Selector::parse("app=web,n>1").unwrap().requires_exact_match("app"), Some("web"));
     }
 
     #[test]
     fn errors_name_what_was_found_and_expected() {
-        check_error(
-            ",",
-            "found ',', expected: !, identifier, or 'end of string'",
-        );
+        check_error(",", "found ',', expected: !, identifier, or 'end of string'");
         check_error("a=b,", "found '', expected: identifier after ','");
-        check_error(
-            "a b",
-            "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt",
-        );
-        check_error(
-            "a in b",
-            "unable to parse requirement: found 'b' expected: '('",
-        );
-        check_error(
-            "a in (b",
-            "unable to parse requirement: found '', expected: ',' or ')'",
-        );
+        check_error("a b", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt");
+        check_error("a in b", "unable to parse requirement: found 'b' expected: '('");
+        check_error("a in (b", "unable to parse requirement: found '', expected: ',' or ')'");
         check_error("a=b c", "found 'c', expected: ',' or 'end of string'");
-        check_error(
-            "!=x",
-            "found '!=', expected: !, identifier, or 'end of string'",
-        );
-        check_error(
-            "a=!",
-            "unable to parse requirement: found '!', expected: identifier",
-        );
+        check_error("!=x", "found '!=', expected: !, identifier, or 'end of string'");
+        check_error("a=!", "unable to parse requirement: found '!', expected: identifier");
         check_error(
             "a>b",
             "unable to parse requirement: values[0]: Invalid value: \"b\": for 'Gt', 'Lt' operators, the value must be an integer",
@@ -495,17 +401,9 @@ mod tests {
         );
     }
 
-    fn label_selector(
-        labels: &[(&str, &str)],
-        expressions: &[(&str, &str, &[&str])],
-    ) -> LabelSelector {
+    fn label_selector(labels: &[(&str, &str)], expressions: &[(&str, &str, &[&str])]) -> LabelSelector {
         LabelSelector {
-            match_labels: Some(
-                labels
-                    .iter()
-                    .map(|(k, v)| (k.to_string(), v.to_string()))
-                    .collect(),
-            ),
+            match_labels: Some(labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect()),
             match_expressions: Some(
                 expressions
                     .iter()
@@ -521,24 +419,15 @@ mod tests {
 
     #[track_caller]
     fn check_object(selector: Option<&LabelSelector>, expected: Result<(&str, bool), &str>) {
-        let found =
-            Selector::from_label_selector(selector).map(|s| (s.to_string(), s.matches(get)));
-        assert_eq!(
-            found,
-            expected
-                .map(|(s, m)| (s.to_string(), m))
-                .map_err(str::to_string)
-        );
+        let found = Selector::from_label_selector(selector).map(|s| (s.to_string(), s.matches(get)));
+        assert_eq!(found, expected.map(|(s, m)| (s.to_string(), m)).map_err(str::to_string));
     }
 
     #[test]
     fn an_absent_selector_is_nothing_and_an_empty_one_everything() {
         check_object(None, Ok(("", false)));
         check_object(Some(&LabelSelector::default()), Ok(("", true)));
-        let both = label_selector(
-            &[("tier", "front")],
-            &[("app", "In", &["web", "db"]), ("x", "DoesNotExist", &[])],
-        );
+        let both = label_selector(&[("tier", "front")], &[("app", "In", &["web", "db"]), ("x", "DoesNotExist", &[])]);
         check_object(Some(&both), Ok(("app in (db,web),tier=front,!x", true)));
         check_object(
             Some(&label_selector(&[], &[("a", "Gt", &["1"])])),
@@ -546,15 +435,11 @@ mod tests {
         );
         check_object(
             Some(&label_selector(&[], &[("a", "In", &[])])),
-            Err(
-                "values: Invalid value: []string(nil): for 'in', 'notin' operators, values set can't be empty",
-            ),
+            Err("values: Invalid value: []string(nil): for 'in', 'notin' operators, values set can't be empty"),
         );
         check_object(
             Some(&label_selector(&[], &[("a", "Exists", &["x"])])),
-            Err(
-                "values: Invalid value: []string{\"x\"}: values set must be empty for exists and does not exist",
-            ),
+            Err("values: Invalid value: []string{\"x\"}: values set must be empty for exists and does not exist"),
         );
     }
 
@@ -567,9 +452,7 @@ mod tests {
                 values: Some(values.iter().map(|v| v.to_string()).collect()),
             }]
         };
-        let select = |t: &[NodeSelectorRequirement]| {
-            Selector::from_node_requirements(t, "").map(|s| s.matches(get))
-        };
+        let select = |t: &[NodeSelectorRequirement]| Selector::from_node_requirements(t, "").map(|s| s.matches(get));
         assert_eq!(select(&term("Gt", &["4"])), Ok(true));
         assert_eq!(select(&term("Lt", &["4"])), Ok(false));
         assert_eq!(select(&[]), Ok(false));

@@ -61,14 +61,10 @@ mod tests {
     #[track_caller]
     fn check_issues(container: Value, expected: &[(&str, Option<&str>)]) {
         let issues = check(Kind::Deployment, &deployment(container));
-        let found: Vec<(String, Option<&str>)> = issues
-            .iter()
-            .map(|issue| (issue.to_string(), issue.help.as_deref()))
-            .collect();
-        let expected: Vec<(String, Option<&str>)> = expected
-            .iter()
-            .map(|(text, help)| ((*text).to_owned(), *help))
-            .collect();
+        let found: Vec<(String, Option<&str>)> =
+            issues.iter().map(|issue| (issue.to_string(), issue.help.as_deref())).collect();
+        let expected: Vec<(String, Option<&str>)> =
+            expected.iter().map(|(text, help)| ((*text).to_owned(), *help)).collect();
         assert_eq!(found, expected);
     }
 
@@ -82,10 +78,7 @@ mod tests {
         check_issues(
             json!({"name": "c", "imagee": "nginx", "resources": {"request": {"cpu": 1}}}),
             &[
-                (
-                    "unknown field \"spec.template.spec.containers[0].imagee\"",
-                    Some("did you mean \"image\"?"),
-                ),
+                ("unknown field \"spec.template.spec.containers[0].imagee\"", Some("did you mean \"image\"?")),
                 (
                     "unknown field \"spec.template.spec.containers[0].resources.request\"",
                     Some("did you mean \"requests\"?"),
@@ -123,10 +116,7 @@ mod tests {
         );
         check_issues(
             json!({"name": "c", "ports": {"containerPort": 80}}),
-            &[(
-                "spec.template.spec.containers[0].ports: expected a list, found a mapping",
-                None,
-            )],
+            &[("spec.template.spec.containers[0].ports: expected a list, found a mapping", None)],
         );
         check_issues(
             json!({"name": "c", "securityContext": ["x"]}),
@@ -152,10 +142,7 @@ mod tests {
         }));
         let value = normalise(Kind::Deployment, value).unwrap();
         let container = &value["spec"]["template"]["spec"]["containers"][0];
-        assert_eq!(
-            container["resources"]["limits"],
-            json!({"cpu": "0.5", "memory": "1Gi", "nvidia.com/gpu": "1"})
-        );
+        assert_eq!(container["resources"]["limits"], json!({"cpu": "0.5", "memory": "1Gi", "nvidia.com/gpu": "1"}));
         assert_eq!(container["command"], json!([""]));
         assert_eq!(container.get("args"), None);
     }

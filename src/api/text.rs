@@ -12,7 +12,8 @@ pub const DNS_SUBDOMAIN_MAX: usize = 253;
 pub const LABEL_MAX: usize = 63;
 
 const NAME_FORMAT: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
-const NAME_MESSAGE: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
+const NAME_MESSAGE: &str =
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
 const VALUE_FORMAT: &str = "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?";
 const VALUE_MESSAGE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
 const LABEL_FORMAT: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
@@ -32,11 +33,7 @@ pub fn is_qualified_name(value: &str) -> Vec<String> {
             if prefix.is_empty() {
                 complaints.push(format!("prefix part {}", empty_error()));
             } else {
-                complaints.extend(
-                    is_dns1123_subdomain(prefix)
-                        .into_iter()
-                        .map(|m| format!("prefix part {m}")),
-                );
+                complaints.extend(is_dns1123_subdomain(prefix).into_iter().map(|m| format!("prefix part {m}")));
             }
             name
         }
@@ -54,10 +51,8 @@ pub fn is_qualified_name(value: &str) -> Vec<String> {
         complaints.push(format!("name part {}", max_length_error(LABEL_MAX)));
     }
     if !matches_name(name) {
-        complaints.push(format!(
-            "name part {}",
-            regex_error(NAME_MESSAGE, NAME_FORMAT, &["MyName", "my.name", "123-abc"])
-        ));
+        complaints
+            .push(format!("name part {}", regex_error(NAME_MESSAGE, NAME_FORMAT, &["MyName", "my.name", "123-abc"])));
     }
     complaints
 }
@@ -69,11 +64,7 @@ pub fn is_valid_label_value(value: &str) -> Vec<String> {
         complaints.push(max_length_error(LABEL_MAX));
     }
     if !value.is_empty() && !matches_name(value) {
-        complaints.push(regex_error(
-            VALUE_MESSAGE,
-            VALUE_FORMAT,
-            &["MyValue", "my_value", "12345"],
-        ));
+        complaints.push(regex_error(VALUE_MESSAGE, VALUE_FORMAT, &["MyValue", "my_value", "12345"]));
     }
     complaints
 }
@@ -88,11 +79,7 @@ pub fn is_dns1123_label(value: &str) -> Vec<String> {
         if matches_subdomain(value) {
             complaints.push("must not contain dots".to_string());
         } else {
-            complaints.push(regex_error(
-                LABEL_MESSAGE,
-                LABEL_FORMAT,
-                &["my-name", "123-abc"],
-            ));
+            complaints.push(regex_error(LABEL_MESSAGE, LABEL_FORMAT, &["my-name", "123-abc"]));
         }
     }
     complaints
@@ -105,11 +92,7 @@ pub fn is_dns1123_subdomain(value: &str) -> Vec<String> {
         complaints.push(max_length_error(DNS_SUBDOMAIN_MAX));
     }
     if !matches_subdomain(value) {
-        complaints.push(regex_error(
-            SUBDOMAIN_MESSAGE,
-            SUBDOMAIN_FORMAT,
-            &["example.com"],
-        ));
+        complaints.push(regex_error(SUBDOMAIN_MESSAGE, SUBDOMAIN_FORMAT, &["example.com"]));
     }
     complaints
 }
@@ -121,11 +104,7 @@ pub fn is_dns1035_label(value: &str) -> Vec<String> {
         complaints.push(max_length_error(DNS_LABEL_MAX));
     }
     if !matches_dns_label(value) || !value.starts_with(|c: char| c.is_ascii_lowercase()) {
-        complaints.push(regex_error(
-            LABEL_1035_MESSAGE,
-            LABEL_1035_FORMAT,
-            &["my-name", "abc-123"],
-        ));
+        complaints.push(regex_error(LABEL_1035_MESSAGE, LABEL_1035_FORMAT, &["my-name", "abc-123"]));
     }
     complaints
 }
@@ -138,9 +117,7 @@ pub fn is_valid_port_name(value: &str) -> Vec<String> {
     }
     let in_set = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if value.is_empty() || !value.bytes().all(in_set) {
-        complaints.push(
-            "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)".to_string(),
-        );
+        complaints.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)".to_string());
     }
     if !value.bytes().any(|b| b.is_ascii_lowercase()) {
         complaints.push("must contain at least one letter (a-z)".to_string());
@@ -156,11 +133,7 @@ pub fn is_valid_port_name(value: &str) -> Vec<String> {
 
 /// Complaints about a port number, which lies between 1 and 65535.
 pub fn is_valid_port_number(port: i64) -> Vec<String> {
-    if (1..=65535).contains(&port) {
-        Vec::new()
-    } else {
-        vec![inclusive_range_error(1, 65535)]
-    }
+    if (1..=65535).contains(&port) { Vec::new() } else { vec![inclusive_range_error(1, 65535)] }
 }
 
 /// Upstream's sentence for a text that does not match: the message, examples and the pattern.
@@ -169,10 +142,7 @@ pub fn regex_error(message: &str, format: &str, examples: &[&str]) -> String {
         return format!("{message} (regex used for validation is '{format}')");
     }
     let quoted: Vec<String> = examples.iter().map(|e| format!("'{e}', ")).collect();
-    format!(
-        "{message} (e.g. {}regex used for validation is '{format}')",
-        quoted.join(" or ")
-    )
+    format!("{message} (e.g. {}regex used for validation is '{format}')", quoted.join(" or "))
 }
 
 /// Upstream's words for a text that is empty and must not be.
@@ -205,9 +175,7 @@ pub fn go_quote(text: &str) -> String {
             '\u{8}' => out.push_str("\\b"),
             '\u{b}' => out.push_str("\\v"),
             '\u{c}' => out.push_str("\\f"),
-            c if (c as u32) < 0x20 || c as u32 == 0x7f => {
-                out.push_str(&format!("\\x{:02x}", c as u32))
-            }
+            c if (c as u32) < 0x20 || c as u32 == 0x7f => out.push_str(&format!("\\x{:02x}", c as u32)),
             c => out.push(c),
         }
     }
@@ -228,9 +196,7 @@ fn matches_name(value: &str) -> bool {
 fn matches_dns_label(value: &str) -> bool {
     let bytes = value.as_bytes();
     let outer = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    bytes.first().is_some_and(outer)
-        && bytes.last().is_some_and(outer)
-        && bytes.iter().all(|b| outer(b) || *b == b'-')
+    bytes.first().is_some_and(outer) && bytes.last().is_some_and(outer) && bytes.iter().all(|b| outer(b) || *b == b'-')
 }
 
 fn matches_subdomain(value: &str) -> bool {
@@ -261,18 +227,10 @@ mod tests {
         ] {
             check(is_qualified_name, good, &[]);
         }
-        check(
-            is_qualified_name,
-            "",
-            &["name part must be non-empty", name],
-        );
+        check(is_qualified_name, "", &["name part must be non-empty", name]);
         check(is_qualified_name, "bad key", &[name]);
         check(is_qualified_name, "/x", &["prefix part must be non-empty"]);
-        check(
-            is_qualified_name,
-            &"a".repeat(64),
-            &["name part must be no more than 63 bytes"],
-        );
+        check(is_qualified_name, &"a".repeat(64), &["name part must be no more than 63 bytes"]);
         check(
             is_qualified_name,
             "Upper/x",
@@ -281,9 +239,10 @@ mod tests {
             ],
         );
         assert!(is_qualified_name("a/b/c")[0].starts_with("a valid label key must consist of"));
-        assert!(is_qualified_name("a/b/c")[0].ends_with(
-            "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-        ));
+        assert!(
+            is_qualified_name("a/b/c")[0]
+                .ends_with("with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')")
+        );
     }
 
     #[test]
@@ -297,11 +256,7 @@ mod tests {
                 "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
             ],
         );
-        check(
-            is_valid_label_value,
-            &"a".repeat(64),
-            &["must be no more than 63 bytes"],
-        );
+        check(is_valid_label_value, &"a".repeat(64), &["must be no more than 63 bytes"]);
     }
 
     #[test]
@@ -326,10 +281,6 @@ mod tests {
             ],
         );
         check(is_valid_port_name, "http", &[]);
-        check(
-            is_valid_port_name,
-            "8-0",
-            &["must contain at least one letter (a-z)"],
-        );
+        check(is_valid_port_name, "8-0", &["must contain at least one letter (a-z)"]);
     }
 }

@@ -213,7 +213,8 @@ fn put<T>(cache: &mut Cache<T>, object: &Arc<Obj<T>>, deleted: bool) -> Option<A
 }
 
 fn reindex<T>(index: &mut OwnerIndex, before: Option<&Obj<T>>, after: &Obj<T>, deleted: bool) {
-    let same_owner = |before: &Obj<T>| before.meta.controller().map(|o| o.uid) == after.meta.controller().map(|o| o.uid);
+    let same_owner =
+        |before: &Obj<T>| before.meta.controller().map(|o| o.uid) == after.meta.controller().map(|o| o.uid);
     if !deleted && before.is_some_and(same_owner) {
         return;
     }

@@ -7,7 +7,7 @@ use crate::api::{ObjectId, Uid};
 use crate::kernel::{Span, Time};
 
 /// After this time an unfulfilled expectation no longer holds a controller back. Upstream: `ExpectationsTimeout`.
-pub const EXPECTATIONS_TIMEOUT: Span = Span::from_mins(5);
+const EXPECTATIONS_TIMEOUT: Span = Span::from_mins(5);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Expected {

@@ -50,9 +50,7 @@ impl Flags {
                 }
                 FlagValue::Float(number)
             }
-            FlagValue::Span(_) => {
-                FlagValue::Span(text.parse().map_err(|_| wrong("a duration such as 30s or 5m0s"))?)
-            }
+            FlagValue::Span(_) => FlagValue::Span(text.parse().map_err(|_| wrong("a duration such as 30s or 5m0s"))?),
             FlagValue::Bool(_) => FlagValue::Bool(text.parse().map_err(|_| wrong("true or false"))?),
             FlagValue::Text(_) => {
                 self.texts.insert(flag.name, text.to_owned());

@@ -263,7 +263,15 @@ impl Host {
                     running.outstanding = 1;
                     running.replies.push(None);
                     let place = (index, key, 0);
-                    send(&mut self.in_flight, &mut self.next_token, &mut hosted.client, place, running.cause, &request, out);
+                    send(
+                        &mut self.in_flight,
+                        &mut self.next_token,
+                        &mut hosted.client,
+                        place,
+                        running.cause,
+                        &request,
+                        out,
+                    );
                     running.current = Some(Step::Send { request, tolerate, label });
                     return;
                 }
@@ -273,7 +281,15 @@ impl Host {
                     for (place, request) in requests.drain(..count).enumerate() {
                         running.replies.push(None);
                         let place = (index, key, place);
-                        send(&mut self.in_flight, &mut self.next_token, &mut hosted.client, place, running.cause, &request, out);
+                        send(
+                            &mut self.in_flight,
+                            &mut self.next_token,
+                            &mut hosted.client,
+                            place,
+                            running.cause,
+                            &request,
+                            out,
+                        );
                     }
                     running.current = Some(Step::Batch { requests, round, label });
                     return;
@@ -392,7 +408,6 @@ impl Part for Host {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "a free function so that the plan can stay borrowed")]
 fn send(
     in_flight: &mut BTreeMap<u64, (usize, ObjectId, usize)>,
     next_token: &mut u64,
@@ -416,7 +431,9 @@ fn cached(caches: &Caches, kind: Kind) -> Vec<Object> {
         Kind::Deployment => caches.deployments.iter().cloned().map(Object::Deployment).collect(),
         Kind::ReplicaSet => caches.replica_sets.iter().cloned().map(Object::ReplicaSet).collect(),
         Kind::Lease => caches.leases.iter().cloned().map(Object::Lease).collect(),
-        other => caches.others.get(&other).into_iter().flat_map(|cache| cache.iter().cloned().map(Object::Untyped)).collect(),
+        other => {
+            caches.others.get(&other).into_iter().flat_map(|cache| cache.iter().cloned().map(Object::Untyped)).collect()
+        }
     }
 }
 

@@ -13,8 +13,8 @@ mod watch;
 pub use api_error::{ApiError, ErrorReason};
 pub use part::{Cause, ClientIndex, Effect, Heartbeat, Input, Note, NoteKind, PartId, TimerToken, Token};
 pub use request::{
-    Answer, DeleteOptions, Envelope, ListAt, MetaEdit, Patch, PatchKind, Preconditions, Propagation, Query, Reply, Request,
-    Subresource, Target, Verb,
+    Answer, DeleteOptions, Envelope, ListAt, MetaEdit, Patch, PatchKind, Preconditions, Propagation, Query, Reply,
+    Request, Subresource, Target, Verb,
 };
 pub use sim_event::{Letter, SimEvent};
 pub use watch::{Change, ChangeKind, Filter, InformerIndex, WatchEnd};

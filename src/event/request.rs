@@ -354,6 +354,5 @@ impl Answer {
     }
 }
 
-
 /// A reply, as the net carries it.
 pub type Reply = Result<Answer, ApiError>;

@@ -58,10 +58,7 @@ impl<E> Entry<E> {
     }
 
     fn ticket(&self) -> Ticket {
-        Ticket {
-            at: self.at,
-            sequence: self.sequence(),
-        }
+        Ticket { at: self.at, sequence: self.sequence() }
     }
 }
 
@@ -122,11 +119,7 @@ impl<E> Agenda<E> {
         let sequence = self.next_sequence;
         self.next_sequence = sequence + 1;
         self.live += 1;
-        let entry = Entry {
-            at,
-            stamp: sequence << 1,
-            event,
-        };
+        let entry = Entry { at, stamp: sequence << 1, event };
         if at >= self.base && at >= self.run_end {
             self.put(entry);
         } else {
@@ -205,10 +198,7 @@ impl<E> Agenda<E> {
 
     /// All events to come in the order in which they would come out, with their tickets.
     pub fn sorted(&self) -> Vec<(Time, Ticket, &E)> {
-        let mut all: Vec<_> = self
-            .entries()
-            .map(|entry| (entry.at, entry.ticket(), &entry.event))
-            .collect();
+        let mut all: Vec<_> = self.entries().map(|entry| (entry.at, entry.ticket(), &entry.event)).collect();
         all.sort_unstable_by_key(|(_, ticket, _)| *ticket);
         all
     }
@@ -326,10 +316,7 @@ impl<E> Agenda<E> {
         if self.occupied[level] == 0 {
             self.levels &= !(1 << level);
         }
-        Some((
-            digit,
-            std::mem::take(&mut self.slots[level * RADIX + digit]),
-        ))
+        Some((digit, std::mem::take(&mut self.slots[level * RADIX + digit])))
     }
 
     #[inline]
@@ -347,9 +334,7 @@ impl<E> Agenda<E> {
         }
         if ticket.at <= self.run_end {
             let key = (ticket.at, ticket.sequence);
-            let found = self
-                .run
-                .binary_search_by(|entry| key.cmp(&(entry.at, entry.sequence())));
+            let found = self.run.binary_search_by(|entry| key.cmp(&(entry.at, entry.sequence())));
             if let Ok(index) = found {
                 return Some(&mut self.run[index]);
             }
@@ -360,9 +345,7 @@ impl<E> Agenda<E> {
         let (level, digit) = self.place(ticket.at);
         self.put_in_order(level, digit);
         let slot = &mut self.slots[level * RADIX + digit];
-        let index = slot
-            .binary_search_by_key(&ticket.sequence, |entry| entry.sequence())
-            .ok()?;
+        let index = slot.binary_search_by_key(&ticket.sequence, |entry| entry.sequence()).ok()?;
         // A ticket of another agenda may share its number with an entry for another time.
         slot.get_mut(index).filter(|entry| entry.at == ticket.at)
     }

@@ -26,12 +26,7 @@ enum Step {
 
 impl Pair {
     fn new() -> Pair {
-        Pair {
-            agenda: Agenda::new(),
-            model: BTreeMap::new(),
-            tickets: Vec::new(),
-            now: Time::ZERO,
-        }
+        Pair { agenda: Agenda::new(), model: BTreeMap::new(), tickets: Vec::new(), now: Time::ZERO }
     }
 
     fn post(&mut self, gap: u64) {
@@ -217,13 +212,8 @@ fn memory_does_not_grow_when_timers_are_reset_over_and_over() {
         agenda.next_time();
     }
     let entries = agenda.slots.iter().chain([&agenda.run]);
-    let (held, room) = entries.fold((0, 0), |(held, room), some| {
-        (held + some.len(), room + some.capacity())
-    });
-    assert!(
-        held < 300 && room < 20_000,
-        "{held} entries, room for {room}"
-    );
+    let (held, room) = entries.fold((0, 0), |(held, room), some| (held + some.len(), room + some.capacity()));
+    assert!(held < 300 && room < 20_000, "{held} entries, room for {room}");
     assert_eq!(agenda.len(), 100);
 }
 

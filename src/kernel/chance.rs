@@ -52,9 +52,7 @@ impl Chance {
         key[16..24].copy_from_slice(&object.to_le_bytes());
         let mut block = ChaCha8Rng::from_seed(key);
         block.set_stream(n);
-        Draw {
-            words: std::array::from_fn(|_| block.next_u64()),
-        }
+        Draw { words: std::array::from_fn(|_| block.next_u64()) }
     }
 }
 
@@ -131,10 +129,7 @@ mod tests {
 
     #[track_caller]
     fn check_near(value: f64, expected: f64, tolerance: f64) {
-        assert!(
-            (value - expected).abs() < tolerance,
-            "{value} is not within {tolerance} of {expected}"
-        );
+        assert!((value - expected).abs() < tolerance, "{value} is not within {tolerance} of {expected}");
     }
 
     #[test]
@@ -147,10 +142,7 @@ mod tests {
         assert_eq!(draw(0).unit().to_bits(), 0x3fd0_8f36_26e2_1a02);
         assert_eq!(draw(0).normal().to_bits(), 0xbfdf_16eb_b3a9_7a34);
         assert_eq!(draw(0).exponential(second), Span(299_405_104));
-        assert_eq!(
-            draw(1).span_between(second, second * 2),
-            Span(1_978_402_529)
-        );
+        assert_eq!(draw(1).span_between(second, second * 2), Span(1_978_402_529));
         assert_eq!(draw(2).below(1_000), 356);
     }
 
@@ -204,11 +196,7 @@ mod tests {
         check_near(mean(|d| d.exponential(second).as_secs_f64()), 1.0, 0.03);
         check_near(mean(|d| d.normal()), 0.0, 0.03);
         check_near(mean(|d| d.normal() * d.normal()), 1.0, 0.04);
-        check_near(
-            mean(|d| d.span_between(second, second * 3).as_secs_f64()),
-            2.0,
-            0.02,
-        );
+        check_near(mean(|d| d.span_between(second, second * 3).as_secs_f64()), 2.0, 0.02);
     }
 
     #[test]
@@ -221,10 +209,7 @@ mod tests {
             let span = draw(n).span_between(low, high);
             assert!(low <= span && span <= high);
             assert_eq!(draw(n).span_between(low, low), low);
-            assert_eq!(
-                draw(n).span_between(Span::ZERO, Span(u64::MAX)).0,
-                draw(n).bits()
-            );
+            assert_eq!(draw(n).span_between(Span::ZERO, Span(u64::MAX)).0, draw(n).bits());
             assert!(draw(n).exponential(Span::from_secs(1)) < Span::from_secs(37));
         }
         assert!((0..2_000).any(|n| draw(n).span_between(Span(5), Span(7)) == Span(7)));

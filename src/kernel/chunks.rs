@@ -91,6 +91,9 @@ mod tests {
         two.take(6);
         assert_eq!((one.get(5), one.get(6), one.len()), (Some(&5), Some(&6), 200));
         assert_eq!((two.get(5), two.get(6), two.len()), (Some(&500), None, 199));
-        assert_eq!(two.entries().map(|(slot, _)| slot).filter(|slot| (4..8).contains(slot)).collect::<Vec<_>>(), [4, 5, 7]);
+        assert_eq!(
+            two.entries().map(|(slot, _)| slot).filter(|slot| (4..8).contains(slot)).collect::<Vec<_>>(),
+            [4, 5, 7]
+        );
     }
 }

@@ -19,6 +19,6 @@ mod chunks;
 mod time;
 
 pub use agenda::{Agenda, Ticket};
-pub use chunks::Chunks;
 pub use chance::{Chance, Draw, Purpose, object_hash};
+pub use chunks::Chunks;
 pub use time::{ParseSpanError, Span, Time};

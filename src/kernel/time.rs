@@ -136,10 +136,7 @@ impl Span {
     /// Lengths from 2^53 nanoseconds (104 days) lose their last digits on the way through a float.
     /// Panics on a factor that is negative or not a number.
     pub fn scale(self, factor: f64) -> Span {
-        assert!(
-            factor >= 0.0,
-            "a span cannot be scaled by {factor}: the factor must be zero or more"
-        );
+        assert!(factor >= 0.0, "a span cannot be scaled by {factor}: the factor must be zero or more");
         Span(libm::round(self.0 as f64 * factor) as u64)
     }
 }
@@ -292,9 +289,7 @@ fn parse_term(text: &str) -> Result<(u64, &str), String> {
     if whole.is_empty() && fraction.is_empty() {
         return Err(format!("a number was expected at '{text}'"));
     }
-    let unit_end = tail
-        .find(|c: char| c == '.' || c.is_ascii_digit())
-        .unwrap_or(tail.len());
+    let unit_end = tail.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(tail.len());
     let (name, tail) = tail.split_at(unit_end);
     let unit = match name {
         "ns" => 1,
@@ -306,9 +301,7 @@ fn parse_term(text: &str) -> Result<(u64, &str), String> {
         "d" => DAY,
         "" => return Err("a unit is missing; units are ns, us, ms, s, m, h and d".to_string()),
         other => {
-            return Err(format!(
-                "there is no unit '{other}'; units are ns, us, ms, s, m, h and d"
-            ));
+            return Err(format!("there is no unit '{other}'; units are ns, us, ms, s, m, h and d"));
         }
     };
     let mut nanos = u128::from(unit);
@@ -328,9 +321,7 @@ fn parse_term(text: &str) -> Result<(u64, &str), String> {
 
 /// `text` cut after its leading ASCII digits.
 fn split_digits(text: &str) -> (&str, &str) {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     text.split_at(end)
 }
 
@@ -416,10 +407,7 @@ mod tests {
     #[test]
     fn times_show_as_seconds_from_the_start() {
         assert_eq!(Time::ZERO.to_string(), "t+0s");
-        assert_eq!(
-            (Time::ZERO + Span::from_millis(12_345)).to_string(),
-            "t+12.345s"
-        );
+        assert_eq!((Time::ZERO + Span::from_millis(12_345)).to_string(), "t+12.345s");
         assert_eq!(Time(1).to_string(), "t+0.000000001s");
     }
 
@@ -431,10 +419,7 @@ mod tests {
         assert_eq!(Time(2 * SECOND - 1).seconds(), 1);
         assert_eq!(Time::MAX.saturating_add(Span(1)), Time::MAX);
         assert_eq!(Span::from_secs(3) * 2 / 4, Span::from_millis(1_500));
-        assert_eq!(
-            Span::from_secs(3).min(Span::from_mins(1)).as_millis(),
-            3_000
-        );
+        assert_eq!(Span::from_secs(3).min(Span::from_mins(1)).as_millis(), 3_000);
         assert_eq!(Span::from_millis(1_500).as_secs_f64(), 1.5);
         assert_eq!(Span(3).scale(0.5), Span(2));
         assert_eq!(Span::from_secs(1).scale(1.25), Span::from_millis(1_250));

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::Entry;
 
 /// How many entries a block digest covers: two histories that differ are compared block by block.
-pub const BLOCK: u64 = 1000;
+const BLOCK: u64 = 1000;
 
 /// A 128-bit digest, printed as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -1,6 +1,6 @@
 //! Scenario files: what was typed, what it means, and a run of it with its expectations judged.
 //!
-//! Three steps, never mixed. [`file`] holds the format: strict serde types, every field documented. [`load`] works out
+//! Three steps, never mixed. [`mod@file`] holds the format: strict serde types, every field documented. [`load`] works out
 //! what they mean: a [`Scenario`] of plain values, with every mistake at its line and column. [`run`] builds the
 //! simulation, runs it and judges the expectations.
 //!

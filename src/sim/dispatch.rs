@@ -21,8 +21,7 @@ impl Sim {
             }
             SimEvent::Action(number) => {
                 let action = self.timeline[number as usize].action.clone();
-                let cause =
-                    self.write(EntryKind::Action, PartId::User, None, u64::from(number), Cause::START);
+                let cause = self.write(EntryKind::Action, PartId::User, None, u64::from(number), Cause::START);
                 if let super::Action::DefineKind(info) = &action {
                     self.store.add_kind((**info).clone());
                 }
@@ -186,8 +185,7 @@ impl Sim {
         match self.net.fate(&message) {
             Fate::Deliver(takes, reply_takes) => {
                 let incarnation = self.incarnation(from);
-                let envelope =
-                    Envelope { from, incarnation, client, token, cause, sent: at, reply_takes, request };
+                let envelope = Envelope { from, incarnation, client, token, cause, sent: at, reply_takes, request };
                 self.post(at + takes, SimEvent::Arrive(Box::new(envelope)));
             }
             Fate::Drop => {}

@@ -37,7 +37,8 @@ impl Parts {
         kubelets: Vec<Arc<Kubelet>>,
         guests: Vec<Box<dyn Guest>>,
     ) -> Parts {
-        let kubelet_hashes = kubelets.iter().map(|kubelet| object_hash(&format!("kubelet/{}", kubelet.name()))).collect();
+        let kubelet_hashes =
+            kubelets.iter().map(|kubelet| object_hash(&format!("kubelet/{}", kubelet.name()))).collect();
         Parts { user, managers, schedulers, kubelets, guests, kubelet_hashes }
     }
 
@@ -54,9 +55,7 @@ impl Parts {
     pub fn name(&self, part: PartId) -> Name {
         match part {
             PartId::User => "kubectl".into(),
-            PartId::ControllerManager(index) => {
-                self.managers[usize::from(index)].client_names().swap_remove(0)
-            }
+            PartId::ControllerManager(index) => self.managers[usize::from(index)].client_names().swap_remove(0),
             PartId::Scheduler(_) => "kube-scheduler".into(),
             PartId::Kubelet(index) => ecow::eco_format!("kubelet/{}", self.kubelets[index as usize].name()),
             PartId::Guest(index) => self.guests[usize::from(index)].name(),

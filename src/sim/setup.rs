@@ -81,7 +81,8 @@ impl Setup {
         if !tested.is_empty() {
             managers.push(Host::new("operator", tested, &kinds, &self.controller_flags));
         }
-        let schedulers = self.scheduler.iter().map(|settings| Scheduler::new("kube-scheduler", settings.clone())).collect();
+        let schedulers =
+            self.scheduler.iter().map(|settings| Scheduler::new("kube-scheduler", settings.clone())).collect();
         let nodes = self.pools.iter().flat_map(|pool| pool.names.iter().map(|name| (name, &pool.template)));
         let kubelets = nodes.enumerate().map(|(index, (name, template))| {
             let (settings, behaviours) = (self.kubelet.clone(), self.behaviours.clone());

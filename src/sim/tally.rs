@@ -8,7 +8,7 @@ use crate::kernel::{Span, Time};
 use crate::store::Commit;
 
 /// How far apart samples are at least.
-pub const SAMPLE_EVERY: Span = Span::from_secs(1);
+const SAMPLE_EVERY: Span = Span::from_secs(1);
 
 /// How many pods are in which state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

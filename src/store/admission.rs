@@ -13,8 +13,8 @@ use rustc_hash::FxHashMap;
 use super::validate::is_foreign;
 use super::{Context, Store};
 use crate::api::{
-    ConditionStatus, Kind, KindInfo, Meta, Name, Namespace, Node, Obj, Object, Pod, PodConditionType, PodSpec, ReasonText,
-    Untyped, defaults, no_finalizers,
+    ConditionStatus, Kind, KindInfo, Meta, Name, Namespace, Node, Obj, Object, Pod, PodConditionType, PodSpec,
+    ReasonText, Untyped, defaults, no_finalizers,
 };
 use crate::event::{ApiError, ErrorReason, PartId};
 

@@ -132,7 +132,11 @@ pub(super) fn wish_differs(stored: &Object, new: &Object) -> bool {
         }
         (Object::Untyped(a), Object::Untyped(b)) => {
             let wish = |fields: &serde_json::Map<String, serde_json::Value>| {
-                fields.iter().filter(|(name, _)| *name != "status").map(|(k, v)| (k.clone(), v.clone())).collect::<Vec<_>>()
+                fields
+                    .iter()
+                    .filter(|(name, _)| *name != "status")
+                    .map(|(k, v)| (k.clone(), v.clone()))
+                    .collect::<Vec<_>>()
             };
             wish(&a.body.fields) != wish(&b.body.fields)
         }

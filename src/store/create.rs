@@ -79,7 +79,8 @@ impl Store {
             self.create(namespace, context).expect("a system namespace can be created");
         }
         for (name, value, description) in super::admission::SYSTEM_PRIORITY_CLASSES {
-            let class = super::admission::priority_class(self.info(Kind::PriorityClass).clone(), name, value, description);
+            let class =
+                super::admission::priority_class(self.info(Kind::PriorityClass).clone(), name, value, description);
             self.create(class, context).expect("a system priority class can be created");
         }
     }

@@ -157,7 +157,8 @@ fn set_propagation(object: &mut Object, propagation: Propagation) {
     };
     let meta = object.meta();
     let ours = |finalizer: &Name| *finalizer == ORPHAN || *finalizer == FOREGROUND;
-    let kept: Vec<Name> = meta.finalizers.iter().filter(|f| !ours(f) || wanted.contains(&f.as_str())).cloned().collect();
+    let kept: Vec<Name> =
+        meta.finalizers.iter().filter(|f| !ours(f) || wanted.contains(&f.as_str())).cloned().collect();
     let added = wanted.iter().filter(|f| !meta.has_finalizer(f)).map(|f| Name::from(*f));
     let finalizers: Arc<[Name]> = kept.into_iter().chain(added).collect();
     if finalizers != meta.finalizers {

@@ -26,13 +26,11 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::api::{Clock, Kind, KindInfo, Name, Object, ObjectId, Timestamp};
-use crate::event::{
-    ApiError, Answer, Cause, ChangeKind, ErrorReason, PartId, Reply, Request, Target,
-};
+use crate::event::{Answer, ApiError, Cause, ChangeKind, ErrorReason, PartId, Reply, Request, Target};
 use crate::kernel::{Chance, Purpose, Span, Time, object_hash};
 use table::{LogEntry, Table};
-pub use watch::{Delivery, Watcher, WatcherId, WatcherSpec};
 use watch::Watchers;
+pub use watch::{Delivery, Watcher, WatcherId, WatcherSpec};
 
 /// Entries of a change log that stay however old they are. Upstream: the least capacity of a watch cache.
 const LOG_KEEP: usize = 100;
@@ -359,5 +357,4 @@ fn conflict(info: &KindInfo, name: &str, why: &str) -> ApiError {
 }
 
 /// What upstream says where a resourceVersion does not match.
-const MODIFIED: &str =
-    "the object has been modified; please apply your changes to the latest version and try again";
+const MODIFIED: &str = "the object has been modified; please apply your changes to the latest version and try again";

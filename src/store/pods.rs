@@ -64,20 +64,15 @@ impl Store {
                 continue;
             }
             if found.replace(budget.clone()).is_some() {
-                let message = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+                let message =
+                    "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
                 return Err(ApiError::new(ErrorReason::InternalError, message));
             }
         }
         Ok(found)
     }
 
-    fn take_disruption(
-        &mut self,
-        budget: Object,
-        pod: &Name,
-        ready: bool,
-        context: &Context,
-    ) -> Result<(), ApiError> {
+    fn take_disruption(&mut self, budget: Object, pod: &Name, ready: bool, context: &Context) -> Result<(), ApiError> {
         let Object::Untyped(mut next) = budget.clone() else { return Ok(()) };
         let status = next.body.fields.get("status").cloned().unwrap_or_default();
         let number = |name: &str| status.get(name).and_then(serde_json::Value::as_i64).unwrap_or(0);

@@ -56,12 +56,16 @@ impl Store {
         };
         match (&query.filter, &query.namespace) {
             (Filter::Named(namespace, name), _) => table.by_name(namespace, name).into_iter().for_each(&mut take),
-            (Filter::InNamespace(namespace), _) | (_, Some(namespace)) => table.in_namespace(namespace).for_each(&mut take),
-            (Filter::All | Filter::OnNode(_), None) => table.iter().for_each(&mut take),
+            (Filter::InNamespace(namespace), _) | (_, Some(namespace)) => {
+                table.in_namespace(namespace).for_each(&mut take)
+            }
+            (Filter::OnNode(node), None) => table.on_node(node).into_iter().for_each(&mut take),
+            (Filter::All, None) => table.iter().for_each(&mut take),
         }
         if !undone.0.is_empty() {
-            let in_namespace =
-                |object: &Object| query.namespace.as_ref().is_none_or(|namespace| object.meta().namespace == *namespace);
+            let in_namespace = |object: &Object| {
+                query.namespace.as_ref().is_none_or(|namespace| object.meta().namespace == *namespace)
+            };
             items.extend(undone.0.into_values().flatten().filter(|object| in_namespace(object) && wanted(object)));
             items.sort_by(|a, b| {
                 let (a, b) = (a.meta(), b.meta());

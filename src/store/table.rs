@@ -28,6 +28,8 @@ pub(super) struct Table {
     /// Every name that is interned: live objects, and gone ones that may come back under their name.
     /// By namespace, then by name.
     names: imbl::OrdMap<Name, imbl::OrdMap<Name, u32>>,
+    /// The numbers of the pods that are bound to each node, in the order of binding: kubelets list their own.
+    by_node: imbl::OrdMap<Name, Vec<u32>>,
     next_slot: u32,
     /// How often the object of a number has been deleted, where its name may come back.
     lives: BTreeMap<u32, u32>,
@@ -102,6 +104,7 @@ impl Table {
             info,
             live: Chunks::default(),
             names: imbl::OrdMap::new(),
+            by_node: imbl::OrdMap::new(),
             next_slot: 0,
             lives: BTreeMap::new(),
             log: Log::default(),
@@ -133,6 +136,37 @@ impl Table {
         self.names.get(namespace).into_iter().flat_map(|names| names.values()).filter_map(|slot| self.live.get(*slot))
     }
 
+    /// The live pods that are bound to a node, by namespace and name.
+    pub(super) fn on_node(&self, node: &Name) -> Vec<&Object> {
+        let slots = self.by_node.get(node).into_iter().flatten();
+        let mut pods: Vec<&Object> = slots.filter_map(|slot| self.live.get(*slot)).collect();
+        pods.sort_by(|a, b| {
+            let (a, b) = (a.meta(), b.meta());
+            (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name))
+        });
+        pods
+    }
+
+    /// Keeps the pods of each node in step with a change.
+    fn index_node(&mut self, entry: &LogEntry) {
+        let node_of = |object: &Object| match object {
+            Object::Pod(pod) if !pod.body.node_name.is_empty() => Some(pod.body.node_name.clone()),
+            _ => None,
+        };
+        let before = entry.before.as_ref().and_then(node_of);
+        let after = if entry.kind == ChangeKind::Deleted { None } else { node_of(&entry.object) };
+        if before == after {
+            return;
+        }
+        let slot = entry.object.meta().id.slot;
+        if let Some(pods) = before.and_then(|node| self.by_node.get_mut(&node)) {
+            pods.retain(|other| *other != slot);
+        }
+        if let Some(node) = after {
+            self.by_node.entry(node).or_default().push(slot);
+        }
+    }
+
     /// The live objects in no particular order that anyone may rely on but a repeatable one.
     pub(super) fn unordered(&self) -> impl Iterator<Item = &Object> {
         self.live.iter()
@@ -158,6 +192,9 @@ impl Table {
 
     /// Writes a change: the live state and the log.
     pub(super) fn write(&mut self, entry: LogEntry) {
+        if self.kind == Kind::Pod {
+            self.index_node(&entry);
+        }
         let meta = entry.object.meta();
         match entry.kind {
             ChangeKind::Added | ChangeKind::Modified => {

@@ -314,4 +314,3 @@ fn edit_meta(meta: &mut Meta, edit: &MetaEdit) {
         meta.annotations = meta.annotations.with(key.clone(), value.clone());
     }
 }
-

@@ -89,8 +89,7 @@ impl Watchers {
             }
         };
         let WatcherSpec { part, incarnation, informer, kind, filter, delay, replica } = watcher;
-        let mut watcher =
-            Watcher { part, incarnation, informer, kind, filter, delay, replica, next, waking: false };
+        let mut watcher = Watcher { part, incarnation, informer, kind, filter, delay, replica, next, waking: false };
         if let Some(entry) = watcher.peek(log) {
             watcher.waking = true;
             self.to_wake.push((id, entry.time + delay));
@@ -105,9 +104,7 @@ impl Watchers {
         let list = match &watcher.filter {
             Filter::All | Filter::InNamespace(_) => self.broad.get_mut(&watcher.kind),
             Filter::OnNode(node) => self.on_node.get_mut(node),
-            Filter::Named(namespace, name) => {
-                self.named.get_mut(&(watcher.kind, namespace.clone(), name.clone()))
-            }
+            Filter::Named(namespace, name) => self.named.get_mut(&(watcher.kind, namespace.clone(), name.clone())),
         };
         if let Some(list) = list {
             list.retain(|other| *other != id);

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-use super::{ConvertError, decode, to_value, meta_from, meta_to, name, text, time};
+use super::{ConvertError, decode, meta_from, meta_to, name, text, time, to_value};
 use crate::api::{Event, EventType, Kind, Obj, Object, Reference, Uid};
 
 /// Stands for a kind that is not built in; the Event's `rest` has its name.

@@ -3,7 +3,7 @@
 use k8s_openapi::api::coordination::v1;
 use serde_json::{Map, Value};
 
-use super::{ConvertError, decode, to_value, fields, meta_from, name, text, time};
+use super::{ConvertError, decode, fields, meta_from, name, text, time, to_value};
 use crate::api::{Kind, Lease, Obj, Object};
 
 pub(super) fn read(value: Value) -> Result<Object, ConvertError> {

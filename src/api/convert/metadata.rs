@@ -5,7 +5,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{self as meta, ObjectMeta};
 use serde_json::{Map, Value};
 
-use super::{ConvertError, decode, to_value, name, nonzero, text, time};
+use super::{ConvertError, decode, name, nonzero, text, time, to_value};
 use crate::api::{Deletion, Kind, Labels, Meta, Name, ObjectId, OwnerReference, Uid};
 
 /// Takes upstream's metadata of an object of a kind.

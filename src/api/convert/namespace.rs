@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1;
 use serde_json::{Map, Value};
 
-use super::{ConvertError, decode, to_value, fields, meta_from, text, time};
+use super::{ConvertError, decode, fields, meta_from, text, time, to_value};
 use crate::api::{Condition, ConditionStatus, Kind, Name, Namespace, Obj, Object};
 
 pub(super) fn read(value: Value) -> Result<Object, ConvertError> {

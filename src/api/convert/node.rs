@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-use super::{ConvertError, decode, to_value, fields, meta_from};
+use super::{ConvertError, decode, fields, meta_from, to_value};
 use crate::api::{Kind, Node, Obj, Object};
 
 pub(super) fn read(value: Value) -> Result<Object, ConvertError> {

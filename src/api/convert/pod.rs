@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1;
 use serde_json::{Map, Value};
 
-use super::{ConvertError, decode, to_value, fields, meta_from, name, pod_status};
+use super::{ConvertError, decode, fields, meta_from, name, pod_status, to_value};
 use crate::api::{Kind, Obj, Object, Pod, PodSpec};
 
 pub(super) fn read(value: Value) -> Result<Object, ConvertError> {

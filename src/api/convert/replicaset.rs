@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1 as apps;
 use serde_json::{Map, Value};
 
-use super::{ConvertError, decode, to_value, fields, meta_from, name, nonzero, template, text, time};
+use super::{ConvertError, decode, fields, meta_from, name, nonzero, template, text, time, to_value};
 use crate::api::{Condition, ConditionStatus, Kind, Obj, Object, ReplicaSet, ReplicaSetStatus};
 
 pub(super) fn read(value: Value) -> Result<Object, ConvertError> {

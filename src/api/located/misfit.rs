@@ -8,18 +8,9 @@ use std::fmt;
 #[derive(Debug, Clone)]
 pub(crate) enum Misfit {
     Message(String),
-    Type {
-        found: Found,
-        expected: String,
-    },
-    Field {
-        name: String,
-        valid: &'static [&'static str],
-    },
-    Variant {
-        name: String,
-        valid: &'static [&'static str],
-    },
+    Type { found: Found, expected: String },
+    Field { name: String, valid: &'static [&'static str] },
+    Variant { name: String, valid: &'static [&'static str] },
     Missing(&'static str),
 }
 
@@ -47,10 +38,7 @@ impl Misfit {
                     }
                     (Found::Text | Found::Scalar | Found::Other, _) => None,
                 };
-                (
-                    format!("expected {wanted}, found {}", describe(value)),
-                    help,
-                )
+                (format!("expected {wanted}, found {}", describe(value)), help)
             }
             Self::Field { name, valid } => {
                 path.0.push(Segment::Key(name.clone()));
@@ -62,12 +50,7 @@ impl Misfit {
             }
             Self::Missing(field) => (format!("missing required field {field:?}"), None),
         };
-        Issue {
-            path,
-            message,
-            help,
-            place: Place::Value,
-        }
+        Issue { path, message, help, place: Place::Value }
     }
 }
 
@@ -118,9 +101,7 @@ fn integer_range(expected: &str) -> Option<String> {
 
 fn is_type_name(expected: &str) -> bool {
     expected.starts_with(|first: char| first.is_ascii_uppercase())
-        && expected
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric())
+        && expected.chars().all(|letter| letter.is_ascii_alphanumeric())
 }
 
 fn describe(value: &Value) -> String {
@@ -129,10 +110,7 @@ fn describe(value: &Value) -> String {
         Value::Bool(flag) => format!("the boolean {flag}"),
         Value::Number(number) => format!("the number {number}"),
         Value::String(text) if text.chars().count() > 40 => {
-            format!(
-                "the string {:?}…",
-                text.chars().take(40).collect::<String>()
-            )
+            format!("the string {:?}…", text.chars().take(40).collect::<String>())
         }
         Value::String(text) => format!("the string {text:?}"),
         Value::Array(_) => "a list".to_owned(),
@@ -156,16 +134,12 @@ impl de::Error for Misfit {
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let found = match unexpected {
             Unexpected::Str(_) | Unexpected::Char(_) => Found::Text,
-            Unexpected::Bool(_)
-            | Unexpected::Unsigned(_)
-            | Unexpected::Signed(_)
-            | Unexpected::Float(_) => Found::Scalar,
+            Unexpected::Bool(_) | Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => {
+                Found::Scalar
+            }
             _ => Found::Other,
         };
-        Self::Type {
-            found,
-            expected: expected.to_string(),
-        }
+        Self::Type { found, expected: expected.to_string() }
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -175,17 +149,11 @@ impl de::Error for Misfit {
     }
 
     fn unknown_variant(name: &str, valid: &'static [&'static str]) -> Self {
-        Self::Variant {
-            name: name.to_owned(),
-            valid,
-        }
+        Self::Variant { name: name.to_owned(), valid }
     }
 
     fn unknown_field(name: &str, valid: &'static [&'static str]) -> Self {
-        Self::Field {
-            name: name.to_owned(),
-            valid,
-        }
+        Self::Field { name: name.to_owned(), valid }
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -195,12 +163,7 @@ impl de::Error for Misfit {
 
 /// The issue of a field that its type does not have.
 pub(super) fn unknown_field(path: Path, key: &str, fields: &[&str]) -> Issue {
-    Issue {
-        message: format!("unknown field \"{path}\""),
-        help: help_for_name(key, fields),
-        place: Place::Key,
-        path,
-    }
+    Issue { message: format!("unknown field \"{path}\""), help: help_for_name(key, fields), place: Place::Key, path }
 }
 
 fn help_for_name(name: &str, valid: &[&str]) -> Option<String> {
@@ -220,15 +183,8 @@ pub(crate) fn nearest<'n>(name: &str, valid: impl IntoIterator<Item = &'n str>) 
     let lower = name.to_lowercase();
     valid
         .into_iter()
-        .map(|candidate| {
-            (
-                strsim::osa_distance(&lower, &candidate.to_lowercase()),
-                candidate,
-            )
-        })
-        .filter(|(distance, candidate)| {
-            *distance <= 1 + candidate.chars().count().min(name.len()) / 4
-        })
+        .map(|candidate| (strsim::osa_distance(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.chars().count().min(name.len()) / 4)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }

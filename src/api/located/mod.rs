@@ -143,12 +143,7 @@ impl std::error::Error for Issue {}
 impl Issue {
     /// An issue with a document as a whole.
     pub fn whole(message: impl Into<String>) -> Self {
-        Self {
-            path: Path::default(),
-            message: message.into(),
-            help: None,
-            place: Place::Value,
-        }
+        Self { path: Path::default(), message: message.into(), help: None, place: Place::Value }
     }
 }
 
@@ -208,12 +203,9 @@ impl Located {
             Node::Float(number) => float_to_json(*number),
             Node::String(text) => Value::String(text.clone()),
             Node::List(items) => Value::Array(items.iter().map(Located::to_json).collect()),
-            Node::Map(entries) => Value::Object(
-                entries
-                    .iter()
-                    .map(|entry| (entry.key.clone(), entry.value.to_json()))
-                    .collect(),
-            ),
+            Node::Map(entries) => {
+                Value::Object(entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect())
+            }
         }
     }
 
@@ -282,8 +274,7 @@ impl Located {
 
     /// All issues of this document as errors in a file, sorted by position.
     pub fn errors(&self, file: &str, issues: &[Issue]) -> InputErrors {
-        let mut errors: Vec<InputError> =
-            issues.iter().map(|issue| self.error(file, issue)).collect();
+        let mut errors: Vec<InputError> = issues.iter().map(|issue| self.error(file, issue)).collect();
         errors.sort_by_key(|error| (error.line, error.column));
         InputErrors(errors)
     }

@@ -22,12 +22,8 @@ pub(crate) enum Rules {
 /// Reads a type from a value. The first result is `None` if the value did not fit; the issues are the unknown fields,
 /// then the misfit.
 pub(crate) fn read<T: DeserializeOwned>(value: &Value, rules: Rules) -> (Option<T>, Vec<Issue>) {
-    let notes = Notes {
-        rules,
-        path: RefCell::new(Vec::new()),
-        unknown: RefCell::new(Vec::new()),
-        misfit: RefCell::new(None),
-    };
+    let notes =
+        Notes { rules, path: RefCell::new(Vec::new()), unknown: RefCell::new(Vec::new()), misfit: RefCell::new(None) };
     let decoded = T::deserialize(Reader { value, notes: &notes });
     let mut issues = notes.unknown.into_inner();
     match decoded {
@@ -62,13 +58,20 @@ pub(super) struct Reader<'de, 'n> {
 impl<'de, 'n> Reader<'de, 'n> {
     /// Notes the first error with the place that it is about: the innermost, since it comes first.
     fn noted<T>(self, result: Result<T, Misfit>) -> Result<T, Misfit> {
-        if let Err(misfit) = &result {
-            let mut noted = self.notes.misfit.borrow_mut();
-            if noted.is_none() {
-                *noted = Some(misfit.clone().at(self.notes.here(), self.value));
-            }
+        match result {
+            Ok(value) => Ok(value),
+            Err(misfit) => Err(self.note(misfit)),
         }
-        result
+    }
+
+    /// The part of [`Reader::noted`] that is the same for all types: compiled once.
+    #[cold]
+    fn note(self, misfit: Misfit) -> Misfit {
+        let mut noted = self.notes.misfit.borrow_mut();
+        if noted.is_none() {
+            *noted = Some(misfit.clone().at(self.notes.here(), self.value));
+        }
+        misfit
     }
 
     /// A null that Go would read as the zero value.
@@ -78,22 +81,14 @@ impl<'de, 'n> Reader<'de, 'n> {
 
     fn child(self, step: Step<'de>, value: &'de Value) -> Reader<'de, 'n> {
         self.notes.path.borrow_mut().push(step);
-        Reader {
-            value,
-            notes: self.notes,
-        }
+        Reader { value, notes: self.notes }
     }
 
     fn leave(self) {
         self.notes.path.borrow_mut().pop();
     }
 
-    fn seed<S: DeserializeSeed<'de>>(
-        self,
-        step: Step<'de>,
-        value: &'de Value,
-        seed: S,
-    ) -> Result<S::Value, Misfit> {
+    fn seed<S: DeserializeSeed<'de>>(self, step: Step<'de>, value: &'de Value, seed: S) -> Result<S::Value, Misfit> {
         let child = self.child(step, value);
         let result = child.noted(seed.deserialize(child));
         self.leave();
@@ -106,20 +101,12 @@ impl<'de, 'n> Reader<'de, 'n> {
         fields: Option<&'static [&'static str]>,
         visitor: V,
     ) -> Result<V::Value, Misfit> {
-        let access = Entries {
-            reader: self,
-            entries: object.iter(),
-            fields,
-            value: None,
-        };
+        let access = Entries { reader: self, entries: object.iter(), fields, value: None };
         self.noted(visitor.visit_map(access))
     }
 
     fn items<V: Visitor<'de>>(self, items: &'de [Value], visitor: V) -> Result<V::Value, Misfit> {
-        self.noted(visitor.visit_seq(Items {
-            reader: self,
-            items: items.iter().enumerate(),
-        }))
+        self.noted(visitor.visit_seq(Items { reader: self, items: items.iter().enumerate() }))
     }
 
     fn number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
@@ -165,9 +152,7 @@ impl Notes<'_> {
         let path = self.here();
         if let Some(Segment::Key(key)) = path.0.last() {
             let key = key.clone();
-            self.unknown
-                .borrow_mut()
-                .push(unknown_field(path, &key, &[]));
+            self.unknown.borrow_mut().push(unknown_field(path, &key, &[]));
         }
     }
 
@@ -202,13 +187,9 @@ struct Entries<'de, 'n> {
     value: Option<(&'de str, &'de Value)>,
 }
 
-impl<'de> de::MapAccess<'de> for Entries<'de, '_> {
-    type Error = Misfit;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Misfit> {
+impl<'de, 'n> Entries<'de, 'n> {
+    /// Goes to the next entry that the type knows, and notes those that it does not.
+    fn advance(&mut self) -> Option<Name<'de, 'n>> {
         for (key, value) in self.entries.by_ref() {
             if let Some(fields) = self.fields
                 && !fields.contains(&key.as_str())
@@ -217,20 +198,35 @@ impl<'de> de::MapAccess<'de> for Entries<'de, '_> {
                 continue;
             }
             self.value = Some((key, value));
-            let name = Name {
-                reader: self.reader,
-                name: key,
-            };
-            return seed.deserialize(name).map(Some);
+            return Some(Name { reader: self.reader, name: key });
         }
-        Ok(None)
+        None
+    }
+
+    /// The value of the entry, with its path entered; the path is to be left afterwards.
+    fn enter_value(&mut self) -> Result<Reader<'de, 'n>, Misfit> {
+        match self.value.take() {
+            Some((key, value)) => Ok(self.reader.child(Step::Key(key), value)),
+            None => Err(Misfit::custom("a value was asked for before its key")),
+        }
+    }
+}
+
+impl<'de> de::MapAccess<'de> for Entries<'de, '_> {
+    type Error = Misfit;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Misfit> {
+        match self.advance() {
+            Some(name) => seed.deserialize(name).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
-        let Some((key, value)) = self.value.take() else {
-            return Err(Misfit::custom("a value was asked for before its key"));
-        };
-        self.reader.seed(Step::Key(key), value, seed)
+        let child = self.enter_value()?;
+        let result = child.noted(seed.deserialize(child));
+        child.leave();
+        result
     }
 }
 
@@ -242,10 +238,7 @@ struct Items<'de, 'n> {
 impl<'de> de::SeqAccess<'de> for Items<'de, '_> {
     type Error = Misfit;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Misfit> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Misfit> {
         let Some((index, value)) = self.items.next() else {
             return Ok(None);
         };
@@ -274,11 +267,7 @@ impl<'de> Deserializer<'de> for Name<'de, '_> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Misfit> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -288,11 +277,7 @@ impl<'de> Deserializer<'de> for Name<'de, '_> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Misfit> {
-        visitor.visit_enum(Variant {
-            reader: self.reader,
-            name: self.name,
-            content: None,
-        })
+        visitor.visit_enum(Variant { reader: self.reader, name: self.name, content: None })
     }
 
     serde::forward_to_deserialize_any! {
@@ -329,10 +314,7 @@ impl<'de, 'n> de::EnumAccess<'de> for Variant<'de, 'n> {
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Misfit> {
-        let name = Name {
-            reader: self.reader,
-            name: self.name,
-        };
+        let name = Name { reader: self.reader, name: self.name };
         seed.deserialize(name).map(|value| (value, self))
     }
 }
@@ -355,15 +337,8 @@ impl<'de> de::VariantAccess<'de> for Variant<'de, '_> {
         self.within(|reader| reader.deserialize_seq(visitor), &"a list")
     }
 
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Misfit> {
-        self.within(
-            |reader| reader.deserialize_struct("", fields, visitor),
-            &"a mapping",
-        )
+    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Misfit> {
+        self.within(|reader| reader.deserialize_struct("", fields, visitor), &"a mapping")
     }
 }
 
@@ -425,19 +400,11 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         self.deserialize_any(visitor)
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Misfit> {
         self.deserialize_any(visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Misfit> {
         self.noted(visitor.visit_newtype_struct(self))
     }
 
@@ -503,11 +470,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
                 return self.misfit(&format!("one of {}", variants.join(", ")).as_str());
             }
         };
-        self.noted(visitor.visit_enum(Variant {
-            reader: self,
-            name,
-            content,
-        }))
+        self.noted(visitor.visit_enum(Variant { reader: self, name, content }))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {

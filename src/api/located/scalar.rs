@@ -8,14 +8,10 @@ use super::Node;
 pub(super) fn resolve_plain(text: &str) -> Result<Node, String> {
     Ok(match text {
         "" | "~" | "null" | "Null" | "NULL" => Node::Null,
-        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
-            Node::Bool(true)
-        }
-        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
-            Node::Bool(false)
-        }
-        ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF"
-        | "-.inf" | "-.Inf" | "-.INF" => {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Node::Bool(true),
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Node::Bool(false),
+        ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" | "-.inf" | "-.Inf"
+        | "-.INF" => {
             return Err(format!("{text} has no form in JSON"));
         }
         _ => resolve_number(text).unwrap_or_else(|| Node::String(text.to_owned())),
@@ -113,15 +109,8 @@ fn parse_float(text: &str) -> Option<Node> {
         let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
         !exponent.is_empty() && digits(exponent)
     });
-    if (whole.is_empty() && fraction.is_empty())
-        || !digits(whole)
-        || !digits(fraction)
-        || !exponent_fits
-    {
+    if (whole.is_empty() && fraction.is_empty()) || !digits(whole) || !digits(fraction) || !exponent_fits {
         return None;
     }
-    text.parse()
-        .ok()
-        .filter(|number: &f64| number.is_finite())
-        .map(Node::Float)
+    text.parse().ok().filter(|number: &f64| number.is_finite()).map(Node::Float)
 }

@@ -13,11 +13,7 @@ fn check(text: &str, expected: Value) {
 
 #[track_caller]
 fn check_error(text: &str, expected: &str) {
-    assert_eq!(
-        parse("f.yaml", text).unwrap_err().to_string(),
-        expected,
-        "{text}"
-    );
+    assert_eq!(parse("f.yaml", text).unwrap_err().to_string(), expected, "{text}");
 }
 
 #[test]
@@ -26,78 +22,40 @@ fn scalars_mean_what_they_mean_to_kubectl() {
         "[yes, No, on, OFF, y, N, true, False, yEs]",
         json!([[true, false, true, false, true, false, true, false, "yEs"]]),
     );
-    check(
-        "[~, null, Null, NULL, nULL]",
-        json!([[null, null, null, null, "nULL"]]),
-    );
-    check(
-        "[0644, 0o644, 0x1F, 0b101, -0b11, +5, 1_000, 00, 0, -0]",
-        json!([[420, 420, 31, 5, -3, 5, 1000, 0, 0, 0]]),
-    );
+    check("[~, null, Null, NULL, nULL]", json!([[null, null, null, null, "nULL"]]));
+    check("[0644, 0o644, 0x1F, 0b101, -0b11, +5, 1_000, 00, 0, -0]", json!([[420, 420, 31, 5, -3, 5, 1000, 0, 0, 0]]));
     check(
         "[08, 1.5, 1., .5, 1e3, 1.0, -2.5E-1, 1e400, 1.2.3, 12:30]",
         json!([[8, 1.5, 1, 0.5, 1000, 1, -0.25, "1e400", "1.2.3", "12:30"]]),
     );
     check(
         "[9223372036854775807, 9223372036854775808, -9223372036854775808]",
-        json!([[
-            9_223_372_036_854_775_807_i64,
-            9_223_372_036_854_775_808_u64,
-            i64::MIN
-        ]]),
+        json!([[9_223_372_036_854_775_807_i64, 9_223_372_036_854_775_808_u64, i64::MIN]]),
     );
     check(
         "[2001-12-14, 1.2.3.4, 500m, 2Gi, '1', \"yes\", +, -x, 0x, 0xZ, ++1, 0_]",
-        json!([[
-            "2001-12-14",
-            "1.2.3.4",
-            "500m",
-            "2Gi",
-            "1",
-            "yes",
-            "+",
-            "-x",
-            "0x",
-            "0xZ",
-            "++1",
-            0
-        ]]),
+        json!([["2001-12-14", "1.2.3.4", "500m", "2Gi", "1", "yes", "+", "-x", "0x", "0xZ", "++1", 0]]),
     );
-    check(
-        "[!!str 1, !!int \"3\", !mine 4, !!float 2, ! 5]",
-        json!([["1", 3, 4, 2, "5"]]),
-    );
+    check("[!!str 1, !!int \"3\", !mine 4, !!float 2, ! 5]", json!([["1", 3, 4, 2, "5"]]));
     check("a: |\n  1\n", json!([{"a": "1\n"}]));
     check_error("a: .inf", "f.yaml:1:4: .inf has no form in JSON");
     check_error("a: !!int x", "f.yaml:1:10: cannot read \"x\" as !!int");
-    check_error(
-        "a: !!binary aGk=",
-        "f.yaml:1:13: the tag !!binary is not supported",
-    );
+    check_error("a: !!binary aGk=", "f.yaml:1:13: the tag !!binary is not supported");
 }
 
 #[test]
 fn keys_are_texts() {
-    check(
-        "{1: a, yes: b, 1.5: c, 'no': d}",
-        json!([{"1": "a", "true": "b", "1.5": "c", "no": "d"}]),
-    );
+    check("{1: a, yes: b, 1.5: c, 'no': d}", json!([{"1": "a", "true": "b", "1.5": "c", "no": "d"}]));
     check_error("? [a]\n: b\n", "f.yaml:1:3: a key must be a plain text");
     check_error("~: b\n", "f.yaml:1:1: a key must not be null");
 }
 
 #[test]
 fn documents_are_told_apart_and_empty_ones_skipped() {
-    check(
-        "---\na: 1\n---\n---\n# only words\n---\nb: 2\n...\n",
-        json!([{"a": 1}, {"b": 2}]),
-    );
+    check("---\na: 1\n---\n---\n# only words\n---\nb: 2\n...\n", json!([{"a": 1}, {"b": 2}]));
     check("", json!([]));
     check("\u{feff}a: 1\n", json!([{"a": 1}]));
-    check(
-        "{\"a\":\t{\"b\": [1,\t2.0, \"\\u00e9\\/\"]}\n}\n",
-        json!([{"a": {"b": [1, 2, "é/"]}}]),
-    );
+    check("{\"a\":\t{\"b\": [1,\t2.0, \"\\u00e9\\/\"]}\n}\n", json!([{"a": {"b": [1, 2, "é/"]}}]));
     check("a: 1\r\nb: 2\r\n", json!([{"a": 1, "b": 2}]));
 }
 
@@ -124,14 +82,8 @@ fn anchors_aliases_and_merges_are_honoured() {
         json!([{"a": {"p": 1}, "b": {"p": 2, "q": 2}, "c": {"p": 1, "q": 2}}]),
     );
     check("'<<': 1\n", json!([{"<<": 1}]));
-    check_error(
-        "<<: 1\n",
-        "f.yaml:1:5: a merge key (<<) takes a mapping or a list of mappings",
-    );
-    check_error(
-        "a: &x [*x]\n",
-        "f.yaml:1:8: this alias stands inside the value that it names",
-    );
+    check_error("<<: 1\n", "f.yaml:1:5: a merge key (<<) takes a mapping or a list of mappings");
+    check_error("a: &x [*x]\n", "f.yaml:1:8: this alias stands inside the value that it names");
 }
 
 #[test]
@@ -142,30 +94,17 @@ fn a_file_cannot_grow_or_nest_without_end() {
         bomb.push_str(&format!("a{level}: &a{level} [{names}]\n"));
     }
     let error = parse("f.yaml", &bomb).unwrap_err();
-    assert_eq!(
-        error.message,
-        "aliases make this file larger by more than 100000 values"
-    );
+    assert_eq!(error.message, "aliases make this file larger by more than 100000 values");
     assert!(parse("f.yaml", &format!("{}{}", "[".repeat(100), "]".repeat(100))).is_ok());
-    check_error(
-        &format!("{}{}", "[".repeat(101), "]".repeat(101)),
-        "f.yaml:1:101: nested deeper than 100 levels",
-    );
+    check_error(&format!("{}{}", "[".repeat(101), "]".repeat(101)), "f.yaml:1:101: nested deeper than 100 levels");
     let mut tower = format!("a0: &a0 {}1{}\n", "[".repeat(60), "]".repeat(60));
     tower.push_str(&format!("a1: {}*a0{}\n", "[".repeat(60), "]".repeat(60)));
-    assert_eq!(
-        parse("f.yaml", &tower).unwrap_err().message,
-        "nested deeper than 100 levels"
-    );
+    assert_eq!(parse("f.yaml", &tower).unwrap_err().message, "nested deeper than 100 levels");
 }
 
 #[test]
 fn places_lead_to_keys_and_values() {
-    let documents = parse(
-        "f.yaml",
-        "---\nspec:\n  containers:\n  - name: é\n    image: x\n",
-    )
-    .unwrap();
+    let documents = parse("f.yaml", "---\nspec:\n  containers:\n  - name: é\n    image: x\n").unwrap();
     let path = |keys: &[&str]| {
         Path(
             keys.iter()
@@ -180,10 +119,7 @@ fn places_lead_to_keys_and_values() {
     assert_eq!(image.to_string(), "spec.containers[0].image");
     assert_eq!(documents[0].locate(&image), (5, 12));
     assert_eq!(documents[0].locate_place(&image, Place::Key), (5, 5));
-    assert_eq!(
-        documents[0].locate(&path(&["spec", "containers", "0", "none", "x"])),
-        (4, 5)
-    );
+    assert_eq!(documents[0].locate(&path(&["spec", "containers", "0", "none", "x"])), (4, 5));
     assert_eq!(
         documents[0].locate(&path(&["spec", "containers", "7"])),
         documents[0].locate(&path(&["spec", "containers"]))
@@ -232,10 +168,7 @@ fn our_own_types_are_read_strictly() {
         "title: yes\n",
         "f.yaml:1:8: title: expected a string, found the boolean true\n  help: write it in quotes: \"true\"",
     );
-    check_plan(
-        "title:\n",
-        "f.yaml:1:6: title: expected a string, found null",
-    );
+    check_plan("title:\n", "f.yaml:1:6: title: expected a string, found null");
     check_plan(
         "title: t\nsteps: [wayt]\n",
         "f.yaml:2:9: steps[0]: unknown value \"wayt\"\n  help: did you mean \"wait\"?",
@@ -244,18 +177,9 @@ fn our_own_types_are_read_strictly() {
         "title: t\nsteps: [{crash: {nod: w}}]\n",
         "f.yaml:2:17: steps[0].crash: missing required field \"node\"\nf.yaml:2:18: unknown field \"steps[0].crash.nod\"\n  help: did you mean \"node\"?",
     );
-    check_plan(
-        "title: t\nsteps: [{wait: 1}]\n",
-        "f.yaml:2:9: steps[0]: wait takes no content",
-    );
-    check_plan(
-        "title: t\nsteps: [crash]\n",
-        "f.yaml:2:9: steps[0]: crash needs a mapping",
-    );
-    check_plan(
-        "title: t\nsteps: [{}]\n",
-        "f.yaml:2:9: steps[0]: expected exactly one of wait, crash, scale",
-    );
+    check_plan("title: t\nsteps: [{wait: 1}]\n", "f.yaml:2:9: steps[0]: wait takes no content");
+    check_plan("title: t\nsteps: [crash]\n", "f.yaml:2:9: steps[0]: crash needs a mapping");
+    check_plan("title: t\nsteps: [{}]\n", "f.yaml:2:9: steps[0]: expected exactly one of wait, crash, scale");
     check_plan(
         "title: t\nsteps: [3]\n",
         "f.yaml:2:9: steps[0]: expected one of wait, crash, scale, found the number 3",
@@ -264,10 +188,7 @@ fn our_own_types_are_read_strictly() {
         "title: t\nlimit: -1\n",
         "f.yaml:2:8: limit: expected an integer from 0 to 4294967295, found integer `-1`",
     );
-    check_plan(
-        "title: t\nlimit: 1.5\n",
-        "f.yaml:2:8: limit: expected an integer not below 0, found the number 1.5",
-    );
+    check_plan("title: t\nlimit: 1.5\n", "f.yaml:2:8: limit: expected an integer not below 0, found the number 1.5");
     check_plan("[a]", "f.yaml:1:1: expected a mapping (Plan), found a list");
 }
 

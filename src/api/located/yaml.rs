@@ -47,12 +47,7 @@ struct Fault {
 
 impl Fault {
     fn new((line, column): (usize, usize), message: impl Into<String>) -> Self {
-        Self {
-            line,
-            column,
-            message: message.into(),
-            help: None,
-        }
+        Self { line, column, message: message.into(), help: None }
     }
 }
 
@@ -77,11 +72,7 @@ struct Open {
 
 enum Content {
     List(Vec<Located>),
-    Map {
-        entries: Vec<Entry>,
-        merged: Vec<Entry>,
-        pending: Option<Key>,
-    },
+    Map { entries: Vec<Entry>, merged: Vec<Entry>, pending: Option<Key> },
 }
 
 enum Key {
@@ -102,34 +93,15 @@ impl Builder {
         let at = (span.start.line(), span.start.col() + 1);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let value = scalar_node(&text, style, tag.as_deref())
-                    .map_err(|text| Fault::new(at, text))?;
+                let value = scalar_node(&text, style, tag.as_deref()).map_err(|text| Fault::new(at, text))?;
                 let merge = style == ScalarStyle::Plain && tag.is_none() && text == "<<";
-                let located = Located {
-                    value,
-                    line: at.0,
-                    column: at.1,
-                };
-                self.finish(
-                    Built {
-                        located,
-                        nodes: 1,
-                        depth: 0,
-                        merge,
-                    },
-                    anchor,
-                )
+                let located = Located { value, line: at.0, column: at.1 };
+                self.finish(Built { located, nodes: 1, depth: 0, merge }, anchor)
             }
             Event::SequenceStart(_, anchor, _) => self.start(at, anchor, Content::List(Vec::new())),
-            Event::MappingStart(_, anchor, _) => self.start(
-                at,
-                anchor,
-                Content::Map {
-                    entries: Vec::new(),
-                    merged: Vec::new(),
-                    pending: None,
-                },
-            ),
+            Event::MappingStart(_, anchor, _) => {
+                self.start(at, anchor, Content::Map { entries: Vec::new(), merged: Vec::new(), pending: None })
+            }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(anchor) => {
                 let built = self.alias(at, anchor)?;
@@ -148,13 +120,7 @@ impl Builder {
         if self.open.len() >= DEPTH_MAX {
             return Err(too_deep(at));
         }
-        self.open.push(Open {
-            at,
-            anchor,
-            nodes: 1,
-            depth: 1,
-            content,
-        });
+        self.open.push(Open { at, anchor, nodes: 1, depth: 1, content });
         Ok(())
     }
 
@@ -164,43 +130,24 @@ impl Builder {
         };
         let value = match open.content {
             Content::List(items) => Node::List(items),
-            Content::Map {
-                mut entries,
-                merged,
-                pending: _,
-            } => {
+            Content::Map { mut entries, merged, pending: _ } => {
                 refuse_duplicates(&entries)?;
                 add_merged(&mut entries, merged);
                 Node::Map(entries)
             }
         };
-        let located = Located {
-            value,
-            line: open.at.0,
-            column: open.at.1,
-        };
-        let built = Built {
-            located,
-            nodes: open.nodes,
-            depth: open.depth,
-            merge: false,
-        };
+        let located = Located { value, line: open.at.0, column: open.at.1 };
+        let built = Built { located, nodes: open.nodes, depth: open.depth, merge: false };
         self.finish(built, open.anchor)
     }
 
     fn alias(&mut self, at: (usize, usize), anchor: usize) -> Result<Built, Fault> {
         let Some(built) = self.anchors.get(&anchor) else {
-            return Err(Fault::new(
-                at,
-                "this alias stands inside the value that it names",
-            ));
+            return Err(Fault::new(at, "this alias stands inside the value that it names"));
         };
         self.alias_nodes += built.nodes;
         if self.alias_nodes > ALIAS_NODES_MAX {
-            return Err(Fault::new(
-                at,
-                format!("aliases make this file larger by more than {ALIAS_NODES_MAX} values"),
-            ));
+            return Err(Fault::new(at, format!("aliases make this file larger by more than {ALIAS_NODES_MAX} values")));
         }
         Ok(built.clone())
     }
@@ -224,25 +171,15 @@ impl Builder {
         open.depth = open.depth.max(built.depth + 1);
         match &mut open.content {
             Content::List(items) => items.push(built.located),
-            Content::Map {
-                entries,
-                merged,
-                pending,
-            } => match pending.take() {
+            Content::Map { entries, merged, pending } => match pending.take() {
                 None if built.merge => *pending = Some(Key::Merge),
                 None => {
-                    let key = scalar::key_text(&built.located.value)
-                        .map_err(|text| Fault::new(at, text))?;
+                    let key = scalar::key_text(&built.located.value).map_err(|text| Fault::new(at, text))?;
                     *pending = Some(Key::Named { key, at });
                 }
                 Some(Key::Merge) => collect_merge(built.located, merged)?,
                 Some(Key::Named { key, at }) => {
-                    entries.push(Entry {
-                        key,
-                        line: at.0,
-                        column: at.1,
-                        value: built.located,
-                    });
+                    entries.push(Entry { key, line: at.0, column: at.1, value: built.located });
                 }
             },
         }
@@ -266,10 +203,9 @@ fn scalar_node(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Node
     // A tag of someone's own says nothing to Kubernetes.
     match style {
         ScalarStyle::Plain => scalar::resolve_plain(text),
-        ScalarStyle::SingleQuoted
-        | ScalarStyle::DoubleQuoted
-        | ScalarStyle::Literal
-        | ScalarStyle::Folded => Ok(Node::String(text.to_owned())),
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted | ScalarStyle::Literal | ScalarStyle::Folded => {
+            Ok(Node::String(text.to_owned()))
+        }
     }
 }
 
@@ -293,12 +229,9 @@ fn collect_merge(located: Located, merged: &mut Vec<Entry>) -> Result<(), Fault>
                 }
             }
         }
-        Node::Null
-        | Node::Bool(_)
-        | Node::Int(_)
-        | Node::UInt(_)
-        | Node::Float(_)
-        | Node::String(_) => return Err(wrong()),
+        Node::Null | Node::Bool(_) | Node::Int(_) | Node::UInt(_) | Node::Float(_) | Node::String(_) => {
+            return Err(wrong());
+        }
     }
     Ok(())
 }
@@ -308,8 +241,7 @@ fn add_merged(entries: &mut Vec<Entry>, merged: Vec<Entry>) {
     if merged.is_empty() {
         return;
     }
-    let mut known: std::collections::BTreeSet<String> =
-        entries.iter().map(|entry| entry.key.clone()).collect();
+    let mut known: std::collections::BTreeSet<String> = entries.iter().map(|entry| entry.key.clone()).collect();
     for entry in merged {
         if known.insert(entry.key.clone()) {
             entries.push(entry);
@@ -321,10 +253,8 @@ fn refuse_duplicates(entries: &[Entry]) -> Result<(), Fault> {
     let mut order: Vec<&Entry> = entries.iter().collect();
     // Stable: of two equal keys the first in the file stays first.
     order.sort_by(|a, b| a.key.cmp(&b.key));
-    let twice = order
-        .windows(2)
-        .filter(|pair| pair[0].key == pair[1].key)
-        .min_by_key(|pair| (pair[1].line, pair[1].column));
+    let twice =
+        order.windows(2).filter(|pair| pair[0].key == pair[1].key).min_by_key(|pair| (pair[1].line, pair[1].column));
     match twice {
         None => Ok(()),
         Some(pair) => Err(Fault {

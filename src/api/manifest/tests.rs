@@ -62,27 +62,15 @@ fn a_misfit_points_at_its_value() {
 fn objects_need_their_head() {
     check("kind: Pod\n", "f.yaml:1:1: apiVersion is not set");
     check("apiVersion: v1\n", "f.yaml:1:1: kind is not set");
-    check(
-        "apiVersion: 1\nkind: Pod\n",
-        "f.yaml:1:1: apiVersion: must be a string",
-    );
-    check(
-        "- 1\n",
-        "f.yaml:1:1: expected a Kubernetes object, found something that is no mapping",
-    );
-    check(
-        "apiVersion: v1\nkind: List\nitems: 3\n",
-        "f.yaml:3:1: items: expected a list",
-    );
+    check("apiVersion: 1\nkind: Pod\n", "f.yaml:1:1: apiVersion: must be a string");
+    check("- 1\n", "f.yaml:1:1: expected a Kubernetes object, found something that is no mapping");
+    check("apiVersion: v1\nkind: List\nitems: 3\n", "f.yaml:3:1: items: expected a list");
 }
 
 #[test]
 fn custom_kinds_need_their_definition() {
     let tank = "apiVersion: example.com/v1beta1\nkind: Tank\nmetadata: {name: t}\nspec: {any: 1}\n";
-    check(
-        &format!("{tank}---\n{CRD}"),
-        "Custom(0) t\nCustomResourceDefinition tanks.example.com",
-    );
+    check(&format!("{tank}---\n{CRD}"), "Custom(0) t\nCustomResourceDefinition tanks.example.com");
     check(
         tank,
         "f.yaml:2:7: kind: no matches for kind \"Tank\" in version \"example.com/v1beta1\"\n  help: ensure CRDs are installed first",
@@ -92,10 +80,7 @@ fn custom_kinds_need_their_definition() {
         "f.yaml:13:7: kind: no matches for kind \"Tank\" in version \"example.com/v2\"\n  help: Tank is served in example.com as v1 and v1beta1",
     );
     check(
-        &format!(
-            "{CRD}---\n{}",
-            tank.replace("{name: t}", "{name: t, nam: 1}")
-        ),
+        &format!("{CRD}---\n{}", tank.replace("{name: t}", "{name: t, nam: 1}")),
         "f.yaml:14:21: unknown field \"metadata.nam\"\n  help: did you mean \"name\"?",
     );
 }
@@ -133,10 +118,7 @@ fn yaml_files(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
     for path in paths {
         if path.is_dir() {
             yaml_files(&path, found);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "yaml")
-        {
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
             found.push(path);
         }
     }

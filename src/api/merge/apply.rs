@@ -4,9 +4,9 @@
 use serde_json::{Map, Value};
 
 use super::lists::{
-    BAD_ORDER, BAD_PRIMITIVES, BAD_RETAIN_KEYS, DELETE_PREFIX, DIRECTIVE, Kind, List, ORDER_PREFIX,
-    RETAIN_KEYS, check_order, deduplicate, element_kind, find_by_key, go_map, go_value, into_list,
-    kind, merge_value, normalize_order, partition,
+    BAD_ORDER, BAD_PRIMITIVES, BAD_RETAIN_KEYS, DELETE_PREFIX, DIRECTIVE, Kind, List, ORDER_PREFIX, RETAIN_KEYS,
+    check_order, deduplicate, element_kind, find_by_key, go_map, go_value, into_list, kind, merge_value,
+    normalize_order, partition,
 };
 use super::table::{Strategy, Type, lookup};
 
@@ -21,12 +21,7 @@ pub(super) enum Mode {
     Patch,
 }
 
-pub(super) fn merge_map(
-    mut original: Object,
-    mut patch: Object,
-    of: Type,
-    mode: Mode,
-) -> Result<Object, String> {
+pub(super) fn merge_map(mut original: Object, mut patch: Object, of: Type, mode: Mode) -> Result<Object, String> {
     if let Some(directive) = patch.remove(DIRECTIVE) {
         return match directive.as_str() {
             Some("replace") => Ok(patch),
@@ -42,11 +37,7 @@ pub(super) fn merge_map(
             original.insert(key, value);
             continue;
         }
-        let key = if deletes {
-            field_of(&key, DELETE_PREFIX, BAD_PRIMITIVES)?
-        } else {
-            key
-        };
+        let key = if deletes { field_of(&key, DELETE_PREFIX, BAD_PRIMITIVES)? } else { key };
         merge_field(&mut original, key, value, of, mode, deletes)?;
     }
     Ok(original)
@@ -70,11 +61,7 @@ fn merge_field(
     let (strategy, below) = lookup(of, &key);
     match (original.remove(&key), value) {
         (Some(Value::Object(old)), Value::Object(new)) => {
-            let merged = if strategy == Strategy::Replace {
-                new
-            } else {
-                merge_map(old, new, below, mode)?
-            };
+            let merged = if strategy == Strategy::Replace { new } else { merge_map(old, new, below, mode)? };
             original.insert(key, Value::Object(merged));
         }
         (Some(Value::Array(old)), Value::Array(new)) => {
@@ -100,22 +87,13 @@ fn fresh(value: Value, mode: Mode) -> Option<Value> {
         Value::Object(map) if map.contains_key(DIRECTIVE) => None,
         Value::Object(map) => {
             let left_out = |key: &str, value: &Value| {
-                let directive = [RETAIN_KEYS, ORDER_PREFIX, DELETE_PREFIX]
-                    .iter()
-                    .any(|p| key.starts_with(p));
+                let directive = [RETAIN_KEYS, ORDER_PREFIX, DELETE_PREFIX].iter().any(|p| key.starts_with(p));
                 mode == Mode::Object && (value.is_null() || directive)
             };
             let kept = map.into_iter().filter(|(key, value)| !left_out(key, value));
-            Some(Value::Object(
-                kept.filter_map(|(key, value)| Some((key, fresh(value, mode)?)))
-                    .collect(),
-            ))
+            Some(Value::Object(kept.filter_map(|(key, value)| Some((key, fresh(value, mode)?))).collect()))
         }
-        Value::Array(list) => Some(Value::Array(
-            list.into_iter()
-                .filter_map(|value| fresh(value, mode))
-                .collect(),
-        )),
+        Value::Array(list) => Some(Value::Array(list.into_iter().filter_map(|value| fresh(value, mode)).collect())),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(value),
     }
 }
@@ -141,10 +119,7 @@ fn retain_keys(original: &mut Object, patch: &mut Object, mode: Mode) -> Result<
     };
     let listed = |key: &String| keys.iter().any(|k| k == key);
     let free = |key: &str| key.starts_with(DELETE_PREFIX) || key.starts_with(ORDER_PREFIX);
-    if patch
-        .iter()
-        .any(|(key, value)| !value.is_null() && !free(key) && !listed(key))
-    {
+    if patch.iter().any(|(key, value)| !value.is_null() && !free(key) && !listed(key)) {
         return Err(BAD_RETAIN_KEYS.to_string());
     }
     original.retain(|key, _| listed(key));
@@ -152,17 +127,8 @@ fn retain_keys(original: &mut Object, patch: &mut Object, mode: Mode) -> Result<
 }
 
 /// Carries out `$setElementOrder` with the lists that it is about, which leave the patch.
-fn merge_ordered_lists(
-    original: &mut Object,
-    patch: &mut Object,
-    of: Type,
-    mode: Mode,
-) -> Result<(), String> {
-    let directives: Vec<String> = patch
-        .keys()
-        .filter(|key| key.starts_with(ORDER_PREFIX))
-        .cloned()
-        .collect();
+fn merge_ordered_lists(original: &mut Object, patch: &mut Object, of: Type, mode: Mode) -> Result<(), String> {
+    let directives: Vec<String> = patch.keys().filter(|key| key.starts_with(ORDER_PREFIX)).cloned().collect();
     for directive in directives {
         let Some(order) = patch.remove(&directive) else {
             continue;
@@ -184,17 +150,10 @@ fn merge_ordered_lists(
             (None, None) => continue,
             (Some(old), None) => (old.clone(), old, Vec::new()),
             (None, Some(new)) => {
-                let new: List = new
-                    .into_iter()
-                    .filter_map(|value| fresh(value, mode))
-                    .collect();
+                let new: List = new.into_iter().filter_map(|value| fresh(value, mode)).collect();
                 (new.clone(), Vec::new(), new)
             }
-            (Some(old), Some(new)) => (
-                merge_lists(old.clone(), new.clone(), strategy, below, mode, false)?,
-                old,
-                new,
-            ),
+            (Some(old), Some(new)) => (merge_lists(old.clone(), new.clone(), strategy, below, mode, false)?, old, new),
         };
         let kind = element_kind(&[&old, &new])?;
         let (listed, server_only) = partition(merged, &order, key)?;
@@ -215,10 +174,7 @@ fn merge_lists(
     let key = key_of(strategy);
     if key.is_none() && strategy != Strategy::Set {
         // An atomic list comes as it is.
-        return Ok(new
-            .into_iter()
-            .filter_map(|value| fresh(value, mode))
-            .collect());
+        return Ok(new.into_iter().filter_map(|value| fresh(value, mode)).collect());
     }
     if old.is_empty() && new.is_empty() {
         return Ok(old);
@@ -263,34 +219,18 @@ fn carry_out_directives(mut old: List, new: List, key: &str) -> Result<(List, Li
             }
             Some(_) | None => {
                 let map = element.as_object().cloned().unwrap_or_default();
-                return Err(format!(
-                    "unknown patch type: {} in map: {}",
-                    go_value(directive),
-                    go_map(&map)
-                ));
+                return Err(format!("unknown patch type: {} in map: {}", go_value(directive), go_map(&map)));
             }
         }
     }
-    Ok(if replace {
-        (plain, Vec::new())
-    } else {
-        (old, plain)
-    })
+    Ok(if replace { (plain, Vec::new()) } else { (old, plain) })
 }
 
-fn merge_elements(
-    mut old: List,
-    new: &[Value],
-    key: &str,
-    below: Type,
-    mode: Mode,
-) -> Result<List, String> {
+fn merge_elements(mut old: List, new: &[Value], key: &str, below: Type, mode: Mode) -> Result<List, String> {
     for element in new {
         match find_by_key(&old, key, merge_value(element, key)?)? {
             Some(index) => {
-                if let (Value::Object(before), Value::Object(patch)) =
-                    (old[index].take(), element.clone())
-                {
+                if let (Value::Object(before), Value::Object(patch)) = (old[index].take(), element.clone()) {
                     old[index] = Value::Object(merge_map(before, patch, below, mode)?);
                 }
             }
@@ -308,9 +248,7 @@ pub(super) fn key_of(strategy: Strategy) -> Option<&'static str> {
 }
 
 fn field_of(key: &str, prefix: &str, error: &str) -> Result<String, String> {
-    let field = key
-        .strip_prefix(prefix)
-        .and_then(|rest| rest.strip_prefix('/'));
+    let field = key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
     field.map(str::to_string).ok_or_else(|| error.to_string())
 }
 

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::apply::key_of;
 use super::lists::{
-    DELETE_PREFIX, DIRECTIVE, Kind, List, ORDER_PREFIX, RETAIN_KEYS, deduplicate, element_kind,
-    go_value, kind, merge_value, same_element, sort_by_order,
+    DELETE_PREFIX, DIRECTIVE, Kind, List, ORDER_PREFIX, RETAIN_KEYS, deduplicate, element_kind, go_value, kind,
+    merge_value, same_element, sort_by_order,
 };
 use super::table::{Strategy, Type, lookup};
 
@@ -37,12 +37,8 @@ pub(super) fn diff_maps(
         let old = original.get(key);
         let same_kind = old.filter(|old| kind(old) == kind(new));
         match (same_kind, new) {
-            (Some(Value::Object(old)), Value::Object(new)) => {
-                diff_object(key, old, new, &mut patch, of, half)?
-            }
-            (Some(Value::Array(old)), Value::Array(new)) => {
-                diff_list(key, old, new, &mut patch, of, half)?
-            }
+            (Some(Value::Object(old)), Value::Object(new)) => diff_object(key, old, new, &mut patch, of, half)?,
+            (Some(Value::Array(old)), Value::Array(new)) => diff_list(key, old, new, &mut patch, of, half)?,
             (_, new) => change(key, old, new, &mut patch, half),
         }
     }
@@ -51,14 +47,8 @@ pub(super) fn diff_maps(
             patch.insert(key.clone(), Value::Null);
         }
     }
-    let gone = original
-        .iter()
-        .any(|(key, value)| !value.is_null() && !modified.contains_key(key));
-    let stay: List = modified
-        .iter()
-        .filter(|(_, v)| !v.is_null())
-        .map(|(k, _)| Value::from(k.as_str()))
-        .collect();
+    let gone = original.iter().any(|(key, value)| !value.is_null() && !modified.contains_key(key));
+    let stay: List = modified.iter().filter(|(_, v)| !v.is_null()).map(|(k, _)| Value::from(k.as_str())).collect();
     if retain && !stay.is_empty() && (!patch.is_empty() || gone) {
         patch.insert(RETAIN_KEYS.to_string(), Value::Array(stay));
     }
@@ -71,14 +61,7 @@ fn change(key: &str, old: Option<&Value>, new: &Value, patch: &mut Object, half:
     }
 }
 
-fn diff_object(
-    key: &str,
-    old: &Object,
-    new: &Object,
-    patch: &mut Object,
-    of: Type,
-    half: Half,
-) -> Result<(), String> {
+fn diff_object(key: &str, old: &Object, new: &Object, patch: &mut Object, of: Type, half: Half) -> Result<(), String> {
     let (strategy, below) = lookup(of, key);
     if strategy == Strategy::Replace {
         if half == Half::Changes {
@@ -93,14 +76,7 @@ fn diff_object(
     Ok(())
 }
 
-fn diff_list(
-    key: &str,
-    old: &[Value],
-    new: &[Value],
-    patch: &mut Object,
-    of: Type,
-    half: Half,
-) -> Result<(), String> {
+fn diff_list(key: &str, old: &[Value], new: &[Value], patch: &mut Object, of: Type, half: Half) -> Result<(), String> {
     let (strategy, below) = lookup(of, key);
     let merge_key = key_of(strategy);
     if merge_key.is_none() && strategy != Strategy::Set {
@@ -118,9 +94,7 @@ fn diff_list(
     let kind = element_kind(&[old, new])?;
     let retain = matches!(strategy, Strategy::ByKeyRetain(_));
     let found = match merge_key {
-        Some(merge_key) if kind == Kind::Map => {
-            diff_elements(old, new, merge_key, below, half, retain)?
-        }
+        Some(merge_key) if kind == Kind::Map => diff_elements(old, new, merge_key, below, half, retain)?,
         Some(_) | None => diff_scalars(old, new, half, kind)?,
     };
     for (name, list) in [
@@ -151,10 +125,7 @@ fn diff_elements(
 ) -> Result<ListDiff, String> {
     let (old_sorted, new_sorted) = (sorted_by_key(old, key)?, sorted_by_key(new, key)?);
     let (mut patch, mut deleted) = (Vec::new(), Vec::new());
-    let (mut left, mut right) = (
-        old_sorted.into_iter().peekable(),
-        new_sorted.into_iter().peekable(),
-    );
+    let (mut left, mut right) = (old_sorted.into_iter().peekable(), new_sorted.into_iter().peekable());
     loop {
         let order = match (left.peek(), right.peek()) {
             (None, None) => break,
@@ -162,16 +133,8 @@ fn diff_elements(
             (Some(_), None) => Ordering::Less,
             (Some((old, _)), Some((new, _))) => old.cmp(new),
         };
-        let before = if order == Ordering::Greater {
-            None
-        } else {
-            left.next()
-        };
-        let after = if order == Ordering::Less {
-            None
-        } else {
-            right.next()
-        };
+        let before = if order == Ordering::Greater { None } else { left.next() };
+        let after = if order == Ordering::Less { None } else { right.next() };
         match (before, after) {
             (Some((_, Value::Object(before))), Some((_, Value::Object(after)))) => {
                 let mut inner = diff_maps(before, after, below, half, retain)?;
@@ -182,9 +145,7 @@ fn diff_elements(
             }
             (None, Some((_, after))) if half == Half::Changes => patch.push(after.clone()),
             (Some((_, before)), None) if half == Half::Deletions => {
-                deleted.push(
-                    serde_json::json!({ key: merge_value(before, key)?, DIRECTIVE: "delete" }),
-                );
+                deleted.push(serde_json::json!({ key: merge_value(before, key)?, DIRECTIVE: "delete" }));
             }
             (_, _) => {}
         }
@@ -198,11 +159,7 @@ fn diff_elements(
             order.push(serde_json::json!({ key: merge_value(element, key)? }));
         }
     }
-    Ok(ListDiff {
-        patch,
-        deleted,
-        order,
-    })
+    Ok(ListDiff { patch, deleted, order })
 }
 
 fn same_order(old: &[Value], new: &[Value], key: &str) -> Result<bool, String> {
@@ -245,9 +202,5 @@ fn diff_scalars(old: &[Value], new: &[Value], half: Half, kind: Kind) -> Result<
         Half::Deletions => (Vec::new(), deduplicate(minus(old, new))),
     };
     let ordered = !deleted.is_empty() || (half == Half::Changes && old != new);
-    Ok(ListDiff {
-        patch,
-        deleted,
-        order: if ordered { new.to_vec() } else { Vec::new() },
-    })
+    Ok(ListDiff { patch, deleted, order: if ordered { new.to_vec() } else { Vec::new() } })
 }

@@ -61,16 +61,11 @@ pub(super) fn element_kind(lists: &[&[Value]]) -> Result<Kind, String> {
         return Ok(first);
     }
     let printed: Vec<String> = lists.iter().map(|list| go_list(list)).collect();
-    Err(format!(
-        "list element types are not identical: [{}]",
-        printed.join(" ")
-    ))
+    Err(format!("list element types are not identical: [{}]", printed.join(" ")))
 }
 
 pub(super) fn as_map(value: &Value) -> Result<&Map<String, Value>, String> {
-    value
-        .as_object()
-        .ok_or_else(|| wrong_type(Kind::Map, value))
+    value.as_object().ok_or_else(|| wrong_type(Kind::Map, value))
 }
 
 pub(super) fn into_list(value: Value) -> Result<List, String> {
@@ -83,22 +78,13 @@ pub(super) fn into_list(value: Value) -> Result<List, String> {
 }
 
 fn wrong_type(expected: Kind, found: &Value) -> String {
-    format!(
-        "expected a {}, but received a {}",
-        kind_name(expected),
-        kind_name(kind(found))
-    )
+    format!("expected a {}, but received a {}", kind_name(expected), kind_name(kind(found)))
 }
 
 /// The value of the merge key of an element.
 pub(super) fn merge_value<'v>(element: &'v Value, key: &str) -> Result<&'v Value, String> {
     let map = as_map(element)?;
-    map.get(key).ok_or_else(|| {
-        format!(
-            "map: {} does not contain declared merge key: {key}",
-            go_map(map)
-        )
-    })
+    map.get(key).ok_or_else(|| format!("map: {} does not contain declared merge key: {key}", go_map(map)))
 }
 
 /// Whether two elements are the same one: by merge key, or as values where there is none.
@@ -110,15 +96,9 @@ pub(super) fn same_element(left: &Value, right: &Value, key: Option<&str>) -> Re
 }
 
 /// The place of the element of a list whose merge key has this value.
-pub(super) fn find_by_key(
-    list: &[Value],
-    key: &str,
-    value: &Value,
-) -> Result<Option<usize>, String> {
+pub(super) fn find_by_key(list: &[Value], key: &str, value: &Value) -> Result<Option<usize>, String> {
     for (index, element) in list.iter().enumerate() {
-        let map = element
-            .as_object()
-            .ok_or_else(|| format!("value for key {index} is not a map."))?;
+        let map = element.as_object().ok_or_else(|| format!("value for key {index} is not a map."))?;
         if map.get(key) == Some(value) {
             return Ok(Some(index));
         }
@@ -144,22 +124,14 @@ pub(super) fn deduplicate(mut list: List) -> List {
 }
 
 /// Parts `merged` into what `by` lists and what only the server has.
-pub(super) fn partition(
-    merged: List,
-    by: &[Value],
-    key: Option<&str>,
-) -> Result<(List, List), String> {
+pub(super) fn partition(merged: List, by: &[Value], key: Option<&str>) -> Result<(List, List), String> {
     let (mut listed, mut server_only) = (Vec::new(), Vec::new());
     for element in merged {
         let found = match key {
             None => by.contains(&element),
             Some(key) => find_by_key(by, key, merge_value(&element, key)?)?.is_some(),
         };
-        if found {
-            listed.push(element)
-        } else {
-            server_only.push(element)
-        }
+        if found { listed.push(element) } else { server_only.push(element) }
     }
     Ok((listed, server_only))
 }
@@ -177,19 +149,11 @@ pub(super) fn normalize_order(
     let listed = sort_by_order(listed, patch_order, key, kind)?;
     let server_only = sort_by_order(server_only, server_order, key, kind)?;
     let mut merged = Vec::with_capacity(listed.len() + server_only.len());
-    let (mut left, mut right) = (
-        server_only.into_iter().peekable(),
-        listed.into_iter().peekable(),
-    );
+    let (mut left, mut right) = (server_only.into_iter().peekable(), listed.into_iter().peekable());
     while let (Some(server), Some(patched)) = (left.peek(), right.peek()) {
-        let places =
-            place(server_order, server, key, kind).zip(place(server_order, patched, key, kind));
+        let places = place(server_order, server, key, kind).zip(place(server_order, patched, key, kind));
         let server_first = places.is_some_and(|(server, patched)| server < patched);
-        merged.extend(if server_first {
-            left.next()
-        } else {
-            right.next()
-        });
+        merged.extend(if server_first { left.next() } else { right.next() });
     }
     merged.extend(right);
     merged.extend(left);
@@ -197,12 +161,7 @@ pub(super) fn normalize_order(
 }
 
 /// Sorts by the places in `order`; elements to delete come last.
-pub(super) fn sort_by_order(
-    list: List,
-    order: &[Value],
-    key: Option<&str>,
-    kind: Kind,
-) -> Result<List, String> {
+pub(super) fn sort_by_order(list: List, order: &[Value], key: Option<&str>, kind: Kind) -> Result<List, String> {
     let (mut sorted, mut deleted): (List, List) = (list, Vec::new());
     if kind == Kind::Map {
         for element in sorted.iter().chain(order) {
@@ -222,45 +181,29 @@ pub(super) fn sort_by_order(
     Ok(sorted)
 }
 
-fn goes_before(
-    left: &Value,
-    right: &Value,
-    order: &[Value],
-    key: Option<&str>,
-    kind: Kind,
-) -> bool {
+fn goes_before(left: &Value, right: &Value, order: &[Value], key: Option<&str>, kind: Kind) -> bool {
     let places = place(order, left, key, kind).zip(place(order, right, key, kind));
     places.is_none_or(|(left, right)| left < right)
 }
 
 fn place(order: &[Value], element: &Value, key: Option<&str>, kind: Kind) -> Option<usize> {
     match key {
-        Some(key) if kind == Kind::Map => order
-            .iter()
-            .position(|other| other.get(key) == element.get(key)),
+        Some(key) if kind == Kind::Map => order.iter().position(|other| other.get(key) == element.get(key)),
         Some(_) | None => order.iter().position(|other| other == element),
     }
 }
 
 pub(super) fn is_deletion(element: &Value) -> bool {
-    element
-        .get(DIRECTIVE)
-        .is_some_and(|directive| directive == "delete")
+    element.get(DIRECTIVE).is_some_and(|directive| directive == "delete")
 }
 
 /// Checks that a patch list names only what its order list names, in that order.
-pub(super) fn check_order(
-    patch: &[Value],
-    order: &[Value],
-    key: Option<&str>,
-) -> Result<(), String> {
+pub(super) fn check_order(patch: &[Value], order: &[Value], key: Option<&str>) -> Result<(), String> {
     if patch.is_empty() || order.is_empty() {
         return Ok(());
     }
     if key.is_some() {
-        patch
-            .iter()
-            .try_for_each(|element| as_map(element).map(|_| ()))?;
+        patch.iter().try_for_each(|element| as_map(element).map(|_| ()))?;
     }
     let mut ordered = order.iter();
     for element in patch.iter().filter(|e| e.get(DIRECTIVE).is_none()) {
@@ -298,9 +241,6 @@ fn go_list(list: &[Value]) -> String {
 }
 
 pub(super) fn go_map(map: &Map<String, Value>) -> String {
-    let printed: Vec<String> = map
-        .iter()
-        .map(|(key, value)| format!("{key}:{}", go_value(value)))
-        .collect();
+    let printed: Vec<String> = map.iter().map(|(key, value)| format!("{key}:{}", go_value(value))).collect();
     format!("map[{}]", printed.join(" "))
 }

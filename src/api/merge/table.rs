@@ -31,11 +31,7 @@ type Row = (&'static str, &'static str, Strategy, Type);
 
 /// The type of an object of `kind`; kinds that are not built in have no rules but those of metadata.
 pub(super) fn root(kind: &str) -> Type {
-    ROOTS
-        .iter()
-        .find(|root| **root == kind)
-        .copied()
-        .or(Some("Object"))
+    ROOTS.iter().find(|root| **root == kind).copied().or(Some("Object"))
 }
 
 /// The strategy of a field and the type below it.
@@ -46,12 +42,8 @@ pub(super) fn lookup(of: Type, field: &str) -> (Strategy, Type) {
     if field == "metadata" && (of == "Object" || of == "PodTemplateSpec" || ROOTS.contains(&of)) {
         return (Strategy::Plain, Some("ObjectMeta"));
     }
-    let row = ROWS
-        .iter()
-        .find(|(row_of, row_field, _, _)| *row_of == of && *row_field == field);
-    row.map_or((Strategy::Plain, None), |(_, _, strategy, below)| {
-        (*strategy, *below)
-    })
+    let row = ROWS.iter().find(|(row_of, row_field, _, _)| *row_of == of && *row_field == field);
+    row.map_or((Strategy::Plain, None), |(_, _, strategy, below)| (*strategy, *below))
 }
 
 const ROOTS: &[&str] = &[
@@ -90,12 +82,7 @@ const BY_TYPE: Strategy = Strategy::ByKey("type");
 const BY_NAME: Strategy = Strategy::ByKey("name");
 
 const ROWS: &[Row] = &[
-    (
-        "ObjectMeta",
-        "ownerReferences",
-        Strategy::ByKey("uid"),
-        None,
-    ),
+    ("ObjectMeta", "ownerReferences", Strategy::ByKey("uid"), None),
     ("ObjectMeta", "finalizers", Strategy::Set, None),
     ("Pod", "spec", PLAIN, Some("PodSpec")),
     ("Pod", "status", PLAIN, Some("PodStatus")),
@@ -107,54 +94,19 @@ const ROWS: &[Row] = &[
     ("PodSpec", "ephemeralContainers", BY_NAME, Some("Container")),
     ("PodSpec", "imagePullSecrets", BY_NAME, None),
     ("PodSpec", "hostAliases", Strategy::ByKey("ip"), None),
-    (
-        "PodSpec",
-        "topologySpreadConstraints",
-        Strategy::ByKey("topologyKey"),
-        None,
-    ),
+    ("PodSpec", "topologySpreadConstraints", Strategy::ByKey("topologyKey"), None),
     ("PodSpec", "schedulingGates", BY_NAME, None),
-    (
-        "PodSpec",
-        "resourceClaims",
-        Strategy::ByKeyRetain("name"),
-        None,
-    ),
+    ("PodSpec", "resourceClaims", Strategy::ByKeyRetain("name"), None),
     ("Container", "ports", Strategy::ByKey("containerPort"), None),
     ("Container", "env", BY_NAME, None),
-    (
-        "Container",
-        "volumeMounts",
-        Strategy::ByKey("mountPath"),
-        None,
-    ),
-    (
-        "Container",
-        "volumeDevices",
-        Strategy::ByKey("devicePath"),
-        None,
-    ),
+    ("Container", "volumeMounts", Strategy::ByKey("mountPath"), None),
+    ("Container", "volumeDevices", Strategy::ByKey("devicePath"), None),
     ("PodStatus", "conditions", BY_TYPE, None),
     ("PodStatus", "podIPs", Strategy::ByKey("ip"), None),
     ("PodStatus", "hostIPs", Strategy::ByKey("ip"), None),
-    (
-        "PodStatus",
-        "resourceClaimStatuses",
-        Strategy::ByKeyRetain("name"),
-        None,
-    ),
-    (
-        "ReplicationController",
-        "spec",
-        PLAIN,
-        Some("TemplateHolder"),
-    ),
-    (
-        "ReplicationController",
-        "status",
-        PLAIN,
-        Some("ConditionsByType"),
-    ),
+    ("PodStatus", "resourceClaimStatuses", Strategy::ByKeyRetain("name"), None),
+    ("ReplicationController", "spec", PLAIN, Some("TemplateHolder")),
+    ("ReplicationController", "status", PLAIN, Some("ConditionsByType")),
     ("TemplateHolder", "template", PLAIN, Some("PodTemplateSpec")),
     ("ConditionsByType", "conditions", BY_TYPE, None),
     ("Service", "spec", PLAIN, Some("ServiceSpec")),
@@ -167,12 +119,7 @@ const ROWS: &[Row] = &[
     ("NodeStatus", "conditions", BY_TYPE, None),
     ("NodeStatus", "addresses", BY_TYPE, None),
     ("Namespace", "status", PLAIN, Some("ConditionsByType")),
-    (
-        "PersistentVolumeClaim",
-        "status",
-        PLAIN,
-        Some("ConditionsByType"),
-    ),
+    ("PersistentVolumeClaim", "status", PLAIN, Some("ConditionsByType")),
     ("ComponentStatus", "conditions", BY_TYPE, None),
     ("Deployment", "spec", PLAIN, Some("DeploymentSpec")),
     ("Deployment", "status", PLAIN, Some("ConditionsByType")),
@@ -190,79 +137,24 @@ const ROWS: &[Row] = &[
     ("CronJobSpec", "jobTemplate", PLAIN, Some("JobTemplateSpec")),
     ("JobTemplateSpec", "metadata", PLAIN, Some("ObjectMeta")),
     ("JobTemplateSpec", "spec", PLAIN, Some("TemplateHolder")),
-    (
-        "HorizontalPodAutoscaler",
-        "status",
-        PLAIN,
-        Some("ConditionsByType"),
-    ),
-    (
-        "PodDisruptionBudget",
-        "spec",
-        PLAIN,
-        Some("PodDisruptionBudgetSpec"),
-    ),
-    (
-        "PodDisruptionBudget",
-        "status",
-        PLAIN,
-        Some("ConditionsByType"),
-    ),
-    (
-        "PodDisruptionBudgetSpec",
-        "selector",
-        Strategy::Replace,
-        None,
-    ),
+    ("HorizontalPodAutoscaler", "status", PLAIN, Some("ConditionsByType")),
+    ("PodDisruptionBudget", "spec", PLAIN, Some("PodDisruptionBudgetSpec")),
+    ("PodDisruptionBudget", "status", PLAIN, Some("ConditionsByType")),
+    ("PodDisruptionBudgetSpec", "selector", Strategy::Replace, None),
     ("ServiceCIDR", "status", PLAIN, Some("ConditionsByType")),
     ("CSINode", "spec", PLAIN, Some("CSINodeSpec")),
     ("CSINodeSpec", "drivers", BY_NAME, None),
-    (
-        "ResourceClaim",
-        "status",
-        PLAIN,
-        Some("ResourceClaimStatus"),
-    ),
-    (
-        "ResourceClaimStatus",
-        "reservedFor",
-        Strategy::ByKey("uid"),
-        None,
-    ),
+    ("ResourceClaim", "status", PLAIN, Some("ResourceClaimStatus")),
+    ("ResourceClaimStatus", "reservedFor", Strategy::ByKey("uid"), None),
     ("ResourceClaimTemplate", "spec", PLAIN, Some("Object")),
-    (
-        "MutatingWebhookConfiguration",
-        "webhooks",
-        BY_NAME,
-        Some("Webhook"),
-    ),
-    (
-        "ValidatingWebhookConfiguration",
-        "webhooks",
-        BY_NAME,
-        Some("Webhook"),
-    ),
+    ("MutatingWebhookConfiguration", "webhooks", BY_NAME, Some("Webhook")),
+    ("ValidatingWebhookConfiguration", "webhooks", BY_NAME, Some("Webhook")),
     ("Webhook", "matchConditions", BY_NAME, None),
-    (
-        "ValidatingAdmissionPolicy",
-        "spec",
-        PLAIN,
-        Some("AdmissionPolicySpec"),
-    ),
-    (
-        "MutatingAdmissionPolicy",
-        "spec",
-        PLAIN,
-        Some("AdmissionPolicySpec"),
-    ),
+    ("ValidatingAdmissionPolicy", "spec", PLAIN, Some("AdmissionPolicySpec")),
+    ("MutatingAdmissionPolicy", "spec", PLAIN, Some("AdmissionPolicySpec")),
     ("AdmissionPolicySpec", "matchConditions", BY_NAME, None),
     ("AdmissionPolicySpec", "variables", BY_NAME, None),
     ("FlowSchema", "status", PLAIN, Some("ConditionsByType")),
-    (
-        "PriorityLevelConfiguration",
-        "status",
-        PLAIN,
-        Some("ConditionsByType"),
-    ),
+    ("PriorityLevelConfiguration", "status", PLAIN, Some("ConditionsByType")),
     ("APIService", "status", PLAIN, Some("ConditionsByType")),
 ];

@@ -28,11 +28,7 @@ pub(super) fn parse(text: &str) -> Result<Quantity, ParseQuantityError> {
     if format == Format::BinarySI && magnitude > 0 && magnitude < NANO {
         format = Format::DecimalSI;
     }
-    let nanos = if pieces.negative {
-        -magnitude
-    } else {
-        magnitude
-    };
+    let nanos = if pieces.negative { -magnitude } else { magnitude };
     let mut quantity = Quantity::from_nanos(nanos, format);
     if keeps_text(&pieces, &factor) && quantity.canonical() != text {
         quantity.typed = EcoString::from(text);
@@ -43,10 +39,7 @@ pub(super) fn parse(text: &str) -> Result<Quantity, ParseQuantityError> {
 fn split(text: &str) -> Result<Pieces<'_>, ParseQuantityError> {
     let digits = |s: &str| s.bytes().take_while(u8::is_ascii_digit).count();
     let negative = text.starts_with('-');
-    let rest = text
-        .strip_prefix(['-', '+'])
-        .unwrap_or(text)
-        .trim_start_matches('0');
+    let rest = text.strip_prefix(['-', '+']).unwrap_or(text).trim_start_matches('0');
     let (whole, rest) = rest.split_at(digits(rest));
     let (fraction, suffix) = match rest.strip_prefix('.') {
         Some(rest) => rest.split_at(digits(rest)),
@@ -58,12 +51,7 @@ fn split(text: &str) -> Result<Pieces<'_>, ParseQuantityError> {
     if digits(signed) < signed.len() {
         return Err(ParseQuantityError::FormatWrong);
     }
-    Ok(Pieces {
-        negative,
-        whole: if whole.is_empty() { "0" } else { whole },
-        fraction,
-        suffix,
-    })
+    Ok(Pieces { negative, whole: if whole.is_empty() { "0" } else { whole }, fraction, suffix })
 }
 
 enum Factor {
@@ -72,16 +60,11 @@ enum Factor {
 }
 
 fn interpret(suffix: &str) -> Option<(Factor, Format)> {
-    let decimal = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"]
-        .iter()
-        .position(|s| *s == suffix);
+    let decimal = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"].iter().position(|s| *s == suffix);
     if let Some(place) = decimal {
         return Some((Factor::Ten(place as i32 * 3 - 9), Format::DecimalSI));
     }
-    if let Some(place) = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]
-        .iter()
-        .position(|s| *s == suffix)
-    {
+    if let Some(place) = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"].iter().position(|s| *s == suffix) {
         return Some((Factor::Two((place as u32 + 1) * 10), Format::BinarySI));
     }
     let exponent: i64 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
@@ -116,14 +99,9 @@ fn scale_digits(digits: &str, shift: i64) -> i128 {
         return 0;
     }
     if shift >= 0 {
-        let power = u32::try_from(shift)
-            .ok()
-            .and_then(|s| 10_i128.checked_pow(s));
+        let power = u32::try_from(shift).ok().and_then(|s| 10_i128.checked_pow(s));
         let value = digits.parse::<i128>().ok();
-        return value
-            .zip(power)
-            .and_then(|(v, p)| v.checked_mul(p))
-            .unwrap_or(i128::MAX);
+        return value.zip(power).and_then(|(v, p)| v.checked_mul(p)).unwrap_or(i128::MAX);
     }
     let cut = usize::try_from(-shift).unwrap_or(usize::MAX);
     if cut >= digits.len() {
@@ -131,34 +109,20 @@ fn scale_digits(digits: &str, shift: i64) -> i128 {
     }
     let (kept, dropped) = digits.split_at(digits.len() - cut);
     let kept = kept.parse::<i128>().unwrap_or(i128::MAX);
-    if dropped.bytes().any(|b| b != b'0') {
-        kept.saturating_add(1)
-    } else {
-        kept
-    }
+    if dropped.bytes().any(|b| b != b'0') { kept.saturating_add(1) } else { kept }
 }
 
 fn decimal_nanos(pieces: &Pieces<'_>, exponent: i32) -> i128 {
     let digits = format!("{}{}", pieces.whole, pieces.fraction);
-    scale_digits(
-        &digits,
-        i64::from(exponent) - pieces.fraction.len() as i64 + 9,
-    )
+    scale_digits(&digits, i64::from(exponent) - pieces.fraction.len() as i64 + 9)
 }
 
 fn binary_nanos(pieces: &Pieces<'_>, exponent: u32) -> i128 {
     let most = i128::from(i64::MAX) * NANO;
     let unit = 1_i128 << exponent;
-    let whole = pieces
-        .whole
-        .parse::<i128>()
-        .ok()
-        .and_then(|w| w.checked_mul(unit))
-        .and_then(|w| w.checked_mul(NANO));
+    let whole = pieces.whole.parse::<i128>().ok().and_then(|w| w.checked_mul(unit)).and_then(|w| w.checked_mul(NANO));
     // Nineteen digits of a fraction, in units of 1e-19, times at most 2^60 stay below 2^127.
     let fraction = scale_digits(pieces.fraction, 19 - pieces.fraction.len() as i64);
     let fraction_nanos = divide_away_from_zero(fraction * unit, 10_i128.pow(10));
-    whole
-        .and_then(|w| w.checked_add(fraction_nanos))
-        .map_or(most, |nanos| nanos.min(most))
+    whole.and_then(|w| w.checked_add(fraction_nanos)).map_or(most, |nanos| nanos.min(most))
 }

@@ -40,17 +40,12 @@ impl FieldSelector {
 
     /// Whether the fields, of which `get` finds the value by path, are selected.
     pub fn matches<'l>(&self, get: impl Fn(&str) -> Option<&'l str>) -> bool {
-        self.terms
-            .iter()
-            .all(|term| (get(&term.field).unwrap_or("") == term.value) == term.wanted)
+        self.terms.iter().all(|term| (get(&term.field).unwrap_or("") == term.value) == term.wanted)
     }
 
     /// The one value that `field` must have, where the selector says so.
     pub fn requires_exact_match(&self, field: &str) -> Option<&str> {
-        self.terms
-            .iter()
-            .find(|term| term.wanted && term.field == field)
-            .map(|term| term.value.as_str())
+        self.terms.iter().find(|term| term.wanted && term.field == field).map(|term| term.value.as_str())
     }
 }
 
@@ -59,11 +54,7 @@ impl fmt::Display for FieldSelector {
         for (index, term) in self.terms.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
             let relation = if term.wanted { "=" } else { "!=" };
-            let value = term
-                .value
-                .replace("\\", "\\\\")
-                .replace(",", "\\,")
-                .replace("=", "\\=");
+            let value = term.value.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=");
             write!(f, "{comma}{}{relation}{value}", term.field)?;
         }
         Ok(())
@@ -77,22 +68,12 @@ fn parse_fields(text: &str) -> Result<Vec<FieldTerm>, String> {
     let mut terms = Vec::new();
     for part in parts.into_iter().filter(|part| !part.is_empty()) {
         let Some(at) = part.find("!=").into_iter().chain(part.find('=')).min() else {
-            return Err(format!(
-                "invalid selector: '{text}'; can't understand '{part}'"
-            ));
+            return Err(format!("invalid selector: '{text}'; can't understand '{part}'"));
         };
         let (field, rest) = part.split_at(at);
         let wanted = !rest.starts_with("!=");
-        let operator = if rest.starts_with("!=") || rest.starts_with("==") {
-            2
-        } else {
-            1
-        };
-        terms.push(FieldTerm {
-            field: Name::from(field),
-            value: Name::from(unescape(&rest[operator..])?),
-            wanted,
-        });
+        let operator = if rest.starts_with("!=") || rest.starts_with("==") { 2 } else { 1 };
+        terms.push(FieldTerm { field: Name::from(field), value: Name::from(unescape(&rest[operator..])?), wanted });
     }
     Ok(terms)
 }
@@ -123,9 +104,7 @@ fn unescape(value: &str) -> Result<String, String> {
             '\\' => match chars.next() {
                 Some(escaped @ ('\\' | ',' | '=')) => out.push(escaped),
                 Some(other) => {
-                    return Err(format!(
-                        "invalid field selector: invalid escape sequence: \\{other}"
-                    ));
+                    return Err(format!("invalid field selector: invalid escape sequence: \\{other}"));
                 }
                 None => {
                     return Err("invalid field selector: invalid escape sequence: \\".to_string());
@@ -133,10 +112,7 @@ fn unescape(value: &str) -> Result<String, String> {
             },
             ',' | '=' => {
                 // Upstream prints the number of the character.
-                return Err(format!(
-                    "invalid field selector: unescaped character in value: {}",
-                    u32::from(c)
-                ));
+                return Err(format!("invalid field selector: unescaped character in value: {}", u32::from(c)));
             }
             c => out.push(c),
         }
@@ -165,10 +141,7 @@ mod tests {
         check("", Ok(("", true)));
         check(
             "metadata.name=x,spec.nodeName!=y,status.phase==Running",
-            Ok((
-                "metadata.name=x,spec.nodeName!=y,status.phase=Running",
-                true,
-            )),
+            Ok(("metadata.name=x,spec.nodeName!=y,status.phase=Running", true)),
         );
         check("spec.nodeName=", Ok(("spec.nodeName=", true)));
         check("metadata.name!=x", Ok(("metadata.name!=x", false)));
@@ -177,17 +150,8 @@ mod tests {
 
     #[test]
     fn terms_that_are_not_understood_are_named() {
-        check(
-            "abc",
-            Err("invalid selector: 'abc'; can't understand 'abc'"),
-        );
-        check(
-            "a=b\\c",
-            Err("invalid field selector: invalid escape sequence: \\c"),
-        );
-        check(
-            "a=b=c",
-            Err("invalid field selector: unescaped character in value: 61"),
-        );
+        check("abc", Err("invalid selector: 'abc'; can't understand 'abc'"));
+        check("a=b\\c", Err("invalid field selector: invalid escape sequence: \\c"));
+        check("a=b=c", Err("invalid field selector: unescaped character in value: 61"));
     }
 }

@@ -24,10 +24,7 @@ enum Token {
 
 /// The requirements that `text` lists, in its order.
 pub(super) fn parse(text: &str) -> Result<Vec<Requirement>, String> {
-    let mut parser = Parser {
-        tokens: scan(text),
-        position: 0,
-    };
+    let mut parser = Parser { tokens: scan(text), position: 0 };
     let mut requirements = Vec::new();
     loop {
         let (token, literal) = parser.peek();
@@ -45,24 +42,16 @@ pub(super) fn parse(text: &str) -> Result<Vec<Requirement>, String> {
             | Token::NotEquals
             | Token::NotIn
             | Token::OpenParenthesis => {
-                return Err(format!(
-                    "found '{literal}', expected: !, identifier, or 'end of string'"
-                ));
+                return Err(format!("found '{literal}', expected: !, identifier, or 'end of string'"));
             }
         }
-        requirements.push(
-            parser
-                .requirement()
-                .map_err(|e| format!("unable to parse requirement: {e}"))?,
-        );
+        requirements.push(parser.requirement().map_err(|e| format!("unable to parse requirement: {e}"))?);
         let (token, literal) = parser.take();
         if token == Token::End {
             return Ok(requirements);
         }
         if token != Token::Comma {
-            return Err(format!(
-                "found '{literal}', expected: ',' or 'end of string'"
-            ));
+            return Err(format!("found '{literal}', expected: ',' or 'end of string'"));
         }
         let (token, literal) = parser.peek();
         if token != Token::Identifier && token != Token::Not {
@@ -104,10 +93,7 @@ impl Parser {
     }
 
     fn raw(&self) -> (Token, String) {
-        self.tokens
-            .get(self.position)
-            .cloned()
-            .unwrap_or((Token::End, String::new()))
+        self.tokens.get(self.position).cloned().unwrap_or((Token::End, String::new()))
     }
 
     fn requirement(&mut self) -> Result<Requirement, String> {
@@ -125,11 +111,7 @@ impl Parser {
         let key = Name::from(key);
         let ends = matches!(self.peek().0, Token::End | Token::Comma);
         if negated || ends {
-            let operator = if negated {
-                Operator::DoesNotExist
-            } else {
-                Operator::Exists
-            };
+            let operator = if negated { Operator::DoesNotExist } else { Operator::Exists };
             return Requirement::new(key, operator, Vec::new(), "");
         }
         let operator = self.operator()?;
@@ -143,12 +125,7 @@ impl Parser {
             | Operator::GreaterThan
             | Operator::LessThan => self.exact_value()?,
         };
-        Requirement::new(
-            key,
-            operator,
-            values.into_iter().map(Name::from).collect(),
-            "",
-        )
+        Requirement::new(key, operator, values.into_iter().map(Name::from).collect(), "")
     }
 
     fn operator(&mut self) -> Result<Operator, String> {
@@ -168,9 +145,7 @@ impl Parser {
             | Token::Comma
             | Token::Not
             | Token::Identifier
-            | Token::OpenParenthesis => Err(format!(
-                "found '{literal}', expected: in, notin, =, ==, !=, gt, lt"
-            )),
+            | Token::OpenParenthesis => Err(format!("found '{literal}', expected: in, notin, =, ==, !=, gt, lt")),
         }
     }
 
@@ -185,9 +160,7 @@ impl Parser {
             return Ok(BTreeSet::from([String::new()]));
         }
         if token != Token::Identifier && token != Token::Comma {
-            return Err(format!(
-                "found '{literal}', expected: ',', ')' or identifier"
-            ));
+            return Err(format!("found '{literal}', expected: ',', ')' or identifier"));
         }
         let values = self.identifiers()?;
         if self.take().0 != Token::CloseParenthesis {
@@ -257,9 +230,7 @@ fn scan(text: &str) -> Vec<(Token, String)> {
             tokens.push((token, rest[..length].to_string()));
             length
         } else {
-            let length = rest
-                .find(|c| is_special(c) || is_space(c) || c == '\0')
-                .unwrap_or(rest.len());
+            let length = rest.find(|c| is_special(c) || is_space(c) || c == '\0').unwrap_or(rest.len());
             let word = &rest[..length];
             let token = match word {
                 "in" => Token::In,
@@ -286,10 +257,6 @@ fn symbol(rest: &str) -> (Token, usize) {
         (">", Token::Greater),
         ("<", Token::Less),
     ];
-    let found = SYMBOLS
-        .iter()
-        .find(|(literal, _)| rest.starts_with(literal));
-    found.map_or((Token::Error, 1), |(literal, token)| {
-        (*token, literal.len())
-    })
+    let found = SYMBOLS.iter().find(|(literal, _)| rest.starts_with(literal));
+    found.map_or((Token::Error, 1), |(literal, token)| (*token, literal.len()))
 }

@@ -1,7 +1,7 @@
 //! The garbage collector: objects go when their owners are gone, and owners wait for them or let them live, as asked.
 //!
-//! Follows `pkg/controller/garbagecollector` of Kubernetes 1.34. A change of an object goes into the [`graph`], which
-//! says what is worth trying; an [`attempt`] asks the API server about the item and its owners before it acts. Nothing
+//! Follows `pkg/controller/garbagecollector` of Kubernetes 1.34. A change of an object goes into the `graph`, which
+//! says what is worth trying; an `attempt` asks the API server about the item and its owners before it acts. Nothing
 //! is deleted on the graph's word alone.
 //!
 //! A work queue's key is an object, so work on an owner that nobody has observed is queued under its first dependent's.

@@ -180,7 +180,7 @@ fn an_owner_in_another_namespace_is_reported_and_does_not_count() {
     let mut toy = toy();
     let far = toy.create(untyped(Kind::Secret, "elsewhere", "far", &[]));
     toy.run(SECOND);
-    dependent(&mut toy, "near", &[far.clone()]);
+    dependent(&mut toy, "near", std::slice::from_ref(&far));
     toy.run(SECOND);
     assert!(!is_there(&toy, Kind::ConfigMap, "near"));
     let expected = format!(

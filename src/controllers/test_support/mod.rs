@@ -247,7 +247,13 @@ pub fn template(labels_text: &str, image: &str) -> Arc<PodTemplate> {
     let container = v1::Container { name: "c".into(), image: Some(image.into()), ..Default::default() };
     let spec = PodSpec::new(v1::PodSpec { containers: vec![container], ..Default::default() });
     let labels = labels(labels_text);
-    Arc::new(PodTemplate { labels, annotations: Labels::default(), finalizers: Arc::default(), node_name: "".into(), spec })
+    Arc::new(PodTemplate {
+        labels,
+        annotations: Labels::default(),
+        finalizers: Arc::default(),
+        node_name: "".into(),
+        spec,
+    })
 }
 
 /// A selector of labels.

@@ -68,14 +68,14 @@ mod tests {
         let invalid = with_source("creating", "web", ApiError::new(ErrorReason::Invalid, wrong));
         let plain = Failure::Plain("unable to drain".to_owned());
         check(&[], &[]);
-        check(&[missing.clone()], &["Error from server (NotFound): pods \"a\" not found"]);
+        check(std::slice::from_ref(&missing), &["Error from server (NotFound): pods \"a\" not found"]);
         check(
-            &[invalid.clone()],
+            std::slice::from_ref(&invalid),
             &[
                 r#"The Deployment "web" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0"#,
             ],
         );
-        check(&[plain.clone()], &["error: unable to drain"]);
+        check(std::slice::from_ref(&plain), &["error: unable to drain"]);
         check(
             &[missing, invalid, plain],
             &[

@@ -105,7 +105,10 @@ fn conversations_that_are_named_from_outside_are_compared() {
         }
     }
     for (family, [all, agree, partly, differ]) in families {
-        let _ = writeln!(report, "{family}: {all} in all, {agree} agree, {partly} agree as far as they can be said, {differ} differ");
+        let _ = writeln!(
+            report,
+            "{family}: {all} in all, {agree} agree, {partly} agree as far as they can be said, {differ} differ"
+        );
     }
     panic!("{report}");
 }
@@ -138,7 +141,13 @@ fn play(conversation: &Conversation) -> Played {
                     }
                 }
                 if let Some(difference) = compare(heard, code, body) {
-                    let what = format!("{} {} {} {}", number, call.method, call.path, call.content_type.as_deref().unwrap_or(""));
+                    let what = format!(
+                        "{} {} {} {}",
+                        number,
+                        call.method,
+                        call.path,
+                        call.content_type.as_deref().unwrap_or("")
+                    );
                     played.differences.push(format!("{what}: {difference}"));
                 }
             }
@@ -199,14 +208,18 @@ fn first_difference(path: &str, theirs: &Value, ours: &Value) -> Option<String> 
             if let Some((name, value)) = missing {
                 return Some(format!("{path}/{name} is missing: {value}"));
             }
-            if let Some((name, value)) = ours.iter().find(|(name, value)| !theirs.contains_key(*name) && !is_empty(value)) {
+            if let Some((name, value)) =
+                ours.iter().find(|(name, value)| !theirs.contains_key(*name) && !is_empty(value))
+            {
                 return Some(format!("{path}/{name} is not theirs: {value}"));
             }
             theirs.iter().find_map(|(name, value)| first_difference(&format!("{path}/{name}"), value, ours.get(name)?))
         }
         (Value::Array(theirs), Value::Array(ours)) if theirs.len() == ours.len() => {
             let pairs = theirs.iter().zip(ours).enumerate();
-            pairs.into_iter().find_map(|(index, (theirs, ours))| first_difference(&format!("{path}/{index}"), theirs, ours))
+            pairs
+                .into_iter()
+                .find_map(|(index, (theirs, ours))| first_difference(&format!("{path}/{index}"), theirs, ours))
         }
         (Value::String(pattern), Value::String(text)) if matches(pattern, text) => None,
         (Value::String(pattern), Value::Number(_)) if pattern.starts_with('<') && pattern.ends_with('>') => None,
@@ -229,7 +242,8 @@ fn is_empty(value: &Value) -> bool {
 
 /// Whether a text fits a pattern with marks: `<…>` in angle brackets stands for anything.
 fn matches(pattern: &str, text: &str) -> bool {
-    const MARKS: &[&str] = &["<uid>", "<resourceVersion>", "<time>", "<ip>", "<ip6>", "<port>", "<value>", "<n>", "<r>"];
+    const MARKS: &[&str] =
+        &["<uid>", "<resourceVersion>", "<time>", "<ip>", "<ip6>", "<port>", "<value>", "<n>", "<r>"];
     let next = MARKS.iter().filter_map(|mark| Some((pattern.find(mark)?, mark.len()))).min();
     let Some((at, length)) = next else { return pattern == text };
     let Some(rest) = text.strip_prefix(&pattern[..at]) else { return false };
@@ -417,9 +431,7 @@ fn said(place: &Place, reply: crate::event::Reply, code: u16) -> Said {
             });
             Said::Answered(code, body)
         }
-        Ok(Answer::Done) => {
-            Said::Answered(code, json!({ "kind": "Status", "apiVersion": "v1", "status": "Success" }))
-        }
+        Ok(Answer::Done) => Said::Answered(code, json!({ "kind": "Status", "apiVersion": "v1", "status": "Success" })),
         Err(error) => {
             let line = error.message.lines().next().unwrap_or_default();
             let body = json!({

@@ -3,7 +3,6 @@
 mod conformance;
 mod objects;
 mod pods;
-mod watches;
 
 use serde_json::{Value, json};
 

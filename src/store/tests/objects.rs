@@ -247,7 +247,12 @@ fn a_taken_name_is_refused() {
     server.create(deployment("web"));
     let again = Request::Create(read(deployment("web")));
     check_refused(&mut server, again, ErrorReason::AlreadyExists, "deployments.apps \"web\" already exists");
-    check_refused(&mut server, delete(Kind::Deployment, "no"), ErrorReason::NotFound, "deployments.apps \"no\" not found");
+    check_refused(
+        &mut server,
+        delete(Kind::Deployment, "no"),
+        ErrorReason::NotFound,
+        "deployments.apps \"no\" not found",
+    );
 }
 
 #[test]
@@ -271,7 +276,10 @@ fn patches_of_each_format_apply_or_are_refused() {
     for (format, body) in [
         (PatchKind::Json, json!({ "op": "no list" })),
         (PatchKind::Merge, json!({ "spec": { "replicas": "two" } })),
-        (PatchKind::StrategicMerge, json!({ "spec": { "template": { "spec": { "containers": [{ "image": "b" }] } } } })),
+        (
+            PatchKind::StrategicMerge,
+            json!({ "spec": { "template": { "spec": { "containers": [{ "image": "b" }] } } } }),
+        ),
     ] {
         assert_eq!(server.refused(patch(Kind::Deployment, "web", format, body)).reason.code(), 400, "{format:?}");
     }
