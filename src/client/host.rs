@@ -436,3 +436,7 @@ fn cached(caches: &Caches, kind: Kind) -> Vec<Object> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "host_tests.rs"]
+mod tests;

@@ -3,7 +3,8 @@
 //! As upstream's correlator: an object's source may send 25 events, then one per 5 minutes; from the tenth similar
 //! event (same source, object, type and reason, other messages) within 10 minutes on all are one "(combined from
 //! similar events): …"; an equal event raises the count of the one that is stored. Events are sent and forgotten: what
-//! upstream retries after a failed request is lost here.
+//! upstream retries after a failed request is lost here. Where upstream patches an Event that the spam filter kept from
+//! being created, and creates it after the 404, it is created at once here.
 
 use std::collections::BTreeMap;
 
@@ -58,6 +59,9 @@ struct Stored {
     namespace: Name,
     name: Name,
     count: u32,
+    first: Timestamp,
+    /// Not yet, where the spam filter dropped all that came so far.
+    is_created: bool,
 }
 
 impl Recorder {
@@ -93,21 +97,35 @@ impl Recorder {
             stored_key = similar_key;
             message = ecow::eco_format!("(combined from similar events): {message}");
         }
-        if !bucket.try_take(out.now) {
-            return;
-        }
+        // Upstream counts first and filters afterwards: what was filtered shows in the next count.
+        let allowed = bucket.try_take(out.now);
         let now = out.timestamp();
         if let Some(stored) = self.stored.get_mut(stored_key) {
             stored.count += 1;
-            let target = Target::Name(Kind::Event, stored.namespace.clone(), stored.name.clone());
-            let request = Request::PatchEvent { target, count: stored.count, last: now, message };
-            out.send(client, FORGET, request);
+            if !allowed {
+                return;
+            }
+            let stored = stored.clone();
+            if stored.is_created {
+                let target = Target::Name(Kind::Event, stored.namespace, stored.name);
+                let request = Request::PatchEvent { target, count: stored.count, last: now, message };
+                out.send(client, FORGET, request);
+                return;
+            }
+            let mut event = self.event(out, about, kind, reason, message, now);
+            event.meta.name = stored.name;
+            (event.body.count, event.body.first) = (stored.count, stored.first);
+            self.stored.get_mut(stored_key).expect("it was just there").is_created = true;
+            out.send(client, FORGET, Request::Create(event.into_object()));
             return;
         }
         let event = self.event(out, about, kind, reason, message, now);
-        let stored = Stored { namespace: event.meta.namespace.clone(), name: event.meta.name.clone(), count: 1 };
+        let (namespace, name) = (event.meta.namespace.clone(), event.meta.name.clone());
+        let stored = Stored { namespace, name, count: 1, first: now, is_created: allowed };
         self.stored.entry(stored_key, || stored);
-        out.send(client, FORGET, Request::Create(event.into_object()));
+        if allowed {
+            out.send(client, FORGET, Request::Create(event.into_object()));
+        }
     }
 
     fn event(
@@ -194,5 +212,80 @@ impl<T> Recent<T> {
         let entry = self.entries.entry(key).or_insert_with(|| (0, make()));
         entry.0 = self.used;
         &mut entry.1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Clock, Uid};
+    use crate::event::{Cause, ClientIndex, Effect};
+    use crate::kernel::Chance;
+
+    struct Bench {
+        recorder: Recorder,
+        client: Client,
+        now: Time,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let client = Client { index: ClientIndex(0), name: "test".into(), limit: TokenBucket::unlimited() };
+            Bench { recorder: Recorder::new("test", ""), client, now: Time::ZERO + Span::from_secs(1) }
+        }
+
+        /// Records, and says what was sent: `create` or `patch`, the count, and the message.
+        fn record(&mut self, about: &str, message: &str) -> Option<String> {
+            let mut out = Outbox::new(self.now, Clock::DEFAULT, Chance { seed: 1 }, Cause::START);
+            let about = Reference { kind: Kind::Pod, namespace: "default".into(), name: about.into(), uid: Uid(1) };
+            let occurrence = Occurrence { about, kind: EventType::Normal, reason: "R", message: message.into() };
+            self.recorder.record(&mut out, &mut self.client, occurrence);
+            match out.effects.pop()? {
+                Effect::Send { request: Request::Create(object), .. } => {
+                    let event = object.get::<Event>().expect("an Event");
+                    Some(format!("create {}: {}", event.body.count, event.body.message))
+                }
+                Effect::Send { request: Request::PatchEvent { count, message, .. }, .. } => {
+                    Some(format!("patch {count}: {message}"))
+                }
+                other => panic!("a recorder only sends: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_equal_event_raises_the_count_of_the_first() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.record("p", "m").as_deref(), Some("create 1: m"));
+        assert_eq!(bench.record("p", "m").as_deref(), Some("patch 2: m"));
+        assert_eq!(bench.record("q", "m").as_deref(), Some("create 1: m"), "another object");
+    }
+
+    #[test]
+    fn the_tenth_similar_event_is_combined_and_ten_quiet_minutes_forget_it() {
+        let mut bench = Bench::new();
+        for number in 1..10 {
+            let message = format!("m{number}");
+            assert_eq!(bench.record("p", &message), Some(format!("create 1: {message}")));
+        }
+        assert_eq!(bench.record("p", "m10").as_deref(), Some("create 1: (combined from similar events): m10"));
+        assert_eq!(bench.record("p", "m11").as_deref(), Some("patch 2: (combined from similar events): m11"));
+        bench.now += Span::from_secs(601);
+        assert_eq!(bench.record("p", "m12").as_deref(), Some("create 1: m12"));
+    }
+
+    #[test]
+    fn the_spam_filter_lets_twenty_five_go_and_then_one_in_five_minutes_and_counts_what_it_drops() {
+        let mut bench = Bench::new();
+        let sent = (0..40).filter(|_| bench.record("p", "m").is_some()).count();
+        assert_eq!(sent, 25);
+        bench.now += Span::from_secs(299);
+        assert_eq!(bench.record("p", "m"), None);
+        bench.now += Span::from_secs(1);
+        assert_eq!(bench.record("p", "m").as_deref(), Some("patch 42: m"));
+        assert_eq!(bench.record("p", "other"), None);
+        bench.now += Span::from_secs(300);
+        assert_eq!(bench.record("p", "other").as_deref(), Some("create 2: other"), "its first was dropped");
+        assert_eq!(bench.record("q", "m").as_deref(), Some("create 1: m"), "each object has its own measure");
     }
 }

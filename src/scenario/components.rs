@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::file::{ComponentsFile, FlagsFile, LatencyFile};
 use super::place::Place;
 use crate::api::located::InputError;
-use crate::client::{ControllerEntry, Flag, FlagValue, Flags, KUBE_API_BURST, KUBE_API_QPS};
+use crate::client::{ControllerEntry, Flag, FlagValue, Flags, KUBE_API_BURST, KUBE_API_QPS, MIN_RESYNC_PERIOD};
 use crate::controllers::{self, node_ipam};
 use crate::kernel::Span;
 use crate::kubelet::{self, KubeletSettings};
@@ -36,7 +36,7 @@ pub fn controller_manager_flags() -> Vec<&'static Flag> {
     let of_controllers =
         controllers::ALL.iter().flat_map(|entry| [entry.workers].into_iter().chain(entry.flags.iter().copied()));
     let mut flags: Vec<&'static Flag> = Vec::new();
-    for flag in [&CONTROLLERS, &KUBE_API_QPS, &KUBE_API_BURST].into_iter().chain(of_controllers) {
+    for flag in [&CONTROLLERS, &KUBE_API_QPS, &KUBE_API_BURST, &MIN_RESYNC_PERIOD].into_iter().chain(of_controllers) {
         if flags.iter().all(|known| known.name != flag.name) {
             flags.push(flag);
         }

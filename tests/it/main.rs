@@ -4,6 +4,7 @@ mod cli;
 mod determinism;
 mod guest;
 mod manifests;
+mod quiet;
 mod stories;
 mod story;
 mod tidy;
