@@ -2,4 +2,9 @@
 
 mod cli;
 mod quiet;
+mod determinism;
+mod guest;
+mod manifests;
+mod stories;
+mod story;
 mod tidy;

@@ -51,7 +51,8 @@ const BANNED: &[(&str, &str)] = &[
     ("thread::sleep", "a timer of the simulation"),
     ("dyn Any", "a closed enum"),
     ("#[ignore", "a test that runs"),
-    ("utils", "the name of what it does"),
+    ("mod util;", "the name of what it does"),
+    ("mod utils;", "the name of what it does"),
 ];
 
 const MAX_LINES: usize = 600;

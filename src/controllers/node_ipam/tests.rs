@@ -92,7 +92,9 @@ fn a_refused_patch_gives_the_range_back() {
 
 #[test]
 fn without_the_flag_nothing_happens() {
-    let mut toy = toy(&Flags::default());
+    let mut flags = Flags::default();
+    flags.set(&super::ALLOCATE_NODE_CIDRS, "false").unwrap();
+    let mut toy = toy(&flags);
     toy.create(node("n1", &[]));
     toy.start();
     toy.run(SECOND);

@@ -45,7 +45,7 @@ fn eventually_fails_at_its_deadline_and_says_what_it_saw() {
 fn always_is_met_at_its_end_and_fails_at_the_first_violation() {
     check("{always: {all: nodes, condition: Ready}}", "met at 60s");
     check("{always: {resource: node/node-1, exists: true}, until: 30s}", "met at 30s");
-    check("{always: {all: nodes, gone: true}, until: 30s}", "failed at 0s: 1 of 1 do; node-0: it exists");
+    check("{always: {all: nodes, gone: true}, until: 30s}", "failed at 0s: 3 of 3 do; node-0: it exists");
     check("{always: {all: nodes, gone: true}, from: 10s}", "failed at 10s: 3 of 3 do; node-0: it exists");
 }
 
