@@ -1,5 +1,5 @@
 //! Expectations: what a controller has asked for and not yet seen in its cache.
-//! Upstream: `pkg/controller/controller_utils.go`, `ControllerExpectations` and `UIDTrackingControllerExpectations`.
+//! Upstream: `ControllerExpectations` and `UIDTrackingControllerExpectations` of `pkg/controller`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

