@@ -1,9 +1,10 @@
 //! What a controller is: a plain type that watches, reconciles a key into a plan, and resumes where an answer matters.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Caches, Flag, Flags, Outcome, Plan, WorkQueue};
-use crate::api::{Clock, Kind, Object, ObjectId, Timestamp};
+use crate::api::{Clock, Kind, KindInfo, Object, ObjectId, Timestamp};
 use crate::event::{Cause, ChangeKind};
 use crate::kernel::{Chance, Time};
 
@@ -58,6 +59,10 @@ pub trait Controller: Send + Sync + fmt::Debug {
     /// Goes on after a labelled step has been answered. The plan holds the steps that are still to come; an error that
     /// shall end the reconcile is passed on with [`Plan::fail`].
     fn resume(&mut self, key: ObjectId, outcome: Outcome, view: &View, plan: &mut Plan);
+
+    /// Is told of the custom kinds that exist, before it is handed anything. Upstream: the discovery of the API server,
+    /// which its garbage collector and namespace controller ask again and again.
+    fn discover(&mut self, _custom: &[(Kind, Arc<KindInfo>)]) {}
 
     /// By how much its client's `--kube-api-qps` and `--kube-api-burst` exceed those of the other controllers.
     fn client_factors(&self) -> (f64, u64) {

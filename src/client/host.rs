@@ -2,12 +2,13 @@
 //! client and a recorder of its own. kube-controller-manager is one; so is an operator under test.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::controller::{Controller, Observed, View, Watches};
 use super::plan::{Outcome, Plan, Step};
 use super::recorder::{FORGET, Occurrence, Recorder};
 use super::{Caches, Client, Flag, FlagValue, Flags, Informer, InformerEvent, Outbox, Part, TokenBucket, WorkQueue};
-use crate::api::{Kind, Name, Object, ObjectId};
+use crate::api::{Kind, KindInfo, Name, Object, ObjectId};
 use crate::event::{
     Cause, Change, ChangeKind, ClientIndex, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token,
 };
@@ -128,6 +129,13 @@ impl Host {
             controllers: hosted,
             in_flight: BTreeMap::new(),
             next_token: 0,
+        }
+    }
+
+    /// Tells all controllers of the custom kinds that exist; before the process starts.
+    pub fn discover(&mut self, custom: &[(Kind, Arc<KindInfo>)]) {
+        for hosted in &mut self.controllers {
+            hosted.controller.discover(custom);
         }
     }
 

@@ -133,6 +133,7 @@ impl<'a> Lowering<'a> {
             net: components::latency(&typed.latency),
             api_servers: components.api_servers,
             nodes_registered: true,
+            custom_kinds: self.gathering.kinds.custom.clone(),
             pools: setup_pools,
             kubelet: components.kubelet,
             behaviours: Arc::new(behaviours),

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::{Action, Guest, Parts, Sim, Tally, User};
-use crate::api::Clock;
+use crate::api::{Clock, Kind, KindInfo};
 use crate::client::{Controller, ControllerEntry, Flags, Host};
 use crate::event::{Cause, PartId, Request, SimEvent};
 use crate::kernel::{Agenda, Chance, Time};
@@ -41,6 +41,8 @@ pub struct Setup {
     pub net: NetSettings,
     /// How many API server replicas there are.
     pub api_servers: u8,
+    /// The kinds that CRDs bring, by the number in `Kind::Custom`.
+    pub custom_kinds: Vec<Arc<KindInfo>>,
     /// The nodes.
     pub pools: Vec<NodePool>,
     /// Whether the nodes have been part of the cluster before time zero, or register while the simulation runs.
@@ -71,9 +73,11 @@ impl Setup {
     pub fn build_with(&self, seed: u64, tested: Vec<Box<dyn Controller>>, guests: Vec<Box<dyn Guest>>) -> Sim {
         let chance = Chance { seed };
         let lags = vec![self.net.watch_cache_lag; usize::from(self.api_servers.max(1))];
-        let store = Store::new(chance, self.clock, &lags);
+        let mut store = Store::new(chance, self.clock, &lags);
+        let custom: Vec<(Kind, Arc<KindInfo>)> =
+            self.custom_kinds.iter().map(|info| (store.add_kind(KindInfo::clone(info)), info.clone())).collect();
         let kinds = store.kinds();
-        let mut managers = Vec::new();
+        let mut managers: Vec<Host> = Vec::new();
         if !self.controllers.is_empty() {
             let controllers = self.controllers.iter().map(|entry| (entry.build)(&self.controller_flags)).collect();
             managers.push(Host::new("kube-controller-manager", controllers, &kinds, &self.controller_flags));
@@ -81,6 +85,7 @@ impl Setup {
         if !tested.is_empty() {
             managers.push(Host::new("operator", tested, &kinds, &self.controller_flags));
         }
+        managers.iter_mut().for_each(|manager| manager.discover(&custom));
         let schedulers =
             self.scheduler.iter().map(|settings| Scheduler::new("kube-scheduler", settings.clone())).collect();
         let nodes = self.pools.iter().flat_map(|pool| pool.names.iter().map(|name| (name, &pool.template)));

@@ -65,3 +65,12 @@ fn online_boutique_becomes_available() {
 fn the_guestbook_becomes_available() {
     check_available(&[shared().join("manifests/examples/guestbook.yaml")], 3);
 }
+
+#[test]
+fn custom_objects_go_with_their_namespace_and_with_their_owners() {
+    let scenario = load_files(&[root().join("tests/it/custom.yaml")], &[]);
+    let result = run(&scenario, scenario.seed, &mut |_| {});
+    for outcome in &result.outcomes {
+        assert!(matches!(outcome.status, ExpectationStatus::Met { .. }), "{outcome:?}");
+    }
+}

@@ -16,11 +16,12 @@ mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hash;
+use std::sync::Arc;
 
 use attempt::{Next, Stage};
 use graph::{Graph, Identity, Job, Wants};
 
-use crate::api::{EventType, Kind, Name, Object, ObjectId, Reference, Uid};
+use crate::api::{EventType, Kind, KindInfo, Name, ObjectId, Reference, Uid};
 use crate::client::{Controller, ControllerEntry, Flag, FlagValue, Observed, Outcome, Plan, View, Watches, WorkQueue};
 use crate::event::ChangeKind;
 
@@ -142,14 +143,16 @@ impl Controller for GarbageCollector {
         &ENTRY
     }
 
+    fn discover(&mut self, custom: &[(Kind, Arc<KindInfo>)]) {
+        for (kind, info) in custom {
+            let name = (Name::from(info.api_version()), Name::from(info.kind.as_ref()));
+            self.custom_kinds.insert(name, (*kind, info.namespaced));
+        }
+    }
+
     fn observe(&mut self, change: Observed, _view: &View, queue: &mut WorkQueue) {
         if Graph::ignores(change.new.kind()) || change.resync {
             return;
-        }
-        if let (Object::Untyped(object), Kind::Custom(_)) = (change.new, change.new.kind()) {
-            let info = &object.body.info;
-            let name = (Name::from(info.api_version()), Name::from(info.kind.as_ref()));
-            self.custom_kinds.entry(name).or_insert((change.new.kind(), info.namespaced));
         }
         let mut wants = Wants::new();
         match change.kind {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use conditions::Findings;
 
-use crate::api::{Kind, Name, Namespace, Obj, Object, ObjectId, Selector};
+use crate::api::{Kind, KindInfo, Name, Namespace, Obj, Object, ObjectId, Selector};
 use crate::client::{
     Controller, ControllerEntry, Flag, FlagValue, ItemBackoff, Observed, Outcome, Plan, TokenBucket, View, Watches,
     WorkQueue,
@@ -40,7 +40,7 @@ pub static ENTRY: ControllerEntry = ControllerEntry {
     watches: Watches::Kinds(&[Kind::Namespace]),
     workers: &CONCURRENT_NAMESPACE_SYNCS,
     flags: &[],
-    build: |_| Box::new(NamespaceController { running: BTreeMap::new() }),
+    build: |_| Box::new(NamespaceController { running: BTreeMap::new(), content: content_kinds().collect() }),
 };
 
 /// How long a namespace rests before it is looked at, so that all API servers know of its deletion.
@@ -67,6 +67,8 @@ const SHOWN_AGAIN: u32 = 9;
 #[derive(Clone, Debug)]
 pub struct NamespaceController {
     running: BTreeMap<ObjectId, Work>,
+    /// The kinds whose objects live in namespaces.
+    content: Arc<[Kind]>,
 }
 
 /// How far one attempt to empty a namespace has come.
@@ -77,14 +79,16 @@ struct Work {
     pods_estimate: i64,
     /// How long all that is left may still take, in seconds.
     estimate: i64,
+    /// The kinds whose objects live in namespaces.
+    content: Arc<[Kind]>,
     /// The kinds that the batch under way is about.
     kinds: Vec<Kind>,
     findings: Findings,
 }
 
 impl Work {
-    fn new(namespace: Arc<Obj<Namespace>>) -> Work {
-        Work { namespace, pods_estimate: 0, estimate: 0, kinds: Vec::new(), findings: Findings::default() }
+    fn new(namespace: Arc<Obj<Namespace>>, content: Arc<[Kind]>) -> Work {
+        Work { namespace, content, pods_estimate: 0, estimate: 0, kinds: Vec::new(), findings: Findings::default() }
     }
 
     fn query(&self, kind: Kind) -> Query {
@@ -152,7 +156,7 @@ impl Work {
 
     /// Asks for the deletion of all kinds but pods.
     fn delete_others(&mut self, plan: &mut Plan) {
-        self.kinds = content_kinds().filter(|kind| *kind != Kind::Pod).collect();
+        self.kinds = self.content.iter().copied().filter(|kind| *kind != Kind::Pod).collect();
         plan.batch(OTHERS_DELETED, self.kinds.iter().map(|kind| self.delete_all(*kind)).collect());
     }
 
@@ -220,7 +224,7 @@ impl NamespaceController {
         if namespace.body.finalizers.is_empty() {
             return;
         }
-        let work = Work::new(namespace.clone());
+        let work = Work::new(namespace.clone(), self.content.clone());
         plan.ask(PODS_ESTIMATED, work.list(Kind::Pod));
         self.running.insert(key, work);
     }
@@ -303,6 +307,11 @@ impl NamespaceController {
 impl Controller for NamespaceController {
     fn entry(&self) -> &'static ControllerEntry {
         &ENTRY
+    }
+
+    fn discover(&mut self, custom: &[(Kind, Arc<KindInfo>)]) {
+        let custom = custom.iter().filter(|(_, info)| info.namespaced).map(|(kind, _)| *kind);
+        self.content = self.content.iter().copied().chain(custom).collect();
     }
 
     fn observe(&mut self, change: Observed, _view: &View, queue: &mut WorkQueue) {
