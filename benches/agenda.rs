@@ -1,11 +1,11 @@
 //! The hold model: the agenda at a constant number of pending events, each pop followed by a post
 //! an exponentially distributed time (mean one second) later. Gaps are drawn beforehand.
 //!
-//! Throughput is events (one pop and one post each) a second of this thread's CPU time, so that a
-//! shared machine does not count (the kernel counts by the tick: an iteration must last several
-//! milliseconds). Linux only: it is read from `/proc/thread-self/schedstat`.
+//! Throughput is events (one pop and one post each) a second of this thread's CPU time.
 
-use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+mod cpu_time;
+
+use cpu_time::CpuTime;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use wavetank::kernel::{Agenda, Chance, Purpose, Span, Time};
@@ -15,47 +15,6 @@ const GAP: Purpose = Purpose::new("hold-model-gap");
 const GAPS: usize = 1_000_003;
 /// Events, or draws, of one iteration.
 const EVENTS: u64 = 1_000_000;
-
-/// Nanoseconds that this thread has run.
-struct CpuTime;
-
-impl CpuTime {
-    fn now() -> u64 {
-        let text = std::fs::read_to_string("/proc/thread-self/schedstat")
-            .expect("CPU time is read from Linux's /proc/thread-self/schedstat");
-        let nanos = text.split(' ').next().and_then(|field| field.parse().ok());
-        nanos.expect("schedstat starts with the nanoseconds that the thread has run")
-    }
-}
-
-impl Measurement for CpuTime {
-    type Intermediate = u64;
-    type Value = u64;
-
-    fn start(&self) -> u64 {
-        CpuTime::now()
-    }
-
-    fn end(&self, start: u64) -> u64 {
-        CpuTime::now() - start
-    }
-
-    fn add(&self, a: &u64, b: &u64) -> u64 {
-        a + b
-    }
-
-    fn zero(&self) -> u64 {
-        0
-    }
-
-    fn to_f64(&self, value: &u64) -> f64 {
-        *value as f64
-    }
-
-    fn formatter(&self) -> &dyn ValueFormatter {
-        WallTime.formatter()
-    }
-}
 
 /// An agenda with so many events pending that has turned over a few times.
 fn warm(pending: u64, gaps: &[Span]) -> Agenda<u64> {

@@ -9,7 +9,7 @@ use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 pub(crate) struct CpuTime;
 
 impl CpuTime {
-    fn now() -> u64 {
+    pub(crate) fn now() -> u64 {
         let text = std::fs::read_to_string("/proc/thread-self/schedstat")
             .expect("CPU time is read from Linux's /proc/thread-self/schedstat");
         let nanos = text.split(' ').next().and_then(|field| field.parse().ok());
