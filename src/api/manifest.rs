@@ -3,6 +3,7 @@
 //! Two phases: [`read_manifests`] for each file, then [`resolve`] over all of them, since the CRD of a custom kind may
 //! stand in another file. Custom objects have their metadata checked here and the rest by their CRD's schema later.
 //! Left out: conversion webhooks (an object in any served version is taken over as it is).
+use super::convert;
 use super::kind::{Kind, KindInfo};
 use super::located::{InputError, InputErrors, Issue, Located, Node, Path, Place, Segment, parse};
 use super::strict;
@@ -181,6 +182,9 @@ impl Reading {
             Err(_) => (None, vec![no_match(&api_version, &kind_name, &[])]),
         };
         issues.extend(check_name(&json));
+        if let (true, Some(kind)) = (issues.is_empty(), kind) {
+            issues.extend(convert::normalise(kind, json.clone()).err().map(|error| error.issue()));
+        }
         if issues.is_empty() {
             self.manifests.push(Manifest {
                 kind,

@@ -106,17 +106,24 @@ fn a_folder_of_something_else_is_left_alone() {
     assert_eq!(fs::read_dir(home.path()).expect("it is there").count(), 1);
 }
 
-#[test]
-fn bad_input_names_its_place() {
-    let bad = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicsa: 3\n";
-    let home = folder(&[("bad.yaml", bad)]);
+#[track_caller]
+fn check_bad_manifest(manifest: &str, line_and_column: &str, expected: &str) {
+    let home = folder(&[("bad.yaml", manifest)]);
     let file = home.path().join("bad.yaml");
     let output = wavetank(&["run", shown(&file)]);
     check_exit(&output, 2);
     let error = text(&output.stderr);
-    assert!(error.starts_with(&format!("error: {}:5:3: ", shown(&file))), "{error}");
-    assert!(error.contains("replicas"), "the nearest valid name is given: {error}");
+    assert!(error.starts_with(&format!("error: {}:{line_and_column}: ", shown(&file))), "{error}");
+    assert!(error.contains(expected), "{error}");
     assert_eq!(text(&output.stdout), "");
+}
+
+#[test]
+fn bad_input_names_its_place() {
+    let typo = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicsa: 3\n";
+    check_bad_manifest(typo, "5:3", "replicas");
+    let amount = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: c\n    image: x\n    resources:\n      requests:\n        cpu: 1x\n";
+    check_bad_manifest(amount, "10:14", "spec.containers[0].resources.requests.cpu: quantities must match");
 }
 
 #[test]

@@ -49,6 +49,27 @@ impl ConvertError {
         ConvertError { path: path.into(), message: message.into() }
     }
 
+    /// The same for whoever can say where in a file it stands.
+    pub(crate) fn issue(&self) -> located::Issue {
+        let mut path = Vec::new();
+        let mut rest = self.path.as_str();
+        while !rest.is_empty() {
+            let (segment, after) = match rest.strip_prefix('[').and_then(|inside| inside.split_once(']')) {
+                Some((inside, after)) => {
+                    let index = inside.parse().map(located::Segment::Index);
+                    (index.unwrap_or_else(|_| located::Segment::Key(inside.to_owned())), after)
+                }
+                None => {
+                    let end = rest.find(['.', '[']).unwrap_or(rest.len());
+                    (located::Segment::Key(rest[..end].to_owned()), &rest[end..])
+                }
+            };
+            path.push(segment);
+            rest = after.strip_prefix('.').unwrap_or(after);
+        }
+        located::Issue { path: located::Path(path), ..located::Issue::whole(self.message.clone()) }
+    }
+
     /// The message of the API server's 400 for an object of this kind.
     pub fn bad_request(&self, kind: Kind) -> String {
         let (kind, version) = kind.info().map_or(("", ""), |info| (info.kind.as_ref(), info.version.as_ref()));
