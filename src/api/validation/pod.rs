@@ -19,11 +19,17 @@ pub(super) fn pod(pod: &v1::Pod, errors: &mut Errors) {
 
 /// A template: labels and annotations are told at `template.labels`, as upstream does.
 pub(super) fn template(path: &Path, template: &v1::PodTemplateSpec, errors: &mut Errors) {
+    template_metadata(path, template, errors);
+    let spec = template.spec.clone().unwrap_or_default();
+    pod_spec(&path.child("spec"), &spec, errors);
+}
+
+/// All of a StatefulSet's template that is judged: its mounts may name claim templates, so upstream leaves its spec to
+/// the creation of the pods.
+pub(super) fn template_metadata(path: &Path, template: &v1::PodTemplateSpec, errors: &mut Errors) {
     let meta = template.metadata.clone().unwrap_or_default();
     metadata::labels(&path.child("labels"), meta.labels.as_ref(), errors);
     metadata::annotations(&path.child("annotations"), meta.annotations.as_ref(), errors);
-    let spec = template.spec.clone().unwrap_or_default();
-    pod_spec(&path.child("spec"), &spec, errors);
 }
 
 fn pod_spec(path: &Path, spec: &v1::PodSpec, errors: &mut Errors) {

@@ -63,6 +63,16 @@ fn the_selector_must_match_the_template() {
 }
 
 #[test]
+fn a_stateful_set_may_mount_what_its_claim_templates_bring() {
+    let mut container = containers();
+    container["containers"][0]["volumeMounts"] = json!([{"name": "data", "mountPath": "/data"}]);
+    let spec = template(container);
+    check(Kind::StatefulSet, manifest(Kind::StatefulSet, spec.clone()), &[]);
+    let expected = "spec.template.spec.containers[0].volumeMounts[0].name: Not found: \"data\"";
+    check(Kind::DaemonSet, manifest(Kind::DaemonSet, spec), &[expected]);
+}
+
+#[test]
 fn metadata_is_judged_for_every_kind() {
     let mut value = manifest(Kind::ConfigMap, Value::Null);
     value["metadata"] = json!({"labels": {"a": "-"}, "ownerReferences": [

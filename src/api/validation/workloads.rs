@@ -134,7 +134,11 @@ fn selected_template(
             if !written {
                 matches_template(path, &parsed, template, errors);
             }
-            pod::template(&path.child("template"), template, errors);
+            if kind == "StatefulSet" {
+                pod::template_metadata(&path.child("template"), template, errors);
+            } else {
+                pod::template(&path.child("template"), template, errors);
+            }
             always_running(path, template, kind, errors);
         }
     }
