@@ -3,8 +3,10 @@
 mod cli;
 mod determinism;
 mod guest;
+mod invariants;
 mod manifests;
 mod quiet;
+mod random;
 mod stories;
 mod story;
 mod tidy;

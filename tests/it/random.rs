@@ -1,0 +1,260 @@
+//! Random small clusters, workloads and timelines, as scenario files that anyone can run again.
+
+use std::path::{Path, PathBuf};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use wavetank::kernel::{Span, Time};
+use wavetank::scenario::{Found, Scenario, load};
+use wavetank::sim::Sim;
+
+/// When the random deeds begin.
+pub(crate) const FIRST_DEED: u64 = 120;
+/// How long after the last deed everything is put right, in seconds.
+const REST: u64 = 300;
+
+/// So many cases, or as many as `PROPTEST_CASES` says.
+pub(crate) fn cases(count: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(count), failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// A scenario that was drawn.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    /// The seed of the simulation.
+    pub(crate) seed: u64,
+    /// How many nodes there are.
+    pub(crate) nodes: usize,
+    /// CPUs of each.
+    cpus: u32,
+    /// The Deployments `w0`, `w1`, …
+    pub(crate) workloads: Vec<Workload>,
+    /// What happens to them, each this many milliseconds after the deed before.
+    deeds: Vec<(u64, Deed)>,
+    /// Whether at the end all is put right: nodes uncordoned, rollouts resumed, manifests applied again, one replica each.
+    heals: bool,
+}
+
+/// A Deployment.
+#[derive(Clone, Debug)]
+pub(crate) struct Workload {
+    /// `spec.replicas`.
+    pub(crate) replicas: u32,
+    /// `maxSurge` and `maxUnavailable`, never both 0; none: `Recreate`.
+    pub(crate) rolling: Option<(u32, u32)>,
+    /// CPU requests in hundredths of a node.
+    size: u32,
+    ready_after_s: u64,
+    min_ready_s: u64,
+}
+
+/// Something that a user does to a workload or a node, by number.
+#[derive(Clone, Debug)]
+pub(crate) enum Deed {
+    Scale(usize, u32),
+    /// Images v1 to v3 are there, v4 is not.
+    Image(usize, u32),
+    Restart(usize),
+    Undo(usize),
+    Pause(usize),
+    Resume(usize),
+    Delete(usize, &'static str),
+    Apply(usize),
+    Cordon(usize),
+    Uncordon(usize),
+    Drain(usize),
+}
+
+fn workload() -> impl Strategy<Value = Workload> {
+    let rolling = prop_oneof![
+        1 => Just(None),
+        4 => (0u32..3, 0u32..3).prop_map(|(surge, gone)| Some((surge + u32::from(surge + gone == 0), gone))),
+    ];
+    (0u32..7, rolling, 5u32..16, 0u64..6, 0u64..4).prop_map(|(replicas, rolling, size, ready_after_s, min_ready_s)| {
+        Workload { replicas, rolling, size, ready_after_s, min_ready_s }
+    })
+}
+
+/// What concerns rollouts alone: nothing that takes pods or wishes away.
+fn rollout_deed() -> impl Strategy<Value = Deed> {
+    let at = 0usize..3;
+    prop_oneof![
+        4 => (at.clone(), 1u32..5).prop_map(|(at, version)| Deed::Image(at, version)),
+        1 => at.clone().prop_map(Deed::Restart),
+        2 => at.clone().prop_map(Deed::Undo),
+        1 => at.clone().prop_map(Deed::Pause),
+        2 => at.prop_map(Deed::Resume),
+    ]
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let (at, node) = (0usize..3, 0usize..3);
+    let cascade = prop_oneof![Just("background"), Just("foreground"), Just("orphan")];
+    prop_oneof![
+        4 => rollout_deed(),
+        4 => (at.clone(), 0u32..8).prop_map(|(at, replicas)| Deed::Scale(at, replicas)),
+        2 => (at.clone(), cascade).prop_map(|(at, cascade)| Deed::Delete(at, cascade)),
+        3 => at.prop_map(Deed::Apply),
+        1 => node.clone().prop_map(Deed::Cordon),
+        3 => node.clone().prop_map(Deed::Uncordon),
+        2 => node.prop_map(Deed::Drain),
+    ]
+}
+
+/// Clusters that may be too small, and everything that a user can do; all is put right at the end.
+pub(crate) fn anything() -> impl Strategy<Value = Case> {
+    let deeds = vec((0u64..40_000, deed()), 0..10);
+    (0u64..1_000_000, 1usize..4, 2u32..5, vec(workload(), 1..4), deeds)
+        .prop_map(|(seed, nodes, cpus, workloads, deeds)| Case { seed, nodes, cpus, workloads, deeds, heals: true })
+}
+
+/// Clusters with room enough, and rollouts of every kind.
+pub(crate) fn rollouts() -> impl Strategy<Value = Case> {
+    let deeds = vec((0u64..40_000, rollout_deed()), 1..10);
+    (0u64..1_000_000, vec(workload(), 1..3), deeds).prop_map(|(seed, mut workloads, deeds)| {
+        workloads.iter_mut().for_each(|workload| workload.size = 5);
+        Case { seed, nodes: 3, cpus: 8, workloads, deeds, heals: false }
+    })
+}
+
+impl Case {
+    /// The scenario file.
+    pub(crate) fn file(&self) -> String {
+        let behaviours = self.workloads.iter().enumerate().map(|(at, workload)| {
+            json!({"match": {"selector": format!("app=w{at}")}, "readyAfter": format!("{}s..{}s", workload.ready_after_s,
+                workload.ready_after_s + 2), "stop": "100ms..3s", "image": {"size": "40Mi"}})
+        });
+        let missing = json!({"match": {"image": "registry.example.com/app:v4"}, "image": {"missing": true}});
+        let behaviours: Vec<Value> = [missing].into_iter().chain(behaviours).collect();
+        let manifests: Vec<Value> = (0..self.workloads.len()).map(|at| self.manifest(at)).collect();
+        let file = json!({
+            "apiVersion": "wavetank.dev/v1", "kind": "Scenario", "metadata": {"name": "case"},
+            "nodes": [{"name": "node", "count": self.nodes, "capacity": {"cpu": self.cpus, "memory": "8Gi", "pods": 14}}],
+            "behaviours": behaviours, "manifests": manifests, "timeline": self.timeline(),
+        });
+        serde_json::to_string_pretty(&file).expect("a scenario can be written")
+    }
+
+    /// What to do to see a failure again.
+    pub(crate) fn told(&self) -> String {
+        format!(
+            "\nput this into case.yaml and repeat with: wavetank run case.yaml --seed {}\n{}",
+            self.seed,
+            self.file()
+        )
+    }
+
+    /// The scenario.
+    pub(crate) fn scenario(&self) -> Scenario {
+        let read = |_: &Path| Ok(Found::File(self.file()));
+        let mut scenario =
+            load(&[PathBuf::from("case.yaml")], &[], &read).unwrap_or_else(|errors| panic!("{errors}{}", self.told()));
+        scenario.setup.keep_journal = true;
+        scenario
+    }
+
+    /// The simulation at time zero.
+    pub(crate) fn build(&self) -> Sim {
+        self.scenario().setup.build(self.seed)
+    }
+
+    /// When the last action begins.
+    pub(crate) fn last_action(&self) -> Time {
+        self.scenario().setup.timeline.last().map_or(Time::ZERO, |timed| timed.at)
+    }
+
+    fn manifest(&self, at: usize) -> Value {
+        let workload = &self.workloads[at];
+        let strategy = match workload.rolling {
+            None => json!({"type": "Recreate"}),
+            Some((surge, unavailable)) => {
+                json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}})
+            }
+        };
+        let cpu = format!("{}m", workload.size * self.cpus * 10);
+        let labels = json!({"app": format!("w{at}")});
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": format!("w{at}")},
+            "spec": {
+                "replicas": workload.replicas, "selector": {"matchLabels": labels}, "strategy": strategy,
+                "minReadySeconds": workload.min_ready_s, "progressDeadlineSeconds": 60,
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [{
+                    "name": "app", "image": "registry.example.com/app:v1",
+                    "resources": {"requests": {"cpu": cpu, "memory": "64Mi"}},
+                    "readinessProbe": {"httpGet": {"port": 80}, "periodSeconds": 1},
+                }]}},
+            },
+        })
+    }
+
+    fn timeline(&self) -> Vec<Value> {
+        let mut timeline = Vec::new();
+        let mut at_ms = FIRST_DEED * 1_000;
+        for (after_ms, deed) in &self.deeds {
+            at_ms += after_ms;
+            timeline.push(self.entry(at_ms, deed));
+        }
+        if self.heals {
+            let workloads = 0..self.workloads.len();
+            let right = (0..self.nodes).map(Deed::Uncordon).chain(workloads.clone().map(Deed::Apply));
+            at_ms += REST * 1_000;
+            timeline.extend(right.map(|deed| self.entry(at_ms, &deed)));
+            at_ms += 10_000;
+            let small = workloads.clone().map(Deed::Resume).chain(workloads.map(|at| Deed::Scale(at, 1)));
+            for deed in small {
+                at_ms += 1_000;
+                timeline.push(self.entry(at_ms, &deed));
+            }
+        }
+        timeline
+    }
+
+    fn entry(&self, at_ms: u64, deed: &Deed) -> Value {
+        let workload = |at: usize| format!("deployment/w{}", at % self.workloads.len());
+        let node = |at: usize| format!("node-{}", at % self.nodes);
+        let mut entry = match *deed {
+            Deed::Scale(at, replicas) => json!({"scale": {"resource": workload(at), "replicas": replicas}}),
+            Deed::Image(at, version) => {
+                let image = format!("registry.example.com/app:v{version}");
+                json!({"setImage": {"resource": workload(at), "images": {"app": image}}})
+            }
+            Deed::Restart(at) => json!({"rollout": {"restart": workload(at)}}),
+            Deed::Undo(at) => json!({"rollout": {"undo": workload(at)}}),
+            Deed::Pause(at) => json!({"rollout": {"pause": workload(at)}}),
+            Deed::Resume(at) => json!({"rollout": {"resume": workload(at)}}),
+            Deed::Delete(at, cascade) => json!({"delete": {"resource": workload(at), "cascade": cascade}}),
+            Deed::Apply(at) => json!({"apply": self.manifest(at % self.workloads.len())}),
+            Deed::Cordon(at) => json!({"cordon": node(at)}),
+            Deed::Uncordon(at) => json!({"uncordon": node(at)}),
+            Deed::Drain(at) => json!({"drain": node(at)}),
+        };
+        entry["at"] = format!("{at_ms}ms").into();
+        entry
+    }
+}
+
+/// Runs on and looks at each instant at which something has changed.
+pub(crate) fn run_looking(
+    sim: &mut Sim,
+    until: Time,
+    look: &mut dyn FnMut(&Sim) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut seen = sim.store().revision();
+    while let Some(next) = sim.next_time().filter(|next| *next <= until) {
+        sim.run_until(next);
+        if sim.store().revision() != seen {
+            seen = sim.store().revision();
+            look(sim).map_err(|why| format!("at {}: {why}", sim.now()))?;
+        }
+    }
+    sim.run_until(until);
+    Ok(())
+}
+
+/// Runs on until it is quiet.
+pub(crate) fn run_until_quiet(sim: &mut Sim) -> Result<(), String> {
+    let until = sim.now() + Span::from_hours(2);
+    if sim.run_until_quiet(until) { Ok(()) } else { Err("still busy two hours after the last action".to_owned()) }
+}
