@@ -99,9 +99,9 @@ fn all_is_well(sim: &Sim, case: &Case) -> Result<(), String> {
 }
 
 fn survive(case: &Case) -> Result<(), String> {
-    let mut sim = case.build();
+    let (mut sim, last) = case.build();
     let look = &mut |sim: &Sim| no_node_is_overcommitted(sim).and_then(|()| no_address_is_given_twice(sim));
-    run_looking(&mut sim, case.last_action() + Span::from_mins(2), look)?;
+    run_looking(&mut sim, last + Span::from_mins(2), look)?;
     run_until_quiet(&mut sim)?;
     no_owner_is_missing(&sim)?;
     all_is_well(&sim, case)
@@ -109,7 +109,7 @@ fn survive(case: &Case) -> Result<(), String> {
 
 /// A rollout takes no more pods away, and adds no more, than its strategy allows.
 fn stays_within_its_strategy(case: &Case) -> Result<(), String> {
-    let mut sim = case.build();
+    let (mut sim, last) = case.build();
     sim.run_until(Time::ZERO + Span::from_millis(FIRST_DEED * 1_000 - 1));
     let look = &mut |sim: &Sim| {
         let now = sim.clock().timestamp(sim.now());
@@ -133,7 +133,7 @@ fn stays_within_its_strategy(case: &Case) -> Result<(), String> {
         Ok(())
     };
     look(&sim).map_err(|why| format!("before the first deed: {why}"))?;
-    run_looking(&mut sim, case.last_action() + Span::from_mins(3), look)
+    run_looking(&mut sim, last + Span::from_mins(3), look)
 }
 
 proptest! {

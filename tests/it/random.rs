@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use wavetank::kernel::{Span, Time};
-use wavetank::scenario::{Found, Scenario, load};
+use wavetank::scenario::{Found, load};
 use wavetank::sim::Sim;
 
 /// When the random deeds begin.
@@ -146,23 +146,14 @@ impl Case {
         )
     }
 
-    /// The scenario.
-    pub(crate) fn scenario(&self) -> Scenario {
+    /// The simulation at time zero, and when its last action begins.
+    pub(crate) fn build(&self) -> (Sim, Time) {
         let read = |_: &Path| Ok(Found::File(self.file()));
         let mut scenario =
             load(&[PathBuf::from("case.yaml")], &[], &read).unwrap_or_else(|errors| panic!("{errors}{}", self.told()));
         scenario.setup.keep_journal = true;
-        scenario
-    }
-
-    /// The simulation at time zero.
-    pub(crate) fn build(&self) -> Sim {
-        self.scenario().setup.build(self.seed)
-    }
-
-    /// When the last action begins.
-    pub(crate) fn last_action(&self) -> Time {
-        self.scenario().setup.timeline.last().map_or(Time::ZERO, |timed| timed.at)
+        let last = scenario.setup.timeline.last().map_or(Time::ZERO, |timed| timed.at);
+        (scenario.setup.build(self.seed), last)
     }
 
     fn manifest(&self, at: usize) -> Value {

@@ -112,11 +112,33 @@ impl Story {
         pods.filter_map(|object| if let Object::Pod(pod) = object { Some(pod) } else { None }).collect()
     }
 
-    /// Fails unless so many pods are ready.
+    /// The pods with this label `app`.
+    pub(crate) fn pods_of(&self, app: &str) -> Vec<Arc<wavetank::api::Obj<Pod>>> {
+        let mut pods = self.pods();
+        pods.retain(|pod| pod.meta.labels.get("app").is_some_and(|label| label == app));
+        pods
+    }
+
+    /// Fails unless so many pods with this label `app` are ready.
     #[track_caller]
-    pub(crate) fn expect_ready(&self, count: usize) {
-        let ready = self.pods().iter().filter(|pod| pod.body.is_ready()).count();
-        assert_eq!(ready, count, "ready pods at {}; kubectl said:\n{}", self.sim.now(), self.printed());
+    pub(crate) fn expect_ready(&self, app: &str, count: usize) {
+        let ready = self.pods_of(app).iter().filter(|pod| pod.body.is_ready()).count();
+        assert_eq!(ready, count, "ready pods of {app} at {}; kubectl said:\n{}", self.sim.now(), self.printed());
+    }
+
+    /// Fails unless this is what a Deployment's condition says: its status and reason.
+    #[track_caller]
+    pub(crate) fn expect_condition(&self, deployment: &str, condition: &str, status: &str, reason: &str) {
+        let object = self.get(Kind::Deployment, deployment).expect("the Deployment is there");
+        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let found = conditions.iter().find(|found| found["type"] == condition);
+        let found = found.map(|found| (found["status"].as_str(), found["reason"].as_str()));
+        assert_eq!(found, Some((Some(status), Some(reason))), "{condition} at {}: {conditions:?}", self.sim.now());
+    }
+
+    /// When kubectl said this, and nothing where it did not.
+    pub(crate) fn said_at(&self, text: &str) -> Option<Time> {
+        self.sim.parts().user.printed().iter().find(|line| line.text == text).map(|line| line.at)
     }
 
     /// The messages of Events of a reason.
