@@ -88,7 +88,7 @@ fn while_paused_changes_wait_and_are_rolled_out_together() {
     story.run_for(5);
     undo(&mut story, None);
     story.run_for(5);
-    let refused = "error: cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try \
+    let refused = "error: you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try \
                    again\n";
     assert!(story.printed().ends_with(refused), "{}", story.printed());
 }

@@ -146,7 +146,7 @@ pub fn rollback_template(
     };
     if deployment.body.paused {
         let advice = "resume it first with 'kubectl rollout resume' and try again";
-        return Err(format!("cannot rollback a paused deployment; {advice}"));
+        return Err(format!("you cannot rollback a paused deployment; {advice}"));
     }
     if same_template(&set.body.template, &deployment.body.template) {
         return Err(format!("skipped rollback (current template already matches revision {to_revision})"));

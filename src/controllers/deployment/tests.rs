@@ -325,7 +325,7 @@ fn undo_says_why_it_does_nothing() {
     assert_eq!(undo(&story, Some(2)), Err(same.into()));
     assert_eq!(undo(&story, Some(1)), Ok(()));
     act(&mut story, id, &Pause(true));
-    let paused = "cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try again";
+    let paused = "you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try again";
     assert_eq!(undo(&story, None), Err(paused.into()));
 }
 
