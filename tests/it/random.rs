@@ -114,7 +114,12 @@ pub(crate) fn anything() -> impl Strategy<Value = Case> {
 pub(crate) fn rollouts() -> impl Strategy<Value = Case> {
     let deeds = vec((0u64..40_000, rollout_deed()), 1..10);
     (0u64..1_000_000, vec(workload(), 1..3), deeds).prop_map(|(seed, mut workloads, deeds)| {
-        workloads.iter_mut().for_each(|workload| workload.size = 5);
+        for workload in &mut workloads {
+            workload.size = 5;
+            // With it a rollout may take an available pod: unhealthy replicas are those that are not available, while
+            // the ranking of pods to delete knows only whether they are ready.
+            workload.min_ready_s = 0;
+        }
         Case { seed, nodes: 3, cpus: 8, workloads, deeds, heals: false }
     })
 }
