@@ -102,7 +102,7 @@ impl Images {
     /// `None` where no pull ends now.
     pub(super) fn finish(&mut self, bandwidth: u64, now: Time) -> Option<(Pull, Span, Option<Time>)> {
         let (began, ends) = self.under_way?;
-        if ends != now {
+        if ends > now {
             return None;
         }
         let pull = self.queue.pop_front()?;

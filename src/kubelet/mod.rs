@@ -19,11 +19,15 @@ mod admission;
 mod backoff;
 mod behaviour;
 mod containers;
+mod course;
 mod exits;
+mod health;
 mod images;
 mod node;
 mod pod;
 mod pods;
+mod probes;
+mod program;
 mod report;
 mod settings;
 mod status;
@@ -37,7 +41,10 @@ mod tests;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use behaviour::{Behaviour, BehaviourEntry, Behaviours, Exit, ImageBehaviour, Matching, Readiness, SPAN_MAX};
+pub use behaviour::{
+    Behaviour, BehaviourEntry, Behaviours, Exit, ImageBehaviour, Lapse, Matching, Readiness, SPAN_MAX, UsageBehaviour,
+};
+pub use course::Course;
 pub use node::NodeTemplate;
 pub use settings::{
     EVENT_BURST, EVENT_QPS, FLAGS, KUBE_API_BURST, KUBE_API_QPS, KubeletSettings, NODE_STATUS_UPDATE_FREQUENCY, Range,
@@ -49,7 +56,7 @@ use crate::event::{Change, ClientIndex, Filter, InformerIndex, Input, Reply, Tim
 use crate::kernel::{Span, Time};
 use images::Images;
 use node::NodeState;
-use pod::{Life, PodRecord, Sandbox, Stage};
+use pod::{ContainerRecord, Life, PodRecord, Sandbox, Stage};
 use token::{Ask, Timer};
 
 const PODS: InformerIndex = InformerIndex(0);
@@ -85,6 +92,8 @@ pub struct Kubelet {
     next_serial: u32,
     next_address: u32,
     images: Images,
+    /// When this process started.
+    process_since: Time,
     /// Where the relist grid lies.
     relist_phase: Span,
     /// The relist that has a timer; `Time::MAX`: none.
@@ -120,6 +129,7 @@ impl Kubelet {
             next_serial: 0,
             next_address: 0,
             images: Images::default(),
+            process_since: Time::ZERO,
             relist_phase: Span::ZERO,
             relist_at: Time::MAX,
             fixed,
@@ -237,8 +247,8 @@ impl Part for Kubelet {
     fn is_idle(&self) -> bool {
         self.images.queued() == 0
             && self.pods.iter().all(|pod| {
-                let at_rest = |stage: Stage| match stage {
-                    Stage::Running { ready_at, .. } => ready_at == Time::MAX,
+                let at_rest = |container: &ContainerRecord| match container.stage {
+                    Stage::Running { turn_at, .. } => !container.stopping && (turn_at == Time::MAX || container.ready),
                     Stage::Wanted | Stage::NoImage | Stage::CrashLoop { .. } | Stage::Ended => true,
                     Stage::Pulling | Stage::Starting | Stage::Exited { .. } => false,
                 };
@@ -247,7 +257,7 @@ impl Part for Kubelet {
                     && !pod.stirred
                     && pod.sent.is_none()
                     && pod.pending.is_none()
-                    && pod.containers.iter().all(|container| at_rest(container.stage))
+                    && pod.containers.iter().all(at_rest)
             })
     }
 
@@ -263,7 +273,7 @@ impl Part for Kubelet {
             hasher.write_u8(u8::from(pod.sent.is_some()) + 2 * u8::from(pod.pending.is_some()));
             for container in &pod.containers {
                 std::mem::discriminant(&container.stage).hash(&mut hasher);
-                container.ready.hash(&mut hasher);
+                (container.ready, container.started).hash(&mut hasher);
                 let delays = container.trouble.as_ref().map(|trouble| (trouble.crash.delay, trouble.image.delay));
                 delays.hash(&mut hasher);
             }

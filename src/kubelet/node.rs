@@ -283,7 +283,7 @@ impl Kubelet {
 
     /// Reports the status if it has changed, or has not been reported for long.
     pub(super) fn node_status_due(&mut self, out: &mut Outbox) {
-        if self.node.status_at != out.now {
+        if self.node.status_at > out.now {
             return;
         }
         self.node.status_at = Time::MAX;

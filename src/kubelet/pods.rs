@@ -166,7 +166,8 @@ impl Kubelet {
     /// A sandbox is ready.
     pub(super) fn sandbox_due(&mut self, serial: u32, out: &mut Outbox) {
         let Some(at) = self.at(serial) else { return };
-        if self.pods[at].sandbox != Sandbox::Starting(out.now) || self.pods[at].life != Life::Live {
+        let due = matches!(self.pods[at].sandbox, Sandbox::Starting(due) if due <= out.now);
+        if !due || self.pods[at].life != Life::Live {
             return;
         }
         self.pods[at].sandbox = Sandbox::Up;
@@ -197,7 +198,7 @@ impl Kubelet {
 
     /// Looks at the pods in which something has happened.
     pub(super) fn relist(&mut self, out: &mut Outbox) {
-        if self.relist_at != out.now {
+        if self.relist_at > out.now {
             return;
         }
         self.relist_at = Time::MAX;
@@ -211,8 +212,8 @@ impl Kubelet {
     }
 
     /// What upstream's pod worker does in a sync: notices exits, starts what is to be started, reports.
-    fn sync(&mut self, at: usize, out: &mut Outbox) {
-        if self.pods[at].life != Life::Live {
+    pub(super) fn sync(&mut self, at: usize, out: &mut Outbox) {
+        if self.pods[at].life != Life::Live || !self.pods[at].confirmed {
             return;
         }
         for index in 0..self.pods[at].containers.len() {

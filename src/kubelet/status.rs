@@ -150,7 +150,7 @@ fn container(record: &PodRecord, index: usize, clock: Clock) -> ContainerStatus 
     let plain_init = record.is_plain_init(index);
     ContainerStatus {
         ready: if plain_init { ended_well } else { running && container.ready },
-        started: running && !plain_init,
+        started: running && container.started,
         state,
         last: last.clone(),
         restart_count: container.restarts,

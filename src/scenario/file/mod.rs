@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-pub use behaviour::{BehaviourFile, ExitFile, ImageFile, MatchFile};
+pub use behaviour::{
+    BehaviourFile, CourseFile, ExitFile, ImageFile, LapseFile, MatchFile, RampFile, StepFile, UsageFile,
+};
 pub use expectation::{ClaimFile, CountFile, ExpectationFile};
 pub use manifest::{ManifestFile, ManifestFiles, RepeatBlock, RepeatFile};
 pub use nodes::{NodePoolFile, TaintFields, TaintFile};
