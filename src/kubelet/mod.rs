@@ -22,7 +22,9 @@ mod containers;
 mod course;
 mod exits;
 mod health;
+mod heartbeats;
 mod images;
+mod machine;
 mod node;
 mod pod;
 mod pods;
@@ -55,6 +57,7 @@ use crate::client::{Client, FORGET, Informer, InformerEvent, Occurrence, Outbox,
 use crate::event::{Change, ClientIndex, Filter, InformerIndex, Input, Reply, TimerToken, Token};
 use crate::kernel::{Span, Time};
 use images::Images;
+use machine::Machine;
 use node::NodeState;
 use pod::{ContainerRecord, Life, PodRecord, Sandbox, Stage};
 use token::{Ask, Timer};
@@ -81,10 +84,13 @@ pub struct Kubelet {
     fixed: Arc<Fixed>,
     api: Client,
     events: Client,
+    /// Upstream's client of its own for Lease and node status, without a limit.
+    heartbeats: Client,
     recorder: Recorder,
     pods_informer: Informer,
     node_informer: Informer,
     node: NodeState,
+    machine: Machine,
     /// The ranges from which pods get their addresses.
     pod_cidrs: Vec<Cidr>,
     /// Rising by serial.
@@ -120,10 +126,12 @@ impl Kubelet {
         Kubelet {
             api: client(0, "kubelet", TokenBucket::new(settings.kube_api_qps, settings.kube_api_burst)),
             events: client(1, "kubelet/events", TokenBucket::new(settings.event_qps, settings.event_burst)),
+            heartbeats: client(2, "kubelet/heartbeats", TokenBucket::unlimited()),
             recorder: Recorder::new("kubelet", fixed.name.clone()),
             pods_informer: Informer::new(PODS, Kind::Pod, Filter::OnNode(fixed.name.clone())),
             node_informer: Informer::new(NODE, Kind::Node, Filter::Named(Name::new(), fixed.name.clone())),
             node: NodeState::default(),
+            machine: Machine { ran_before: false, starts: 0, boots: 0, computed: settings.elide_heartbeats },
             pod_cidrs,
             pods: Vec::new(),
             next_serial: 0,
@@ -158,14 +166,19 @@ impl Kubelet {
     fn listed(&mut self, informer: InformerIndex, reply: Reply, out: &mut Outbox) {
         let event = if informer == PODS {
             let known: Vec<_> =
-                self.pods.iter().filter(|pod| !pod.gone).map(|pod| crate::api::Object::Pod(pod.pod.clone())).collect();
+                self.pods.iter().filter(|pod| pod.confirmed && !pod.gone).map(|pod| crate::api::Object::Pod(pod.pod.clone())).collect();
             self.pods_informer.listed(reply, known.iter(), out)
         } else {
             // Whatever the list shows is looked at afresh.
             self.node_informer.listed(reply, std::iter::empty(), out)
         };
         match event {
-            InformerEvent::Changes(changes) => self.take_in(changes, out),
+            InformerEvent::Changes(changes) => {
+                self.take_in(changes, out);
+                if informer == PODS {
+                    self.kill_unlisted(out);
+                }
+            }
             InformerEvent::Failed => out.timer_after(RELIST_AFTER, Timer::List(informer.0).token()),
         }
     }
@@ -183,7 +196,8 @@ impl Kubelet {
             Ask::GetNode => self.found_node(reply, out),
             Ask::NodeStatus => self.node_status_answered(reply, out),
             Ask::CreateLease => self.lease_created(reply, out),
-            Ask::RenewLease => {}
+            Ask::RenewLease => self.renewal_answered(reply, out),
+            Ask::LookAtNode => self.looked_at_node(reply, out),
             Ask::PodStatus(serial) => self.status_answered(serial, reply, out),
             Ask::PodDelete(serial) => self.delete_answered(serial, reply, out),
         }
@@ -194,13 +208,14 @@ impl Kubelet {
             Timer::List(informer) => self.list(InformerIndex(informer), out),
             Timer::Register => self.register(out),
             Timer::CreateLease => self.create_lease(out),
-            Timer::RenewLease => self.renew_lease(out),
+            Timer::RenewLease => self.renewal_due(out),
             Timer::NodeStatus => self.node_status_due(out),
             Timer::PullDone => self.pull_done(out),
             Timer::Relist => self.relist(out),
             Timer::Sandbox(serial) => self.sandbox_due(serial, out),
             Timer::Container(serial, container) => self.container_due(serial, usize::from(container), out),
             Timer::Retry(serial) => self.retry_due(serial, out),
+            Timer::Deadline(serial) => self.deadline_due(serial, out),
         }
     }
 }
@@ -208,10 +223,7 @@ impl Kubelet {
 impl Part for Kubelet {
     fn handle(&mut self, input: Input, out: &mut Outbox) {
         match input {
-            Input::Start => {
-                *self = Kubelet::off(self.fixed.clone());
-                self.start(out);
-            }
+            Input::Start => self.process_starts(out),
             Input::Reply { token: FORGET, result: _ } => {}
             Input::Reply { token: Token(token), result } => {
                 if let Some(ask) = Ask::of(token) {
@@ -239,7 +251,7 @@ impl Part for Kubelet {
     }
 
     fn client_names(&self) -> Vec<Name> {
-        vec![self.api.name.clone(), self.events.name.clone()]
+        vec![self.api.name.clone(), self.events.name.clone(), self.heartbeats.name.clone()]
     }
 
     /// Whether no pod is on its way to another state: no container being started, no status that the API server has not

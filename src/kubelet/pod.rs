@@ -31,6 +31,8 @@ pub(super) enum Sandbox {
     Starting(Time),
     /// There.
     Up,
+    /// It was there before the machine went down.
+    Lost,
     /// Gone, or never there.
     Down,
 }
