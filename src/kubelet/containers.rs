@@ -9,6 +9,7 @@ use super::texts;
 use super::token::Timer;
 use crate::api::{Clock, EventType, Name, ReasonText, Terminated};
 use crate::client::Outbox;
+use crate::event::NoteKind;
 use crate::kernel::{Span, Time};
 
 /// When images are pulled. Upstream: `v1.PullPolicy`.
@@ -237,6 +238,9 @@ impl Kubelet {
         };
         let name = record.spec(index).name.clone();
         let reference = record.pod.meta.reference();
+        if self.pods[at].running() == 1 {
+            self.note_pod(at, NoteKind::PodStarts, out);
+        }
         self.probe(at, index, out);
         self.arm(at, index, out);
         let created = ecow::eco_format!("Created container: {name}");
@@ -258,10 +262,19 @@ impl Kubelet {
         }
     }
 
+    /// Tells the journal that a pod runs on the node, or no longer.
+    pub(super) fn note_pod(&self, at: usize, kind: NoteKind, out: &mut Outbox) {
+        out.note(kind, self.pods[at].pod.meta.id, self.api.index, out.cause);
+    }
+
     /// A container that runs has ended, now or while nobody looked.
     fn exited(&mut self, at: usize, index: usize, out: &mut Outbox) {
         let record = &mut self.pods[at];
         record.note_exit(index, out.clock);
+        if record.running() == 0 {
+            self.note_pod(at, NoteKind::PodStops, out);
+        }
+        let record = &mut self.pods[at];
         if record.life == Life::Terminating {
             record.containers[index].stage = Stage::Ended;
             self.stop_on(at, out);

@@ -15,11 +15,9 @@ use super::node::TRY_AGAIN;
 use super::token::{Ask, Timer};
 use crate::api::{EventType, Kind, Lease, Meta, Name, Node, Obj, Object, OwnerReference};
 use crate::client::Outbox;
-use crate::event::{ApiError, Effect, ErrorReason, Heartbeat, Reply, Request, Target};
+use crate::event::{ApiError, Effect, ErrorReason, Heartbeat, NODE_LEASES, Reply, Request, Target};
 use crate::kernel::{Span, Time};
 
-/// The namespace of the nodes' Leases.
-const LEASES: &str = "kube-node-lease";
 /// How often a failed status update is tried again at once. Upstream: `nodeStatusUpdateRetry`.
 const STATUS_TRIES: u32 = 5;
 
@@ -43,7 +41,7 @@ impl Kubelet {
     /// Creates the Lease.
     pub(super) fn create_lease(&mut self, out: &mut Outbox) {
         let Some(node) = &self.node.object else { return };
-        let mut meta = Meta::new(Kind::Lease, LEASES, self.fixed.name.clone());
+        let mut meta = Meta::new(Kind::Lease, NODE_LEASES, self.fixed.name.clone());
         meta.owners = Arc::new([OwnerReference {
             api_version: "v1".into(),
             kind: "Node".into(),
@@ -60,6 +58,7 @@ impl Kubelet {
     /// The Lease is there: from now on the node is kept alive.
     pub(super) fn lease_created(&mut self, reply: Reply, out: &mut Outbox) {
         self.node.beats_from = out.now;
+        self.node.statuses_from = self.next_beat(out.now);
         match reply {
             Ok(answer) => self.node.lease = answer.object().and_then(Object::get::<Lease>).cloned(),
             // An earlier process has made it: it is renewed at once.
@@ -82,18 +81,23 @@ impl Kubelet {
         self.machine.computed = computed;
         // Where they are to be computed again, the renewal that has a timer is the last that is sent.
         if !computed && self.node.beats_from != Time::MAX {
+            let every = self.settings().lease_every();
+            self.node.renewed_at = last_point(self.node.beats_from, every, out.now).unwrap_or(out.now);
+            self.node.look = true;
             self.arm_renewal(out);
         }
     }
 
     fn compute_heartbeats(&mut self, out: &mut Outbox) {
         self.node.renew_at = Time::MAX;
+        self.node.statuses_from = self.next_beat(out.now);
         let settings = &self.fixed.settings;
         out.effects.push(Effect::Heartbeat(Heartbeat {
-            node: self.fixed.name.clone(),
-            first: Some(self.next_beat(out.now)),
+            namespace: NODE_LEASES.into(),
+            name: self.fixed.name.clone(),
+            first: Some(self.node.statuses_from),
             lease_every: settings.lease_every(),
-            status_every: settings.status_report_every,
+            status_every: Some(settings.status_report_every),
         }));
     }
 
@@ -113,17 +117,17 @@ impl Kubelet {
             return;
         }
         let every = self.settings().lease_every();
-        let first = self.node.beats_from + every;
         // Statuses begin with the first renewal, as those that are computed.
-        let last_status = last_point(first, self.settings().status_report_every, out.now);
+        let last_status = last_point(self.node.statuses_from, self.settings().status_report_every, out.now);
         self.node.look |= out.now.since(self.node.renewed_at) > every * 2;
         let status_due = last_status.is_some_and(|at| at > self.node.renewed_at);
         self.renew_lease(out);
         self.arm_renewal(out);
+        if status_due {
+            self.report_node(out);
+        }
         if self.node.look {
             self.arm_node_status(out);
-        } else if status_due {
-            self.report_node(out);
         }
     }
 
@@ -131,7 +135,7 @@ impl Kubelet {
     fn renew_lease(&mut self, out: &mut Outbox) {
         let mut meta = match &self.node.lease {
             Some(lease) => lease.meta.clone(),
-            None => Meta::new(Kind::Lease, LEASES, self.fixed.name.clone()),
+            None => Meta::new(Kind::Lease, NODE_LEASES, self.fixed.name.clone()),
         };
         meta.resource_version = 0;
         let body = self.lease_body(out);

@@ -15,6 +15,7 @@ use super::pod::{Life, NOBODY, PodRecord, Sandbox, Stage};
 use super::termination::{KILLED, grace_span};
 use crate::api::{Clock, EventType, Obj, Pod, Terminated};
 use crate::client::Outbox;
+use crate::event::NoteKind;
 use crate::kernel::{Chance, Time};
 
 /// What a process does not take with it.
@@ -52,8 +53,11 @@ impl Kubelet {
     /// The machine has been switched on.
     pub(super) fn machine_boots(&mut self, out: &mut Outbox) {
         self.machine.boots += 1;
-        for record in &mut self.pods {
-            record.lose_all(out.now, out.clock);
+        for at in 0..self.pods.len() {
+            if self.pods[at].running() > 0 {
+                self.note_pod(at, NoteKind::PodStops, out);
+            }
+            self.pods[at].lose_all(out.now, out.clock);
         }
         self.process_starts(out);
     }
@@ -131,6 +135,7 @@ impl Kubelet {
 
     /// Finds what has ended while nobody looked, with its true time, and goes on with what runs.
     fn catch_up(&mut self, at: usize, out: &mut Outbox) {
+        let ran = self.pods[at].running() > 0;
         for index in 0..self.pods[at].containers.len() {
             if let Stage::Running { exit_at, .. } = self.pods[at].containers[index].stage {
                 if exit_at <= out.now {
@@ -140,6 +145,9 @@ impl Kubelet {
                     self.arm(at, index, out);
                 }
             }
+        }
+        if ran && self.pods[at].running() == 0 {
+            self.note_pod(at, NoteKind::PodStops, out);
         }
     }
 

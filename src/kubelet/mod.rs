@@ -144,6 +144,11 @@ impl Kubelet {
         }
     }
 
+    /// The labels that its node is registered with, beside the standard ones.
+    pub fn labels(&self) -> &crate::api::Labels {
+        &self.fixed.template.labels
+    }
+
     /// The node's name.
     pub fn name(&self) -> &Name {
         &self.fixed.name
@@ -224,6 +229,8 @@ impl Part for Kubelet {
     fn handle(&mut self, input: Input, out: &mut Outbox) {
         match input {
             Input::Start => self.process_starts(out),
+            Input::Boot => self.machine_boots(out),
+            Input::Heartbeats { computed } => self.set_computed(computed, out),
             Input::Reply { token: FORGET, result: _ } => {}
             Input::Reply { token: Token(token), result } => {
                 if let Some(ask) = Ask::of(token) {

@@ -98,6 +98,8 @@ pub(super) struct NodeState {
     pub(super) look: bool,
     /// Where the grid of heartbeats begins; `Time::MAX`: there is no Lease yet.
     pub(super) beats_from: Time,
+    /// Where the grid of repeated statuses begins.
+    pub(super) statuses_from: Time,
     /// The renewal that has a timer; `Time::MAX`: none.
     pub(super) renew_at: Time,
     /// When the Lease was last sent.
@@ -117,6 +119,7 @@ impl Default for NodeState {
             status_tries: 0,
             look: false,
             beats_from: Time::MAX,
+            statuses_from: Time::MAX,
             renew_at: Time::MAX,
             renewed_at: Time::ZERO,
             renewal_failed: false,

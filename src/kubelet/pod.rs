@@ -273,6 +273,11 @@ impl PodRecord {
         }
     }
 
+    /// How many containers run.
+    pub(super) fn running(&self) -> usize {
+        (0..self.containers.len()).filter(|index| self.is_running(*index)).count()
+    }
+
     /// Whether a container runs.
     pub(super) fn is_running(&self, index: usize) -> bool {
         matches!(self.containers[index].stage, Stage::Running { .. })
