@@ -85,7 +85,7 @@ mod tests {
         check(&ramp, 99, Some(Span::ZERO));
         check(&ramp, 199, Some(secs(100)));
         check(&ramp, 200, None);
-        check(&Course::Ramp { from: 1, to: 1_000_000_007, over: secs(7) }, 333, Some(Span::from_nanos(2_324)));
+        check(&Course::Ramp { from: 1, to: 1_000_000_007, over: secs(7) }, 333, Some(Span::from_nanos(2_331)));
         check(&Course::Ramp { from: 200, to: 100, over: secs(100) }, 150, Some(Span::ZERO));
         check(&Course::Ramp { from: 5, to: 9, over: Span::ZERO }, 6, Some(Span::ZERO));
         let steps = Course::Steps(vec![(secs(1), 10), (secs(5), 50)]);

@@ -108,7 +108,7 @@ impl Kubelet {
 
     fn arm_renewal(&mut self, out: &mut Outbox) {
         self.node.renew_at = self.next_beat(out.now);
-        out.timer_at(self.node.renew_at, Timer::RenewLease.token());
+        out.background_timer_after(self.node.renew_at.since(out.now), Timer::RenewLease.token());
     }
 
     /// A heartbeat that is not computed falls due.

@@ -9,11 +9,15 @@
 //!   step of the pod there; upstream's resync every minute is left out, since nothing would come of it;
 //! - a back-off ends when it is over (as since 1.35; before, at the next sync, 10 to 15 s apart), and says so in one
 //!   Event, not one a sync;
-//! - a kubelet that starts with pods that have run before is a machine that was started again.
+//! - what probes find is computed from what containers are declared to do: one timer for each change, none a period; an
+//!   Event tells of a failed probe when it changes something;
+//! - a kubelet that starts at time zero with pods that have run before is a machine that was started again.
 //!
-//! Left out so far: liveness and startup probes and readiness that changes, ordered stop of sidecars, hooks, OOM,
-//! node-pressure eviction, volumes, node affinity and ports at admission, preemption by critical pods,
-//! `activeDeadlineSeconds`, in-place resize.
+//! A timer that comes late (the process stood still meanwhile) counts; what containers did bears its true time, and
+//! probes count as if they had run.
+//!
+//! Left out: `postStart` hooks, `preStop` hooks other than sleeps, node-pressure eviction, volumes, preemption by
+//! critical pods, in-place resize.
 
 mod admission;
 mod backoff;
@@ -36,6 +40,7 @@ mod status;
 mod termination;
 mod texts;
 mod token;
+mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -51,6 +56,8 @@ pub use node::NodeTemplate;
 pub use settings::{
     EVENT_BURST, EVENT_QPS, FLAGS, KUBE_API_BURST, KUBE_API_QPS, KubeletSettings, NODE_STATUS_UPDATE_FREQUENCY, Range,
 };
+
+pub use usage::Usage;
 
 use crate::api::{Cidr, EventType, Kind, Name, Reference};
 use crate::client::{Client, FORGET, Informer, InformerEvent, Occurrence, Outbox, Part, Recorder, TokenBucket};

@@ -1,6 +1,11 @@
 //! Stories of one kubelet.
 
 mod harness;
+mod heartbeats;
+mod machine;
+mod probes;
+mod termination;
+mod usage;
 
 use std::sync::Arc;
 
