@@ -241,11 +241,14 @@ impl Kubelet {
         if self.pods[at].running() == 1 {
             self.note_pod(at, NoteKind::PodStarts, out);
         }
-        self.probe(at, index, out);
+        let sick = self.probe(at, index, out);
         self.arm(at, index, out);
         let created = ecow::eco_format!("Created container: {name}");
         self.say(out, reference.clone(), EventType::Normal, "Created", created);
         self.say(out, reference, EventType::Normal, "Started", ecow::eco_format!("Started container {name}"));
+        if let Some((kind, finding)) = sick {
+            self.kill_sick(at, index, kind, finding, out);
+        }
         self.stir(at, out);
         self.advance(at, out);
     }

@@ -64,7 +64,8 @@ impl Kubelet {
         record.probes(index, first).health(&program, out.now).finding
     }
 
-    fn kill_sick(&mut self, at: usize, index: usize, kind: ProbeKind, finding: Finding, out: &mut Outbox) {
+    /// Kills a container for one of its probes.
+    pub(super) fn kill_sick(&mut self, at: usize, index: usize, kind: ProbeKind, finding: Finding, out: &mut Outbox) {
         self.say_unhealthy(at, index, kind, finding, out);
         let record = &self.pods[at];
         let spec = record.spec(index);

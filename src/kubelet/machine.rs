@@ -141,8 +141,11 @@ impl Kubelet {
                 if exit_at <= out.now {
                     self.pods[at].note_exit(index, out.clock);
                 } else {
-                    self.probe(at, index, out);
+                    let sick = self.probe(at, index, out);
                     self.arm(at, index, out);
+                    if let Some((kind, finding)) = sick {
+                        self.kill_sick(at, index, kind, finding, out);
+                    }
                 }
             }
         }

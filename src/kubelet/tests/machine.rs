@@ -190,7 +190,7 @@ fn what_was_ready_before_a_restart_stays_ready_until_a_probe_says_otherwise() {
     story.stop();
     story.run_for(10);
     story.restart();
-    story.run_for(20);
+    story.run_for(19);
     story.expect("web", "Running ready Runningx0");
     story.run_for(1);
     // Unready since 63.2 s; the new process has asked at 71, 81 and 91 s.
