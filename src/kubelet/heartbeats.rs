@@ -217,8 +217,7 @@ impl Kubelet {
             status.node_info.as_ref().map_or_else(String::new, |info| info.boot_id.clone())
         };
         let rebooted = !boot(before).is_empty() && boot(before) != boot(&status);
-        let rebooted =
-            rebooted.then(|| ecow::eco_format!("Node {name} has been rebooted, boot id: {}", boot(&status)));
+        let rebooted = rebooted.then(|| ecow::eco_format!("Node {name} has been rebooted, boot id: {}", boot(&status)));
         let ready = (!node.body.is_ready()).then(|| ecow::eco_format!("Node {name} status is now: NodeReady"));
         if self.node.status_tries == 0 {
             if let Some(message) = rebooted {

@@ -177,8 +177,12 @@ impl Kubelet {
 
     fn listed(&mut self, informer: InformerIndex, reply: Reply, out: &mut Outbox) {
         let event = if informer == PODS {
-            let known: Vec<_> =
-                self.pods.iter().filter(|pod| pod.confirmed && !pod.gone).map(|pod| crate::api::Object::Pod(pod.pod.clone())).collect();
+            let known: Vec<_> = self
+                .pods
+                .iter()
+                .filter(|pod| pod.confirmed && !pod.gone)
+                .map(|pod| crate::api::Object::Pod(pod.pod.clone()))
+                .collect();
             self.pods_informer.listed(reply, known.iter(), out)
         } else {
             // Whatever the list shows is looked at afresh.

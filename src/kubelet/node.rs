@@ -231,9 +231,9 @@ impl Kubelet {
     /// Whether the Node, as last seen, has the conditions that its kubelet gives it.
     pub(super) fn seems_healthy(&self) -> bool {
         let Some(node) = &self.node.object else { return true };
-        CONDITIONS.iter().all(|(kind, status, _, _)| {
-            node.body.condition(kind).is_some_and(|condition| condition.status == *status)
-        })
+        CONDITIONS
+            .iter()
+            .all(|(kind, status, _, _)| node.body.condition(kind).is_some_and(|condition| condition.status == *status))
     }
 
     pub(super) fn node_seen(&mut self, node: &Arc<Obj<Node>>) {
@@ -290,7 +290,11 @@ impl Kubelet {
         let part = |number: u32| object_hash(&format!("boot/{}/{}/{number}", self.fixed.name, self.machine.boots));
         let (high, low) = (part(0), part(1));
         let (first, second, third) = (high >> 32, high >> 16 & 0xffff, high & 0xfff);
-        format!("{first:08x}-{second:04x}-4{third:03x}-{:04x}-{:012x}", low >> 48 & 0x3fff | 0x8000, low & 0xffff_ffff_ffff)
+        format!(
+            "{first:08x}-{second:04x}-4{third:03x}-{:04x}-{:012x}",
+            low >> 48 & 0x3fff | 0x8000,
+            low & 0xffff_ffff_ffff
+        )
     }
 }
 

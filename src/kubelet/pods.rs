@@ -79,16 +79,19 @@ impl Kubelet {
         if pod.meta.is_terminating() {
             return self.terminate(at, out);
         }
-        match admission::fits(&self.fixed.template.room, &used, others, &pod.body.spec.requests) {
+        let spec = &pod.body.spec;
+        let beside = self.pods[..at].iter().filter(|record| record.takes_room()).map(|record| &*record.pod.body.spec);
+        let verdict = admission::fits(&self.fixed.template.room, &used, others, &spec.requests)
+            .and_then(|()| self.node.object.as_ref().map_or(Ok(()), |node| admission::suits(spec, node, beside)));
+        match verdict {
             Ok(()) => {
                 self.report(at, out);
                 self.arm_deadline(at, out);
                 self.start_sandbox(at, out);
             }
             Err(refusal) => {
-                let reason = admission::event_reason(&refusal.resource);
-                self.say(out, pod.meta.reference(), EventType::Warning, reason, refusal.message.clone());
-                self.refuse(at, ecow::eco_format!("OutOf{}", refusal.resource), &refusal.message, out);
+                self.say(out, pod.meta.reference(), EventType::Warning, refusal.event, refusal.message.clone());
+                self.refuse(at, refusal.reason, &refusal.message, out);
             }
         }
     }
@@ -152,7 +155,8 @@ impl Kubelet {
             self.pods[at].address = address;
         }
         let path = object_hash(&self.pods[at].pod.meta.key());
-        let due = out.now + self.settings().sandbox_start.draw(out.chance, SANDBOX, path, u64::from(self.machine.boots));
+        let due =
+            out.now + self.settings().sandbox_start.draw(out.chance, SANDBOX, path, u64::from(self.machine.boots));
         self.pods[at].sandbox = Sandbox::Starting(due);
         out.timer_at(due, Timer::Sandbox(self.pods[at].serial).token());
     }

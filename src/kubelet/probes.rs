@@ -66,8 +66,7 @@ impl Probes<'_> {
 
     /// What has been found by an instant, and when that changes.
     pub(super) fn health(&self, program: &Program<'_>, now: Time) -> Health {
-        let mut health =
-            Health { started: true, ready: true, failed: None, finding: Finding::Well, next: Time::MAX };
+        let mut health = Health { started: true, ready: true, failed: None, finding: Finding::Well, next: Time::MAX };
         let mut next = |at: Time| health.next = if at > now { health.next.min(at) } else { health.next };
         let mut started_at = self.first;
         if let Some(probe) = self.startup.filter(|_| !self.was_started) {
@@ -171,9 +170,9 @@ pub(super) fn failure(kind: ProbeKind, probe: &v1::Probe, finding: Finding, addr
         let url = format!("{scheme}://{place}{slash}{path}");
         match finding {
             Finding::Refused => format!("Get \"{url}\": dial tcp {place}: connect: connection refused"),
-            Finding::Hung => format!(
-                "Get \"{url}\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-            ),
+            Finding::Hung => {
+                format!("Get \"{url}\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
+            }
             Finding::Unready | Finding::Well => "HTTP probe failed with statuscode: 503".to_owned(),
         }
     } else if let Some(socket) = &probe.tcp_socket {

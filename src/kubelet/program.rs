@@ -68,8 +68,7 @@ impl<'a> Program<'a> {
         let by_default = Exit { after: settings.init_run, code: 0, probability: 1.0 };
         let exit = self.behaviour.exit.or(record.is_plain_init(index).then_some(by_default));
         let comes = |exit: &Exit| {
-            exit.probability >= 1.0
-                || self.chance.draw(EXIT_CHANCE, self.path, self.life).unit() < exit.probability
+            exit.probability >= 1.0 || self.chance.draw(EXIT_CHANCE, self.path, self.life).unit() < exit.probability
         };
         let mut end = match exit.filter(comes) {
             Some(exit) => {
@@ -110,7 +109,8 @@ impl<'a> Program<'a> {
         instants.retain(|at| *at >= self.since && *at < Time::MAX);
         instants.sort_unstable();
         instants.dedup();
-        let within = |lapses: &[(Time, Time)], at: Time| lapses.iter().any(|(from, until)| (*from..*until).contains(&at));
+        let within =
+            |lapses: &[(Time, Time)], at: Time| lapses.iter().any(|(from, until)| (*from..*until).contains(&at));
         let find = |at: Time| {
             if at < answers {
                 Finding::Refused
@@ -134,9 +134,9 @@ impl<'a> Program<'a> {
                 continue;
             }
             let from = begins.saturating_add(lapse.after.draw(self.chance, after, self.path, n));
-            let until = lapse.lasts.map_or(Time::MAX, |range| {
-                from.saturating_add(range.draw(self.chance, lasts, self.path, n))
-            });
+            let until = lapse
+                .lasts
+                .map_or(Time::MAX, |range| from.saturating_add(range.draw(self.chance, lasts, self.path, n)));
             found.push((from, until));
         }
         found

@@ -83,7 +83,8 @@ impl Kubelet {
         let record = &mut self.pods[at];
         let hook = record.spec(index).lifecycle.as_ref().and_then(|lifecycle| lifecycle.pre_stop.as_ref());
         let sleep = hook.and_then(|hook| hook.sleep.as_ref()).map_or(0, |sleep| sleep.seconds.max(0) as u64);
-        let terminated = out.now.saturating_add(Span::from_secs(sleep.min(GRACE_MAX_SECONDS as u64))).min(kill_by.max(out.now));
+        let terminated =
+            out.now.saturating_add(Span::from_secs(sleep.min(GRACE_MAX_SECONDS as u64))).min(kill_by.max(out.now));
         let kill_by = kill_by.max(terminated + GRACE_MIN);
         let container = &mut record.containers[index];
         let behaviour = fixed.behaviours.get(container.behaviour);

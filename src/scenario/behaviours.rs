@@ -6,9 +6,7 @@ use super::place::Place;
 use crate::api::located::InputError;
 use crate::api::{Quantity, Selector};
 use crate::kernel::Span;
-use crate::kubelet::{
-    Behaviour, BehaviourEntry, Behaviours, Course, Exit, Lapse, Matching, Readiness, UsageBehaviour,
-};
+use crate::kubelet::{Behaviour, BehaviourEntry, Behaviours, Course, Exit, Lapse, Matching, Readiness, UsageBehaviour};
 
 /// More entries than anyone writes.
 const ENTRIES_MAX: usize = 10_000;

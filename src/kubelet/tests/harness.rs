@@ -340,6 +340,20 @@ impl Story {
         self.notice(PODS, ChangeKind::Deleted, Object::Pod(pod));
     }
 
+    /// Gives the node taints: keys and effects.
+    pub(super) fn taint(&mut self, taints: &[(&str, &str)]) {
+        let mut node = (**self.node.as_ref().unwrap()).clone();
+        let taint = |(key, effect): &(&str, &str)| v1::Taint {
+            key: (*key).to_owned(),
+            effect: (*effect).to_owned(),
+            ..v1::Taint::default()
+        };
+        Arc::make_mut(&mut node.body.spec).taints = Some(taints.iter().map(taint).collect());
+        self.stamp(&mut node.meta);
+        self.node = Some(Arc::new(node.clone()));
+        self.notice(NODE, ChangeKind::Modified, node.into_object());
+    }
+
     /// Makes the node's Ready condition Unknown, as the node life-cycle controller does.
     pub(super) fn lose_sight_of_node(&mut self) {
         let mut node = (**self.node.as_ref().unwrap()).clone();

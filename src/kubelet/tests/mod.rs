@@ -1,5 +1,6 @@
 //! Stories of one kubelet.
 
+mod admission;
 mod harness;
 mod heartbeats;
 mod machine;

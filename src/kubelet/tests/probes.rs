@@ -177,10 +177,7 @@ fn check_words(handler: v1::Probe, expected: &str) {
 #[test]
 fn each_kind_of_probe_fails_in_its_own_words() {
     let tcp = v1::TCPSocketAction { port: IntOrString::Int(5432), ..v1::TCPSocketAction::default() };
-    check_words(
-        v1::Probe { tcp_socket: Some(tcp), ..v1::Probe::default() },
-        "dial tcp 10.0.0.2:5432: i/o timeout",
-    );
+    check_words(v1::Probe { tcp_socket: Some(tcp), ..v1::Probe::default() }, "dial tcp 10.0.0.2:5432: i/o timeout");
     let grpc = v1::GRPCAction { port: 9000, ..v1::GRPCAction::default() };
     check_words(
         v1::Probe { grpc: Some(grpc), ..v1::Probe::default() },

@@ -74,7 +74,8 @@ fn a_shorter_grace_period_also_holds_for_what_is_being_stopped_already() {
     let stubborn = server().stops_after(Range::exactly(Span::from_mins(10)));
     let hangs = stubborn.hangs_at(Lapse::new(Range::ZERO, None));
     let mut story = Story::new(vec![super::harness::named("web", hangs)]);
-    let probe = v1::Probe { failure_threshold: Some(1), termination_grace_period_seconds: Some(300), ..v1::Probe::default() };
+    let probe =
+        v1::Probe { failure_threshold: Some(1), termination_grace_period_seconds: Some(300), ..v1::Probe::default() };
     let web = v1::Container { liveness_probe: Some(probe), ..container("web") };
     story.apply("web", spec("Always", vec![web]));
     story.run_for(9);
