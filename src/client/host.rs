@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::controller::{Controller, Observed, View, Watches};
 use super::plan::{Outcome, Plan, Step};
 use super::recorder::{FORGET, Occurrence, Recorder};
-use super::{Caches, Client, Flag, FlagValue, Flags, Informer, InformerEvent, Outbox, Part, TokenBucket, WorkQueue};
+use super::{Caches, Client, Flag, FlagValue, Flags, Informer, Outbox, Part, TokenBucket, WorkQueue};
 use crate::api::{Kind, KindInfo, Name, Object, ObjectId};
 use crate::event::{
     Cause, Change, ChangeKind, ClientIndex, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token,
@@ -36,12 +36,8 @@ pub const MIN_RESYNC_PERIOD: Flag = Flag {
 
 const RESYNC_PERIOD: Purpose = Purpose::new("resync-period");
 
-/// How long an informer waits before it lists again after a failed list.
-/// Upstream's back-off grows from 800 ms to 30 s with jitter; here it stays at its start.
-const RELIST_AFTER: Span = Span::from_millis(800);
-
 /// Timers of the host itself; those of queues are `TIMER_QUEUES` plus the controller's number.
-const TIMER_RELIST: u64 = 1 << 32;
+const TIMER_INFORMERS: u64 = 1 << 32;
 const TIMER_RESYNC: u64 = 1 << 33;
 const TIMER_QUEUES: u64 = 0;
 /// Tokens of informers' lists start here; those of plans count from zero.
@@ -98,7 +94,10 @@ impl Host {
         let informers: Vec<Informer> = watched
             .into_iter()
             .enumerate()
-            .map(|(index, kind)| Informer::new(InformerIndex(index as u8), kind, Filter::All))
+            .map(|(index, kind)| {
+                let (list, timer) = (TOKEN_LISTS + index as u64, TIMER_INFORMERS + index as u64);
+                Informer::new(InformerIndex(index as u8), kind, Filter::All, Token(list), TimerToken(timer))
+            })
             .collect();
         let limit = |(qps, burst): (f64, u64)| {
             TokenBucket::new(flags.float(&KUBE_API_QPS) * qps, flags.int(&KUBE_API_BURST).max(1) as u64 * burst)
@@ -146,10 +145,6 @@ impl Host {
 
     fn has_synced(&self) -> bool {
         self.informers.iter().all(Informer::has_synced)
-    }
-
-    fn list(&mut self, index: usize, out: &mut Outbox) {
-        self.informers[index].list(out, &mut self.informer_client, Token(TOKEN_LISTS + index as u64));
     }
 
     fn take_in(&mut self, changes: &[Change], out: &Outbox) {
@@ -202,13 +197,11 @@ impl Host {
 
     fn listed(&mut self, index: usize, reply: Reply, out: &mut Outbox) {
         let informer = &mut self.informers[index];
-        let cached: Vec<Object> = cached(&self.caches, informer.kind);
-        match informer.listed(reply, cached.iter(), out) {
-            InformerEvent::Changes(changes) => {
-                self.take_in(&changes, out);
-                self.arm_resync(index, out);
-            }
-            InformerEvent::Failed => out.timer_after(RELIST_AFTER, TimerToken(TIMER_RELIST + index as u64)),
+        let kind = informer.kind;
+        let cached = || cached(&self.caches, kind);
+        if let Some(changes) = informer.listed(reply, cached, &mut self.informer_client, out) {
+            self.take_in(&changes, out);
+            self.arm_resync(index, out);
         }
     }
 
@@ -364,28 +357,24 @@ impl Part for Host {
             }
         }
         match input {
-            Input::Start => (0..self.informers.len()).for_each(|index| self.list(index, out)),
+            Input::Start => self.informers.iter_mut().for_each(|one| one.start(&mut self.informer_client, out)),
             Input::Reply { token: FORGET, result: _ } => {}
             Input::Reply { token: Token(token), result } => match token.checked_sub(TOKEN_LISTS) {
                 Some(index) => self.listed(index as usize, result, out),
                 None => self.reply(token, result, out),
             },
-            Input::Notice { informer, changes } => {
-                if self.informers[usize::from(informer.0)].noticed(&changes) {
-                    self.take_in(&changes, out);
-                }
+            Input::Notice { informer, mut changes } => {
+                self.informers[usize::from(informer.0)].noticed(&mut changes);
+                self.take_in(&changes, out);
             }
             Input::WatchEnded { informer, end } => {
-                let index = usize::from(informer.0);
-                if self.informers[index].ended(end, out) {
-                    self.list(index, out);
-                }
+                self.informers[usize::from(informer.0)].ended(end, &self.informer_client, out);
             }
             Input::Timer(TimerToken(token)) => {
                 if let Some(index) = token.checked_sub(TIMER_RESYNC) {
                     self.resync(index as usize, out);
-                } else if let Some(index) = token.checked_sub(TIMER_RELIST) {
-                    self.list(index as usize, out);
+                } else if let Some(index) = token.checked_sub(TIMER_INFORMERS) {
+                    self.informers[index as usize].due(&mut self.informer_client, out);
                 }
             }
         }

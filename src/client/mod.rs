@@ -22,7 +22,7 @@ pub use controller::{Controller, ControllerEntry, Observed, View, Watches};
 pub use expectations::Expectations;
 pub use flags::{Flag, FlagValue, Flags};
 pub use host::{Host, KUBE_API_BURST, KUBE_API_QPS, MIN_RESYNC_PERIOD};
-pub use informer::{Informer, InformerEvent};
+pub use informer::Informer;
 pub use outbox::{Client, Outbox, Part};
 pub use plan::{Outcome, Plan, Step};
 pub use queue::WorkQueue;

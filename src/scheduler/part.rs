@@ -22,20 +22,18 @@ use crate::api::{
     ConditionStatus, EventType, Kind, Name, Namespace, Node, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText,
     Uid,
 };
-use crate::client::{Client, FORGET, Informer, InformerEvent, Occurrence, Outbox, Part, Recorder, TokenBucket};
+use crate::client::{Client, FORGET, Informer, Occurrence, Outbox, Part, Recorder, TokenBucket};
 use crate::event::{
     Cause, Change, ChangeKind, ClientIndex, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token,
 };
 use crate::kernel::{Chunks, Purpose, Span, Time, object_hash};
 
 const PURPOSE_TIE: Purpose = Purpose::new("scheduler-tie");
-/// As the informers of other processes here. Upstream's back-off grows from 800 ms to 30 s with jitter.
-const RELIST_AFTER: Span = Span::from_millis(800);
 /// Tokens of informers' lists start here; those of bindings count from zero.
 const TOKEN_LISTS: u64 = 1 << 48;
 const TIMER_CYCLE: TimerToken = TimerToken(0);
 const TIMER_QUEUE: TimerToken = TimerToken(1);
-const TIMER_RELIST: u64 = 1 << 32;
+const TIMER_INFORMERS: u64 = 1 << 32;
 /// Longest message of an Event. Upstream: `NoteLengthLimit`.
 const MESSAGE_MAX: usize = 1024;
 
@@ -94,7 +92,10 @@ impl Scheduler {
         let component = settings.profiles.first().map_or("default-scheduler", |profile| &profile.scheduler_name);
         Scheduler {
             informers: informers
-                .map(|(index, kind)| Informer::new(InformerIndex(index as u8), kind, Filter::All))
+                .map(|(index, kind)| {
+                    let (list, timer) = (TOKEN_LISTS + index as u64, TIMER_INFORMERS + index as u64);
+                    Informer::new(InformerIndex(index as u8), kind, Filter::All, Token(list), TimerToken(timer))
+                })
                 .collect(),
             informer_client: client(0, "/informers", TokenBucket::unlimited()),
             client: client(1, "", limit()),
@@ -126,12 +127,9 @@ impl Scheduler {
         self.informers.iter().all(Informer::has_synced)
     }
 
-    fn list(&mut self, index: usize, out: &mut Outbox) {
-        self.informers[index].list(out, &mut self.informer_client, Token(TOKEN_LISTS + index as u64));
-    }
-
     fn listed(&mut self, index: usize, reply: Reply, out: &mut Outbox) {
-        let cached: Vec<Object> = match self.informers[index].kind {
+        let kind = self.informers[index].kind;
+        let cached = || match kind {
             Kind::Pod => self.pods.iter().cloned().map(Object::Pod).collect(),
             Kind::Namespace => self.cluster.namespaces.iter().cloned().map(Object::Namespace).collect(),
             _ => {
@@ -139,9 +137,8 @@ impl Scheduler {
                 rows.filter_map(|node| self.cluster.nodes.info(node).node.clone()).map(Object::Node).collect()
             }
         };
-        match self.informers[index].listed(reply, cached.iter(), out) {
-            InformerEvent::Changes(changes) => self.take_in(&changes, out.now),
-            InformerEvent::Failed => out.timer_after(RELIST_AFTER, TimerToken(TIMER_RELIST + index as u64)),
+        if let Some(changes) = self.informers[index].listed(reply, cached, &mut self.informer_client, out) {
+            self.take_in(&changes, out.now);
         }
     }
 
@@ -490,22 +487,18 @@ impl Part for Scheduler {
             self.armed = None;
         }
         match input {
-            Input::Start => (0..self.informers.len()).for_each(|index| self.list(index, out)),
+            Input::Start => self.informers.iter_mut().for_each(|one| one.start(&mut self.informer_client, out)),
             Input::Reply { token: FORGET, result: _ } => {}
             Input::Reply { token: Token(token), result } => match token.checked_sub(TOKEN_LISTS) {
                 Some(index) => self.listed(index as usize, result, out),
                 None => self.bind_answered(token, result, out),
             },
-            Input::Notice { informer, changes } => {
-                if self.informers[usize::from(informer.0)].noticed(&changes) {
-                    self.take_in(&changes, out.now);
-                }
+            Input::Notice { informer, mut changes } => {
+                self.informers[usize::from(informer.0)].noticed(&mut changes);
+                self.take_in(&changes, out.now);
             }
             Input::WatchEnded { informer, end } => {
-                let index = usize::from(informer.0);
-                if self.informers[index].ended(end, out) {
-                    self.list(index, out);
-                }
+                self.informers[usize::from(informer.0)].ended(end, &self.informer_client, out);
             }
             Input::Timer(TIMER_CYCLE) => {
                 if let Some(running) = self.running.take() {
@@ -513,7 +506,9 @@ impl Part for Scheduler {
                 }
             }
             Input::Timer(TIMER_QUEUE) => {}
-            Input::Timer(TimerToken(token)) => self.list((token - TIMER_RELIST) as usize, out),
+            Input::Timer(TimerToken(token)) => {
+                self.informers[(token - TIMER_INFORMERS) as usize].due(&mut self.informer_client, out);
+            }
         }
         if self.has_synced() {
             self.work(out);
