@@ -7,7 +7,7 @@
 //!
 //! Upstream: `pkg/scheduler/schedule_one.go`, `eventhandlers.go`. A cycle reads the cluster at its start and ends after
 //! [`super::CYCLE_TIME`]: what happens between is kept for the pod, as upstream keeps events for pods in flight.
-//! Left out: one process for all profiles' metrics, leader election, waiting on Permit. A pod that is deleted while it
+//! Left out: one process for all profiles' metrics, waiting on Permit. A pod that is deleted while it
 //! is decided is dropped; upstream would try to bind it and fail. An assumed pod whose deletion is seen is forgotten
 //! then; upstream forgets it when the binding fails.
 
@@ -22,9 +22,11 @@ use crate::api::{
     ConditionStatus, EventType, Kind, Name, Namespace, Node, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText,
     Uid,
 };
-use crate::client::{Client, FORGET, Informer, Occurrence, Outbox, Part, Recorder, TokenBucket};
+use crate::client::{
+    Client, Election, Elector, FORGET, Informer, Occurrence, Outbox, Part, Recorder, TokenBucket,
+};
 use crate::event::{
-    Cause, Change, ChangeKind, ClientIndex, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token,
+    Cause, Change, ChangeKind, ClientIndex, Effect, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token,
 };
 use crate::kernel::{Chunks, Purpose, Span, Time, object_hash};
 
@@ -34,6 +36,9 @@ const TOKEN_LISTS: u64 = 1 << 48;
 const TIMER_CYCLE: TimerToken = TimerToken(0);
 const TIMER_QUEUE: TimerToken = TimerToken(1);
 const TIMER_INFORMERS: u64 = 1 << 32;
+/// Tokens and timers of the leader election, beyond those of informers.
+const TOKEN_ELECTOR: u64 = 1 << 49;
+const TIMER_ELECTOR: u64 = 1 << 34;
 /// Longest message of an Event. Upstream: `NoteLengthLimit`.
 const MESSAGE_MAX: usize = 1024;
 
@@ -76,11 +81,15 @@ pub struct Scheduler {
     next_token: u64,
     next_start: usize,
     armed: Option<Time>,
+    /// Its part in the election of a leader; `None`: it schedules at once.
+    elector: Option<Elector>,
+    name: Name,
+    host: Name,
 }
 
 impl Scheduler {
-    /// A scheduler with empty memory, called `name` (`kube-scheduler`) in the journal.
-    pub fn new(name: &str, settings: SchedulerSettings) -> Scheduler {
+    /// A scheduler with empty memory, called `name` (`kube-scheduler`) in the journal, on the machine `host`.
+    pub fn new(name: &str, host: &str, settings: SchedulerSettings) -> Scheduler {
         let kinds = [Kind::Node, Kind::Namespace, Kind::Pod];
         let informers = kinds.into_iter().enumerate();
         let limit = || TokenBucket::new(settings.qps, settings.burst);
@@ -109,8 +118,38 @@ impl Scheduler {
             next_token: 0,
             next_start: 0,
             armed: None,
+            elector: settings.leader_election.clone().map(|election| {
+                let client = client(3, "/leader-election", TokenBucket::unlimited());
+                Elector::new(election, client, component, host.into(), TOKEN_ELECTOR, TIMER_ELECTOR)
+            }),
+            name: name.into(),
+            host: host.into(),
             settings,
         }
+    }
+
+    /// Its part in the election of a leader.
+    pub fn elector(&self) -> Option<&Elector> {
+        self.elector.as_ref()
+    }
+
+    /// Begins with empty memory. Upstream starts the informers before it stands for election.
+    fn start(&mut self, out: &mut Outbox) {
+        *self = Scheduler::new(&self.name, &self.host, self.settings.clone());
+        self.informers.iter_mut().for_each(|informer| informer.start(&mut self.informer_client, out));
+    }
+
+    fn elected(&self, election: Election, out: &mut Outbox) {
+        match election {
+            // What is in the queue is worked on after each input.
+            Election::Unchanged | Election::Won => {}
+            Election::Lost => out.effects.push(Effect::Exit),
+        }
+    }
+
+    /// Whether it may schedule: it has seen the cluster, and leads.
+    fn is_active(&self) -> bool {
+        self.has_synced() && self.elector.as_ref().is_none_or(Elector::is_leader)
     }
 
     /// The cluster as it sees it.
@@ -457,7 +496,7 @@ impl Scheduler {
     /// Keeps one timer for the queue, while something in it waits for its time. A cycle under way needs none: its end
     /// looks into the queue.
     fn arm(&mut self, out: &mut Outbox) {
-        if self.running.is_some() || !self.has_synced() {
+        if self.running.is_some() || !self.is_active() {
             return;
         }
         if let Some(due) = self.queue.next_alarm()
@@ -487,11 +526,22 @@ impl Part for Scheduler {
             self.armed = None;
         }
         match input {
-            Input::Start => self.informers.iter_mut().for_each(|one| one.start(&mut self.informer_client, out)),
+            Input::Start | Input::Boot => self.start(out),
+            Input::Heartbeats { computed } => {
+                if let Some(elector) = &mut self.elector {
+                    elector.heartbeats(computed, out);
+                }
+            }
             Input::Reply { token: FORGET, result: _ } => {}
-            Input::Reply { token: Token(token), result } => match token.checked_sub(TOKEN_LISTS) {
-                Some(index) => self.listed(index as usize, result, out),
-                None => self.bind_answered(token, result, out),
+            Input::Reply { token: Token(token), result } => match &mut self.elector {
+                Some(elector) if token >= TOKEN_ELECTOR => {
+                    let election = elector.replied(token, result, out);
+                    self.elected(election, out);
+                }
+                Some(_) | None => match token.checked_sub(TOKEN_LISTS) {
+                    Some(index) => self.listed(index as usize, result, out),
+                    None => self.bind_answered(token, result, out),
+                },
             },
             Input::Notice { informer, mut changes } => {
                 self.informers[usize::from(informer.0)].noticed(&mut changes);
@@ -507,17 +557,31 @@ impl Part for Scheduler {
             }
             Input::Timer(TIMER_QUEUE) => {}
             Input::Timer(TimerToken(token)) => {
+                if let Some(elector) = &mut self.elector
+                    && token >= TIMER_ELECTOR
+                {
+                    let election = elector.timer(token, out);
+                    return self.elected(election, out);
+                }
                 self.informers[(token - TIMER_INFORMERS) as usize].due(&mut self.informer_client, out);
             }
         }
-        if self.has_synced() {
+        if self.has_synced()
+            && let Some(elector) = &mut self.elector
+            && !elector.has_started()
+        {
+            elector.start(out);
+        }
+        if self.is_active() {
             self.work(out);
         }
         self.arm(out);
     }
 
     fn client_names(&self) -> Vec<Name> {
-        [&self.informer_client, &self.client, &self.event_client].map(|client| client.name.clone()).to_vec()
+        let own = [&self.informer_client, &self.client, &self.event_client];
+        let all = own.into_iter().chain(self.elector.as_ref().map(Elector::client));
+        all.map(|client| client.name.clone()).collect()
     }
 
     fn is_idle(&self) -> bool {
@@ -532,6 +596,9 @@ impl Part for Scheduler {
             hasher.write_u64(queued.pending);
             hasher.write_u32(queued.unschedulable_count.min(8));
             hasher.write_u32(queued.error_count.min(8));
+        }
+        if let Some(elector) = &self.elector {
+            elector.hash_memory(hasher);
         }
         hasher.write_usize(self.next_start);
         if let Some(running) = &self.running {
