@@ -196,7 +196,8 @@ impl Informer {
         let Phase::Watching { since, has_told } = self.phase else { return };
         match end {
             WatchEnd::Closed if has_told || out.now.since(since) >= SHORT_WATCH => self.watch(out),
-            WatchEnd::Closed | WatchEnd::Expired => self.back_off(Next::List, client, out),
+            WatchEnd::Refused => self.back_off(Next::Watch, client, out),
+            WatchEnd::Closed | WatchEnd::Expired | WatchEnd::Lost => self.back_off(Next::List, client, out),
         }
     }
 }

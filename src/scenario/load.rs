@@ -138,9 +138,13 @@ impl<'a> Lowering<'a> {
             kubelet: components.kubelet,
             behaviours: Arc::new(behaviours),
             scheduler: components.scheduler,
+            schedulers: components.schedulers,
             controllers: components.controllers,
             controller_flags: components.controller_flags,
+            controller_election: components.controller_election,
+            controller_managers: components.controller_managers,
             timeline,
+            faults: Vec::new(),
             keep_journal: false,
         };
         Ok(Scenario {

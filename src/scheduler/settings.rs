@@ -57,7 +57,7 @@ pub const TIE: Flag = Flag {
 };
 
 /// `--leader-elect-resource-name`.
-pub const LEADER_ELECT_RESOURCE_NAME: Flag = resource_name("kube-scheduler");
+const LEADER_ELECT_RESOURCE_NAME: Flag = resource_name("kube-scheduler");
 
 /// All settings.
 #[derive(Clone, Debug)]
