@@ -13,7 +13,8 @@ use super::{
 };
 use crate::api::{Kind, KindInfo, Name, Object, ObjectId};
 use crate::event::{
-    Cause, Change, ChangeKind, ClientIndex, Effect, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token,
+    Cause, Change, ChangeKind, ClientIndex, Effect, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken,
+    Token,
 };
 use crate::kernel::{Purpose, Span, Time, object_hash};
 
@@ -380,7 +381,13 @@ impl Host {
                 }
                 let Some((key, cause)) = hosted.queue.pop() else { break };
                 out.note(NoteKind::ReconcileBegins, key, hosted.client.index, cause);
-                let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance, beats: &out.beats };
+                let view = View {
+                    caches: &self.caches,
+                    now: out.now,
+                    clock: out.clock,
+                    chance: out.chance,
+                    beats: &out.beats,
+                };
                 let mut plan = Plan::default();
                 hosted.controller.reconcile(key, &view, &mut plan);
                 let running = Running { plan, cause, current: None, replies: Vec::new(), outstanding: 0 };

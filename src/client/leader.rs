@@ -103,7 +103,10 @@ impl LeaderElection {
             return Err(format!("--{}: leaseDuration must be greater than renewDeadline", LEASE_DURATION.name));
         }
         if renew_deadline <= retry_period.scale(JITTER_FACTOR) {
-            return Err(format!("--{}: renewDeadline must be greater than retryPeriod*JitterFactor", RENEW_DEADLINE.name));
+            return Err(format!(
+                "--{}: renewDeadline must be greater than retryPeriod*JitterFactor",
+                RENEW_DEADLINE.name
+            ));
         }
         if lease_duration < second {
             return Err(format!("--{}: must be at least 1s", LEASE_DURATION.name));
@@ -159,7 +162,9 @@ enum Role {
     Off,
     Candidate,
     /// It leads; while a renewal has not succeeded, since when it is tried.
-    Leader { trying_since: Option<Time> },
+    Leader {
+        trying_since: Option<Time>,
+    },
     /// It has led.
     Ended,
 }

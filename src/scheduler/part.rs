@@ -22,11 +22,10 @@ use crate::api::{
     ConditionStatus, EventType, Kind, Name, Namespace, Node, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText,
     Uid,
 };
-use crate::client::{
-    Client, Election, Elector, FORGET, Informer, Occurrence, Outbox, Part, Recorder, TokenBucket,
-};
+use crate::client::{Client, Election, Elector, FORGET, Informer, Occurrence, Outbox, Part, Recorder, TokenBucket};
 use crate::event::{
-    Cause, Change, ChangeKind, ClientIndex, Effect, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token,
+    Cause, Change, ChangeKind, ClientIndex, Effect, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken,
+    Token,
 };
 use crate::kernel::{Chunks, Purpose, Span, Time, object_hash};
 

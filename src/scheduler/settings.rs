@@ -2,8 +2,8 @@
 
 use super::{Profile, Tie};
 use crate::client::{
-    Flag, FlagValue, Flags, LEADER_ELECT, LEASE_DURATION, LeaderElection, RENEW_DEADLINE, RESOURCE_NAMESPACE, RETRY_PERIOD,
-    resource_name,
+    Flag, FlagValue, Flags, LEADER_ELECT, LEASE_DURATION, LeaderElection, RENEW_DEADLINE, RESOURCE_NAMESPACE,
+    RETRY_PERIOD, resource_name,
 };
 use crate::kernel::Span;
 

@@ -108,7 +108,8 @@ impl Setup {
             let kubelet = Kubelet::new(name.clone(), vec![address], template.clone(), settings, behaviours);
             if self.nodes_registered { kubelet.registered_before() } else { kubelet }
         });
-        let parts = Parts::new(User::default(), managers, schedulers.collect(), kubelets.map(Arc::new).collect(), guests);
+        let parts =
+            Parts::new(User::default(), managers, schedulers.collect(), kubelets.map(Arc::new).collect(), guests);
         let mut sim = Sim {
             now: Time::ZERO,
             agenda: Agenda::new(),
