@@ -12,13 +12,8 @@ pub enum SimEvent {
     Boot(u32),
     /// An action of the timeline begins, by its number.
     Action(u32),
-    /// A fault may strike, by its number.
-    Fault {
-        /// Its number in the set-up.
-        number: u32,
-        /// Whether the simulation may count as quiet while it is pending: a fault that comes again and again.
-        background: bool,
-    },
+    /// A fault strikes, by its number in the set-up.
+    Fault(u32),
     /// A strike of a fault ends, by the number of the strike.
     Heal(u32),
     /// Watches that have been silent for long count as lost, by the part.
@@ -48,10 +43,11 @@ impl SimEvent {
     /// Whether the simulation may count as quiet while this is pending.
     pub fn is_background(&self) -> bool {
         match self {
-            SimEvent::Timer { background, .. } | SimEvent::Fault { background, .. } => *background,
+            SimEvent::Timer { background, .. } => *background,
             SimEvent::Start(_)
             | SimEvent::Boot(_)
             | SimEvent::Action(_)
+            | SimEvent::Fault(_)
             | SimEvent::Heal(_)
             | SimEvent::Silent(_)
             | SimEvent::Arrive(_)

@@ -92,11 +92,9 @@ pub enum NetEffect {
     Drop,
     /// They take longer, by a span drawn between these two.
     Delay(Span, Span),
-    /// Requests are refused at once: nobody listens.
-    Refuse,
 }
 
-/// How some messages fare. The first rule that is about a message and drops or refuses it decides; delays add up.
+/// How some messages fare. One rule that drops a message is enough; delays add up.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NetRule {
     /// The parts at the one end; the API server is at the other.

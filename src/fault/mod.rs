@@ -7,21 +7,44 @@
 //! A member is one file with one [`FaultEntry`], listed in [`ALL`]; scenario files, `wavetank list faults` and the schema
 //! read the entries.
 
+mod api_server_latency;
+mod api_server_outage;
+mod component_crash;
+mod component_partition;
+mod component_pause;
+mod direction;
+mod kubelet_hang;
 mod node_crash;
+mod node_partition;
 mod parameter;
 mod target;
+mod watch_cache_freeze;
+mod watch_cut;
+mod watch_delay;
 
 use std::fmt;
 
 pub use parameter::{Parameter, ParameterKind, ParameterValue, Parameters};
-pub use target::{NodeTarget, PartTarget, Take};
+pub use target::{NodeTarget, PART_CLASSES, PartTarget, Take};
 
 use crate::api::{Labels, Name};
 use crate::event::{PartId, Primitive};
 use crate::kernel::Draw;
 
 /// All faults, by name.
-pub static ALL: &[&FaultEntry] = &[&node_crash::ENTRY];
+pub static ALL: &[&FaultEntry] = &[
+    &api_server_latency::ENTRY,
+    &api_server_outage::ENTRY,
+    &component_crash::ENTRY,
+    &component_partition::ENTRY,
+    &component_pause::ENTRY,
+    &kubelet_hang::ENTRY,
+    &node_crash::ENTRY,
+    &node_partition::ENTRY,
+    &watch_cache_freeze::ENTRY,
+    &watch_cut::ENTRY,
+    &watch_delay::ENTRY,
+];
 
 /// A fault as the registry lists it.
 #[derive(Debug)]
@@ -69,6 +92,39 @@ pub struct Cluster<'a> {
     pub api_servers: u8,
     /// The draw of this strike.
     pub draw: Draw,
+}
+
+impl Cluster<'_> {
+    /// Nodes as people read them.
+    fn node_hits(&self, nodes: &[u32]) -> Vec<String> {
+        nodes.iter().map(|node| format!("node {}", self.nodes[*node as usize].name)).collect()
+    }
+
+    /// Components as people read them.
+    fn part_hits(&self, parts: &[PartId]) -> Vec<String> {
+        let hit = self.parts.iter().filter(|(part, _)| parts.contains(part));
+        hit.map(|(_, name)| name.to_string()).collect()
+    }
+
+    /// The same where all of them would be no news.
+    fn target_hits(&self, target: &PartTarget, parts: &[PartId]) -> Vec<String> {
+        match target {
+            PartTarget::All => vec!["all components".to_owned()],
+            PartTarget::Named(_) => self.part_hits(parts),
+        }
+    }
+
+    /// The first so many API server replicas; all for 0.
+    fn replicas(&self, count: u32) -> Vec<u8> {
+        let all = u32::from(self.api_servers);
+        let count = if count == 0 { all } else { count.min(all) };
+        (0..count as u8).collect()
+    }
+
+    /// Replicas as people read them.
+    fn replica_hits(&self, replicas: &[u8]) -> Vec<String> {
+        replicas.iter().map(|replica| format!("kube-apiserver-{replica}")).collect()
+    }
 }
 
 /// A node as a fault may choose it.

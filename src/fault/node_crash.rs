@@ -25,7 +25,7 @@ impl Fault for NodeCrash {
     fn strike(&self, cluster: &Cluster<'_>) -> Strike {
         let nodes = self.nodes.choose(cluster);
         Strike {
-            hits: nodes.iter().map(|node| format!("node {}", cluster.nodes[*node as usize].name)).collect(),
+            hits: cluster.node_hits(&nodes),
             effects: nodes.iter().map(|node| Primitive::PowerOff(*node)).collect(),
             heals: nodes.iter().map(|node| Primitive::PowerOn(*node)).collect(),
         }

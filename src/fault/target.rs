@@ -88,12 +88,15 @@ fn draw(candidates: &mut Vec<u32>, count: usize, cluster: &Cluster<'_>) {
     candidates.sort_unstable();
 }
 
+/// The classes of components: what those of which there may be several are called together.
+pub const PART_CLASSES: &[&str] = &["kube-controller-manager", "kube-scheduler", "kubelet", "kubectl"];
+
 /// Components by name or class.
 #[derive(Clone, PartialEq, Debug)]
 pub enum PartTarget {
     /// All controller-managers, schedulers and kubelets, and kubectl.
     All,
-    /// These, by their names or their classes (`kube-controller-manager`, `kube-scheduler`, `kubelet`).
+    /// These, by their names or their classes ([`PART_CLASSES`]).
     Named(Vec<Name>),
 }
 

@@ -61,7 +61,6 @@ impl Rules {
             }
             match rule.effect {
                 NetEffect::Drop => return Fate::Drop,
-                NetEffect::Refuse => return Fate::Refuse,
                 NetEffect::Delay(low, high) => {
                     let draw = chance.draw(DELAY, object_hash(&format!("{part:?}/{way:?}")), u64::from(*strike));
                     late = late + draw.span_between(low, high);

@@ -68,7 +68,7 @@ pub(super) fn all_deployments_available() -> Expectation {
     Expectation { claim, when: When::Eventually { from: Time::ZERO, within: None } }
 }
 
-fn claim(file: &ClaimFile, kinds: &Kinds, place: &Place<'_>) -> Result<Claim, InputError> {
+pub(super) fn claim(file: &ClaimFile, kinds: &Kinds, place: &Place<'_>) -> Result<Claim, InputError> {
     let (kind, name, namespace, mut text) = match (&file.resource, &file.all) {
         (Some(resource), None) => {
             for (key, given) in [("selector", file.selector.is_some()), ("count", file.count.is_some())] {

@@ -10,6 +10,7 @@
 mod behaviours;
 mod components;
 mod expect;
+mod faults;
 pub mod file;
 mod load;
 mod manifests;

@@ -80,6 +80,7 @@ pub fn run(scenario: &Scenario, seed: u64, progress: &mut dyn FnMut(&Sim)) -> Ru
 fn limit(scenario: &Scenario) -> Span {
     let actions = scenario.setup.timeline.iter().map(|action| action.at);
     let claims = scenario.expectations.iter().map(Expectation::reaches);
-    let reached = actions.chain(claims).max().unwrap_or(Time::ZERO).since(Time::ZERO);
+    let faults = scenario.setup.faults.iter().map(crate::sim::TimedFault::reaches);
+    let reached = actions.chain(claims).chain(faults).max().unwrap_or(Time::ZERO).since(Time::ZERO);
     UNTIL_QUIET_AT_MOST.max(reached)
 }

@@ -17,7 +17,7 @@ impl Sim {
         match event {
             SimEvent::Start(part) => self.start(part),
             SimEvent::Boot(node) => self.boot(node),
-            SimEvent::Fault { number, background: _ } => self.strike(number),
+            SimEvent::Fault(number) => self.strike(number),
             SimEvent::Heal(strike) => self.heal(strike),
             SimEvent::Silent(silent) => self.silent(silent.0, silent.1),
             SimEvent::Action(number) => {

@@ -39,6 +39,18 @@ pub struct TimedFault {
     pub fault: Arc<dyn Fault>,
 }
 
+impl TimedFault {
+    /// The last instant that it names: the end of its last strike, as far as that is certain beforehand.
+    pub fn reaches(&self) -> Time {
+        let lasts = self.lasts.map_or(Span::ZERO, |(_, high)| high);
+        match self.trigger {
+            Trigger::At(at) => at + lasts,
+            Trigger::Every { first, until, .. } => until.unwrap_or(first) + lasts,
+            Trigger::When { from, after, .. } => from + after + lasts,
+        }
+    }
+}
+
 /// What makes a fault strike.
 #[derive(Clone, Debug)]
 pub enum Trigger {
@@ -214,7 +226,7 @@ impl Sim {
     pub(super) fn post_faults(&mut self) {
         for number in 0..self.world.faults.len() as u32 {
             match self.world.faults[number as usize].trigger {
-                Trigger::At(at) => self.post(at, SimEvent::Fault { number, background: false }),
+                Trigger::At(at) => self.post(at, SimEvent::Fault(number)),
                 Trigger::Every { .. } => self.post_next_of(number, 0),
                 Trigger::When { .. } => {}
             }
@@ -231,7 +243,7 @@ impl Sim {
         let off = draw.span_between(Span::ZERO, jitter + jitter);
         let at = Time(base.saturating_add(off).nanos().saturating_sub(jitter.as_nanos())).max(self.now);
         if until.is_none_or(|until| at <= until) {
-            self.post(at, SimEvent::Fault { number, background: true });
+            self.post(at, SimEvent::Fault(number));
         }
     }
 
@@ -250,7 +262,7 @@ impl Sim {
             waiting.held = holds;
         }
         for (number, after) in due {
-            self.post(self.now + after, SimEvent::Fault { number, background: false });
+            self.post(self.now + after, SimEvent::Fault(number));
         }
     }
 
@@ -278,6 +290,8 @@ impl Sim {
         if is_void {
             return;
         }
+        let imposes = struck.effects.iter().any(|effect| matches!(effect, Primitive::Impose(_)));
+        let is_over = struck.heals.is_empty() && !imposes;
         self.world.heals.insert(strike, struck.heals);
         if let Some((low, high)) = timed.lasts {
             let lasts = self.chance.draw(LASTS, path, nth).span_between(low, high);
@@ -287,6 +301,9 @@ impl Sim {
             self.carry_out_primitive(strike, primitive, cause);
         }
         self.tell_touched(cause);
+        if is_over {
+            self.heal(strike);
+        }
     }
 
     fn strike_of(&self, fault: &dyn Fault, path: u64, nth: u64) -> crate::fault::Strike {
