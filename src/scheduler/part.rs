@@ -125,6 +125,11 @@ impl Scheduler {
         }
     }
 
+    /// What it is called.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
     /// Its part in the election of a leader.
     pub fn elector(&self) -> Option<&Elector> {
         self.elector.as_ref()

@@ -88,18 +88,16 @@ impl Setup {
         let kinds = store.kinds();
         let mut managers: Vec<Host> = Vec::new();
         if !self.controllers.is_empty() {
-            managers.extend((0..self.controller_managers.max(1)).map(|number| self.manager(number, &kinds)));
+            let replicas = replicas("kube-controller-manager", self.controller_managers);
+            managers.extend(replicas.map(|(name, host)| self.manager(&name, host, &kinds)));
         }
         if !tested.is_empty() {
             managers.push(Host::new("operator", tested, &kinds, &self.controller_flags));
         }
         managers.iter_mut().for_each(|manager| manager.discover(&custom));
         let schedulers = self.scheduler.iter().flat_map(|settings| {
-            let replicas = self.schedulers.max(1);
-            (0..replicas).map(move |number| {
-                let (name, host) = replica("kube-scheduler", number, replicas);
-                Scheduler::new(&name, &host, settings.clone())
-            })
+            let replicas = replicas("kube-scheduler", self.schedulers);
+            replicas.map(|(name, host)| Scheduler::new(&name, &host, settings.clone()))
         });
         let nodes = self.pools.iter().flat_map(|pool| pool.names.iter().map(|name| (name, &pool.template)));
         let kubelets = nodes.enumerate().map(|(index, (name, template))| {
@@ -131,10 +129,9 @@ impl Setup {
     }
 
     /// A replica of kube-controller-manager.
-    fn manager(&self, number: u8, kinds: &[Kind]) -> Host {
-        let (name, host) = replica("kube-controller-manager", number, self.controller_managers.max(1));
+    fn manager(&self, name: &str, host: Name, kinds: &[Kind]) -> Host {
         let controllers = self.controllers.iter().map(|entry| (entry.build)(&self.controller_flags)).collect();
-        let manager = Host::new(&name, controllers, kinds, &self.controller_flags);
+        let manager = Host::new(name, controllers, kinds, &self.controller_flags);
         match &self.controller_election {
             Some(election) => manager.electing(election.clone(), host),
             None => manager,
@@ -142,12 +139,14 @@ impl Setup {
     }
 }
 
-/// The name of a replica, and that of its machine. Upstream: a static pod is called after its node; one that is the only
-/// one goes by its plain name here.
-fn replica(component: &str, number: u8, replicas: u8) -> (Name, Name) {
-    let host = ecow::eco_format!("control-plane-{number}");
-    let name = if replicas == 1 { component.into() } else { ecow::eco_format!("{component}-{host}") };
-    (name, host)
+/// The names of a component's replicas, each with that of its machine. Upstream: a static pod is called after its node;
+/// one that is the only one goes by its plain name here.
+pub fn replicas(component: &str, count: u8) -> impl Iterator<Item = (Name, Name)> {
+    (0..count.max(1)).map(move |number| {
+        let host = ecow::eco_format!("control-plane-{number}");
+        let name = if count <= 1 { component.into() } else { ecow::eco_format!("{component}-{host}") };
+        (name, host)
+    })
 }
 
 /// The address of a node, by its number: 172.16.0.0/12 from .1 on.

@@ -4,6 +4,7 @@ mod cli;
 mod determinism;
 mod guest;
 mod invariants;
+mod leaders;
 mod manifests;
 mod quiet;
 mod random;
