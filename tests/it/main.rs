@@ -5,6 +5,7 @@ mod determinism;
 mod faults;
 mod guest;
 mod invariants;
+mod leaders;
 mod manifests;
 mod quiet;
 mod random;

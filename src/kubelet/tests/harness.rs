@@ -152,6 +152,7 @@ impl Story {
     }
 
     fn notice(&mut self, informer: InformerIndex, kind: ChangeKind, object: Object) {
+        self.revision += u64::from(kind == ChangeKind::Deleted);
         let change = Change { kind, object, revision: self.revision, cause: Cause::START };
         self.post(self.now + LATENCY, Input::Notice { informer, changes: vec![change] });
     }
