@@ -2,6 +2,7 @@
 
 mod cli;
 mod determinism;
+mod faults;
 mod guest;
 mod invariants;
 mod leaders;
