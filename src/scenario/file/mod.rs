@@ -15,7 +15,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-pub use behaviour::{BehaviourFile, ExitFile, ImageFile, MatchFile};
+pub use behaviour::{
+    BehaviourFile, CourseFile, ExitFile, ImageFile, LapseFile, MatchFile, RampFile, StepFile, UsageFile,
+};
 pub use expectation::{ClaimFile, CountFile, ExpectationFile};
 pub use fault::FaultFile;
 pub use manifest::{ManifestFile, ManifestFiles, RepeatBlock, RepeatFile};
