@@ -7,6 +7,7 @@ pub mod deployment;
 pub mod garbage_collector;
 pub mod namespace;
 pub mod node_ipam;
+pub mod node_lifecycle;
 pub mod pod_util;
 pub mod refs;
 pub mod replicaset;
