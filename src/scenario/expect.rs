@@ -1,14 +1,12 @@
 //! Expectations: from what was typed to what is judged.
 
 use super::behaviours::selector;
-use super::claim::{Claim, Predicate, Quantifier};
-use super::expectations::{Expectation, When};
-use super::field::{Comparison, FieldPath, amount};
 use super::file::{ClaimFile, CountFile, ExpectationFile};
 use super::place::Place;
 use super::resource::Kinds;
 use crate::api::located::InputError;
 use crate::api::{ConditionStatus, Kind, Name, Selector};
+use crate::check::{Claim, Comparison, Expectation, FieldPath, Predicate, Quantifier, When, amount};
 use crate::kernel::{Span, Time};
 use serde_json::Value;
 

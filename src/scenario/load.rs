@@ -141,6 +141,7 @@ impl<'a> Lowering<'a> {
             controllers: components.controllers,
             controller_flags: components.controller_flags,
             timeline,
+            faults: Vec::new(),
             keep_journal: false,
         };
         Ok(Scenario {
