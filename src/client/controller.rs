@@ -87,7 +87,7 @@ pub trait Controller: Send + Sync + fmt::Debug {
 
     /// When it wants [`Controller::tick`] next; asked after everything that it was handed. `Time::ZERO` means once, as
     /// soon as all caches of the process are filled.
-    fn next_tick(&self) -> Option<Tick> {
+    fn next_tick(&mut self, _view: &View) -> Option<Tick> {
         None
     }
 

@@ -355,9 +355,9 @@ impl Host {
 
     /// Wakes the controllers whose time has come.
     fn tick(&mut self, out: &Outbox) {
-        let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance };
+        let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance, beats: &out.beats };
         for hosted in &mut self.controllers {
-            if hosted.controller.next_tick().is_some_and(|tick| tick.at <= out.now) {
+            if hosted.controller.next_tick(&view).is_some_and(|tick| tick.at <= out.now) {
                 hosted.controller.tick(&view, &mut hosted.queue);
             }
         }
@@ -366,7 +366,9 @@ impl Host {
     /// Keeps a timer for the next tick of each controller.
     fn arm_ticks(&mut self, out: &mut Outbox) {
         for (index, hosted) in self.controllers.iter_mut().enumerate() {
-            let Some(next) = hosted.controller.next_tick() else { continue };
+            let caches = &self.caches;
+            let view = View { caches, now: out.now, clock: out.clock, chance: out.chance, beats: &out.beats };
+            let Some(next) = hosted.controller.next_tick(&view) else { continue };
             let is_armed = |armed: Tick| armed.at <= next.at && (next.background || !armed.background);
             if hosted.tick.is_some_and(is_armed) {
                 continue;

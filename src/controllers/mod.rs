@@ -20,5 +20,11 @@ mod test_toy;
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 5] =
-    [&deployment::ENTRY, &replicaset::ENTRY, &garbage_collector::ENTRY, &namespace::ENTRY, &node_ipam::ENTRY];
+pub static ALL: [&ControllerEntry; 6] = [
+    &deployment::ENTRY,
+    &replicaset::ENTRY,
+    &garbage_collector::ENTRY,
+    &namespace::ENTRY,
+    &node_ipam::ENTRY,
+    &node_lifecycle::ENTRY,
+];

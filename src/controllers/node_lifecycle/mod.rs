@@ -36,7 +36,7 @@ use crate::api::{EventType, Kind, Lease, Name, Node, Obj, ObjectId, Pod, Referen
 use crate::client::{
     Controller, ControllerEntry, Flag, FlagValue, Flags, Observed, Outcome, Plan, Tick, View, Watches, WorkQueue,
 };
-use crate::event::{Cause, ChangeKind};
+use crate::event::{Beats, Cause, ChangeKind, Heartbeat, NODE_LEASES};
 use crate::kernel::{Span, Time};
 
 /// `--node-monitor-period`.
@@ -108,8 +108,6 @@ pub static ENTRY: ControllerEntry = ControllerEntry {
     build: |flags| Box::new(NodeLifecycleController::new(flags)),
 };
 
-/// The namespace of the nodes' Leases.
-const NODE_LEASES: &str = "kube-node-lease";
 /// Nodes with this label do not count when zones are judged.
 const EXCLUDE_DISRUPTION: &str = "node.kubernetes.io/exclude-disruption";
 /// How many nodes are looked at at a time. Upstream: `nodeUpdateWorkerSize`.
@@ -139,6 +137,9 @@ pub struct NodeLifecycleController {
     /// How many nodes were not ready when they were looked at last.
     not_ready: usize,
     zones: Zones,
+    /// What beats by itself, as it was checked last, and since when something else does.
+    beats: Beats,
+    beats_changed_at: Option<Time>,
     pass: Option<Pass>,
     /// The node that is getting a taint NoExecute.
     tainting: Option<(Name, u32)>,
@@ -150,8 +151,8 @@ pub struct NodeLifecycleController {
 struct Known {
     reference: Reference,
     health: Health,
-    /// Whether its heartbeats were computed when it was heard of last.
-    computed: bool,
+    /// Its heartbeats, where they were computed when it was heard of last.
+    beat: Option<Heartbeat>,
     /// Its entry in the deadlines.
     deadline: Option<Time>,
     /// Its zone, and whether it counts there as ready, where it counts.
@@ -226,6 +227,8 @@ impl NodeLifecycleController {
             deadlines: BTreeSet::new(),
             not_ready: 0,
             zones: Zones::new(rates),
+            beats: Beats::default(),
+            beats_changed_at: None,
             pass: None,
             tainting: None,
             running: BTreeMap::new(),
@@ -257,8 +260,8 @@ impl NodeLifecycleController {
         if change.kind == ChangeKind::Deleted {
             known.retry = false;
         }
-        let computed = known.computed;
-        known.computed = computed_beat(view, &node.meta.name).is_some();
+        let computed = known.beat.is_some();
+        known.beat = view.beats.node(&node.meta.name).cloned();
         if computed {
             known.health.heartbeat = heartbeat(node);
         }
@@ -278,8 +281,8 @@ impl NodeLifecycleController {
         let Some(node) = view.caches.nodes.by_name("", &lease.meta.name) else { return };
         let slot = node.meta.id.slot;
         let (Some(known), Some(grid)) = (self.known.get_mut(&slot), &self.grid) else { return };
-        let computed = known.computed;
-        known.computed = computed_beat(view, &node.meta.name).is_some();
+        let computed = known.beat.is_some();
+        known.beat = view.beats.node(&node.meta.name).cloned();
         if !computed {
             return self.note_change(slot, cause, view.now);
         }
@@ -289,9 +292,39 @@ impl NodeLifecycleController {
             known.health.lease = Some(renewed);
             known.health.probe = known.health.probe.max(grid.noticed(at).min(view.now));
         }
-        if !known.computed {
+        if known.beat.is_none() {
             let deadline = known.health.probe.saturating_add(self.grace.of(known.health.heartbeat));
             self.set_deadline(slot, Some(deadline));
+        }
+    }
+
+    /// Finds nodes whose heartbeats are computed since the last time, or no longer without that a watch told so.
+    fn check_beats(&mut self, view: &View) {
+        let Some(since) = self.beats_changed_at.take() else { return };
+        self.beats = view.beats.clone();
+        let mut deadlines = Vec::new();
+        for (slot, known) in &mut self.known {
+            let beat = view.beats.node(&known.reference.name);
+            match (&known.beat, beat) {
+                (_, Some(beat)) => {
+                    if known.beat.is_none() && known.health.ready == Ready::True {
+                        deadlines.push((*slot, None));
+                    }
+                    known.beat = Some(beat.clone());
+                }
+                (Some(before), None) => {
+                    if let (Some(renewed), Some(grid)) = (before.renewed(since), &self.grid) {
+                        known.health.probe = known.health.probe.max(grid.noticed(renewed).min(view.now));
+                    }
+                    known.beat = None;
+                    let grace = self.grace.of(known.health.heartbeat);
+                    deadlines.push((*slot, Some(known.health.probe.saturating_add(grace))));
+                }
+                (None, None) => {}
+            }
+        }
+        for (slot, deadline) in deadlines {
+            self.set_deadline(slot, deadline);
         }
     }
 
@@ -310,7 +343,7 @@ impl NodeLifecycleController {
     fn sight(&self, slot: u32, node: &Obj<Node>, view: &View) -> Sight {
         let lease = view.caches.leases.by_name(NODE_LEASES, &node.meta.name).and_then(|lease| lease.body.renewed);
         let known = self.known.get(&slot);
-        let computed = computed_beat(view, &node.meta.name);
+        let computed = view.beats.node(&node.meta.name).and_then(|beat| beat.renewed(view.now));
         let noticed = match (computed, &self.grid) {
             (Some(at), Some(grid)) if known.is_some() => grid.noticed(at).min(view.now),
             _ => view.now,
@@ -337,6 +370,7 @@ impl NodeLifecycleController {
         if let Some(grid) = &mut self.grid {
             grid.used(view.now);
         }
+        self.check_beats(view);
         let mut due = std::mem::take(&mut self.changed);
         self.changed_at = None;
         while let Some((at, slot)) = self.deadlines.first().copied().filter(|(at, _)| *at <= view.now) {
@@ -451,7 +485,7 @@ impl NodeLifecycleController {
     fn looked(&mut self, node: &Obj<Node>, looked: Looked, view: &View) {
         let slot = node.meta.id.slot;
         let zone = zones::of_labels(&node.meta.labels);
-        let computed = computed_beat(view, &node.meta.name).is_some();
+        let beat = view.beats.node(&node.meta.name).cloned();
         let counts = node.meta.labels.get(EXCLUDE_DISRUPTION).is_none();
         let Looked { health, current, tainting, retry } = looked;
         self.zones.add(&zone);
@@ -476,10 +510,10 @@ impl NodeLifecycleController {
         let is_lost =
             current == Some(Ready::Unknown) && view.now >= health.probe.saturating_add(self.grace.of(health.heartbeat));
         let deadline = health.probe.saturating_add(self.grace.of(health.heartbeat));
-        let deadline = (!computed && !is_lost && current.is_some()).then_some(deadline);
+        let deadline = (beat.is_none() && !is_lost && current.is_some()).then_some(deadline);
         let old_deadline = before.and_then(|known| known.deadline);
         let reference = node.meta.reference();
-        let known = Known { reference, health, computed, deadline: old_deadline, zone, counted, retry };
+        let known = Known { reference, health, beat, deadline: old_deadline, zone, counted, retry };
         self.known.insert(slot, known);
         self.set_deadline(slot, deadline);
         if retry || current.is_none() {
@@ -655,12 +689,20 @@ impl Controller for NodeLifecycleController {
         }
     }
 
-    fn next_tick(&self) -> Option<Tick> {
+    fn next_tick(&mut self, view: &View) -> Option<Tick> {
+        if !self.beats.same(view.beats) {
+            self.beats_changed_at.get_or_insert(view.now);
+        }
         let (Some(grid), Some(taint_grid)) = (&self.grid, &self.taint_grid) else {
             return Some(Tick { at: Time::ZERO, background: false });
         };
         let deadline = self.deadlines.first().map(|(at, _)| *at);
-        let look = deadline.into_iter().chain(self.changed_at).min().filter(|_| self.pass.is_none());
+        let look = deadline
+            .into_iter()
+            .chain(self.changed_at)
+            .chain(self.beats_changed_at)
+            .min()
+            .filter(|_| self.pass.is_none());
         let taint = self.zones.next_time().filter(|_| self.tainting.is_none());
         let look = look.map(|at| grid.at_or_after(at));
         let taint = taint.map(|at| taint_grid.at_or_after(at));
@@ -673,7 +715,7 @@ impl Controller for NodeLifecycleController {
         let taint_grid = self.taint_grid.get_or_insert_with(|| Grid::new(TAINT_PERIOD, now));
         let due = |at: Time| grid.at_or_after(at) <= now;
         let deadline = self.deadlines.first().map(|(at, _)| *at);
-        let is_time = deadline.into_iter().chain(self.changed_at).any(due);
+        let is_time = deadline.into_iter().chain(self.changed_at).chain(self.beats_changed_at).any(due);
         let taint_time = self.zones.next_time().is_some_and(|at| taint_grid.at_or_after(at) <= now);
         if is_time && self.pass.is_none() {
             self.begin_pass(view, queue);
@@ -693,7 +735,8 @@ impl Controller for NodeLifecycleController {
     fn hash_memory(&self, hasher: &mut dyn std::hash::Hasher) {
         let mut hasher = hasher;
         for known in self.known.values() {
-            (&known.reference.name, known.health.ready, known.computed, known.counted, known.retry).hash(&mut hasher);
+            (&known.reference.name, known.health.ready, known.beat.is_some(), known.counted, known.retry)
+                .hash(&mut hasher);
         }
         for (name, zone) in self.zones.iter() {
             (name, zone.state).hash(&mut hasher);
@@ -706,11 +749,6 @@ fn taint_grid_used(grid: &mut Option<Grid>, now: Time) {
     if let Some(grid) = grid {
         grid.used(now);
     }
-}
-
-/// When a node's Lease was renewed last, where it is computed.
-fn computed_beat(_view: &View, _node: &Name) -> Option<Time> {
-    None
 }
 
 /// The key under which a node is looked at: that of its Lease, or one of its own where it has none.
