@@ -8,10 +8,12 @@ pub mod garbage_collector;
 pub mod namespace;
 pub mod node_ipam;
 pub mod node_lifecycle;
+pub mod pod_gc;
 pub mod pod_util;
 pub mod refs;
 pub mod replicaset;
 mod script;
+pub mod taint_eviction;
 #[cfg(test)]
 pub mod test_support;
 #[cfg(test)]
@@ -20,11 +22,13 @@ mod test_toy;
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 6] = [
+pub static ALL: [&ControllerEntry; 8] = [
     &deployment::ENTRY,
     &replicaset::ENTRY,
     &garbage_collector::ENTRY,
     &namespace::ENTRY,
     &node_ipam::ENTRY,
     &node_lifecycle::ENTRY,
+    &taint_eviction::ENTRY,
+    &pod_gc::ENTRY,
 ];

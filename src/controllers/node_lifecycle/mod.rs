@@ -14,8 +14,11 @@
 //! which holds at most 1,000 Events, it drops those of more new nodes in one look. Events come from
 //! `node-lifecycle-controller`, upstream's from `node-controller`.
 
+mod changes;
+mod flags;
 mod grid;
 mod health;
+mod pass;
 mod sync;
 mod taints;
 #[cfg(test)]
@@ -26,68 +29,20 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::Hash;
 use std::sync::Arc;
 
+pub use flags::{
+    LARGE_CLUSTER_SIZE_THRESHOLD, NODE_EVICTION_RATE, NODE_LIFECYCLE_WORKERS, NODE_MONITOR_GRACE_PERIOD,
+    NODE_MONITOR_PERIOD, NODE_STARTUP_GRACE_PERIOD, SECONDARY_NODE_EVICTION_RATE, UNHEALTHY_ZONE_THRESHOLD,
+};
 use grid::Grid;
-use health::{Grace, Health, Ready, Sight, heartbeat, look};
+use health::{Grace, Health, Ready, Sight};
 use sync::{Looked, Subject, Tainting};
-use zones::{Disruption, Rates, Zones};
+use zones::{Rates, Zones};
 
 use super::script::{Run, Script, Stop};
 use crate::api::{EventType, Kind, Lease, Name, Node, Obj, ObjectId, Pod, Reference};
-use crate::client::{
-    Controller, ControllerEntry, Flag, FlagValue, Flags, Observed, Outcome, Plan, Tick, View, Watches, WorkQueue,
-};
+use crate::client::{Controller, ControllerEntry, Flags, Observed, Outcome, Plan, Tick, View, Watches, WorkQueue};
 use crate::event::{Beats, Cause, ChangeKind, Heartbeat, NODE_LEASES};
 use crate::kernel::{Span, Time};
-
-/// `--node-monitor-period`.
-pub const NODE_MONITOR_PERIOD: Flag = Flag {
-    name: "node-monitor-period",
-    default: FlagValue::Span(Span::from_secs(5)),
-    doc: "how often the health of nodes is looked at",
-};
-/// `--node-monitor-grace-period`.
-pub const NODE_MONITOR_GRACE_PERIOD: Flag = Flag {
-    name: "node-monitor-grace-period",
-    default: FlagValue::Span(Span::from_secs(50)),
-    doc: "how long a node may be silent before it is called not ready",
-};
-/// `--node-startup-grace-period`.
-pub const NODE_STARTUP_GRACE_PERIOD: Flag = Flag {
-    name: "node-startup-grace-period",
-    default: FlagValue::Span(Span::from_secs(60)),
-    doc: "how long a node that has never reported its status may be silent",
-};
-/// `--node-eviction-rate`.
-pub const NODE_EVICTION_RATE: Flag = Flag {
-    name: "node-eviction-rate",
-    default: FlagValue::Float(0.1),
-    doc: "nodes a second whose pods are evicted in a zone that is healthy, or wholly not ready while others are not",
-};
-/// `--secondary-node-eviction-rate`.
-pub const SECONDARY_NODE_EVICTION_RATE: Flag = Flag {
-    name: "secondary-node-eviction-rate",
-    default: FlagValue::Float(0.01),
-    doc: "nodes a second whose pods are evicted in a large zone that is unhealthy; none in a small one",
-};
-/// `--unhealthy-zone-threshold`.
-pub const UNHEALTHY_ZONE_THRESHOLD: Flag = Flag {
-    name: "unhealthy-zone-threshold",
-    default: FlagValue::Float(0.55),
-    doc: "the share of nodes that are not ready (three at least) from which on a zone is unhealthy",
-};
-/// `--large-cluster-size-threshold`.
-pub const LARGE_CLUSTER_SIZE_THRESHOLD: Flag = Flag {
-    name: "large-cluster-size-threshold",
-    default: FlagValue::Int(50),
-    doc: "nodes of a zone up to which it is small",
-};
-/// How many keys are worked on at a time. Upstream: constants, 8 nodes in a look, 8 whose taints follow conditions, 4 pods
-/// and one node that gets a taint NoExecute.
-pub const NODE_LIFECYCLE_WORKERS: Flag = Flag {
-    name: "node-lifecycle-workers",
-    default: FlagValue::Int(21),
-    doc: "nodes and pods that are worked on at a time; constants upstream",
-};
 
 /// The controller's line in the registry.
 pub static ENTRY: ControllerEntry = ControllerEntry {
@@ -252,94 +207,6 @@ impl NodeLifecycleController {
         }
     }
 
-    /// A Node has changed.
-    fn node_changed(&mut self, old: Option<&Obj<Node>>, node: &Obj<Node>, change: Observed, view: &View) {
-        let slot = node.meta.id.slot;
-        let old = old.filter(|_| change.kind != ChangeKind::Deleted);
-        let Some(known) = self.known.get_mut(&slot) else { return self.note_change(slot, change.cause, view.now) };
-        if change.kind == ChangeKind::Deleted {
-            known.retry = false;
-        }
-        let computed = known.beat.is_some();
-        known.beat = view.beats.node(&node.meta.name).cloned();
-        if computed {
-            known.health.heartbeat = heartbeat(node);
-        }
-        let same = old.is_some_and(|old| {
-            Ready::of(old) == Ready::of(node)
-                && (computed || heartbeat(old) == heartbeat(node))
-                && taints::has_no_execute(old) == taints::has_no_execute(node)
-                && old.meta.labels == node.meta.labels
-        });
-        if !same {
-            self.note_change(slot, change.cause, view.now);
-        }
-    }
-
-    /// A Lease has changed.
-    fn lease_changed(&mut self, lease: &Obj<Lease>, cause: Cause, view: &View) {
-        let Some(node) = view.caches.nodes.by_name("", &lease.meta.name) else { return };
-        let slot = node.meta.id.slot;
-        let (Some(known), Some(grid)) = (self.known.get_mut(&slot), &self.grid) else { return };
-        let computed = known.beat.is_some();
-        known.beat = view.beats.node(&node.meta.name).cloned();
-        if !computed {
-            return self.note_change(slot, cause, view.now);
-        }
-        // The last of the computed times has been written: it was noticed at the look that followed it.
-        if let Some(renewed) = lease.body.renewed {
-            let at = view.clock.time_of_micros(renewed);
-            known.health.lease = Some(renewed);
-            known.health.probe = known.health.probe.max(grid.noticed(at).min(view.now));
-        }
-        if known.beat.is_none() {
-            let deadline = known.health.probe.saturating_add(self.grace.of(known.health.heartbeat));
-            self.set_deadline(slot, Some(deadline));
-        }
-    }
-
-    /// Finds nodes whose heartbeats are computed since the last time, or no longer without that a watch told so.
-    fn check_beats(&mut self, view: &View) {
-        let Some(since) = self.beats_changed_at.take() else { return };
-        self.beats = view.beats.clone();
-        let mut deadlines = Vec::new();
-        for (slot, known) in &mut self.known {
-            let beat = view.beats.node(&known.reference.name);
-            match (&known.beat, beat) {
-                (_, Some(beat)) => {
-                    if known.beat.is_none() && known.health.ready == Ready::True {
-                        deadlines.push((*slot, None));
-                    }
-                    known.beat = Some(beat.clone());
-                }
-                (Some(before), None) => {
-                    if let (Some(renewed), Some(grid)) = (before.renewed(since), &self.grid) {
-                        known.health.probe = known.health.probe.max(grid.noticed(renewed).min(view.now));
-                    }
-                    known.beat = None;
-                    let grace = self.grace.of(known.health.heartbeat);
-                    deadlines.push((*slot, Some(known.health.probe.saturating_add(grace))));
-                }
-                (None, None) => {}
-            }
-        }
-        for (slot, deadline) in deadlines {
-            self.set_deadline(slot, deadline);
-        }
-    }
-
-    /// A pod has come to a node. Upstream: `podUpdated`.
-    fn pod_bound(&mut self, pod: &Obj<Pod>, cause: Cause, view: &View, queue: &mut WorkQueue) {
-        if self.not_ready == 0 {
-            return;
-        }
-        let node = view.caches.nodes.by_name("", &pod.body.node_name);
-        let known = node.and_then(|node| self.known.get(&node.meta.id.slot));
-        if known.is_some_and(|known| matches!(known.health.ready, Ready::False | Ready::Unknown)) {
-            queue.add(pod.meta.id, cause);
-        }
-    }
-
     fn sight(&self, slot: u32, node: &Obj<Node>, view: &View) -> Sight {
         let lease = view.caches.leases.by_name(NODE_LEASES, &node.meta.name).and_then(|lease| lease.body.renewed);
         let known = self.known.get(&slot);
@@ -363,179 +230,6 @@ impl NodeLifecycleController {
             is_new: known.is_none(),
             retry: known.is_some_and(|known| known.retry),
         }
-    }
-
-    /// Begins a look at all nodes that have changed or whose time is up.
-    fn begin_pass(&mut self, view: &View, queue: &mut WorkQueue) {
-        if let Some(grid) = &mut self.grid {
-            grid.used(view.now);
-        }
-        self.check_beats(view);
-        let mut due = std::mem::take(&mut self.changed);
-        self.changed_at = None;
-        while let Some((at, slot)) = self.deadlines.first().copied().filter(|(at, _)| *at <= view.now) {
-            self.deadlines.remove(&(at, slot));
-            if let Some(known) = self.known.get_mut(&slot) {
-                known.deadline = None;
-            }
-            due.entry(slot).or_insert(Cause::START);
-        }
-        let mut waiting = VecDeque::new();
-        let mut new_nodes = 0;
-        for (slot, cause) in due {
-            match view.caches.nodes.by_slot(slot) {
-                None if !self.known.contains_key(&slot) => {}
-                None => waiting.push_back((slot, cause)),
-                Some(node) => {
-                    let is_new = !self.known.contains_key(&slot);
-                    new_nodes += usize::from(is_new);
-                    let has_event = is_new && new_nodes <= REGISTERED_EVENTS_MAX;
-                    if has_event || !self.look_in_passing(node, view) {
-                        waiting.push_back((slot, cause));
-                    }
-                }
-            }
-        }
-        self.pass = Some(Pass { began: view.now, waiting, turns: BTreeMap::new(), judged: false });
-        for (key, cause) in self.next_turns(view) {
-            queue.add(key, cause);
-        }
-        for (key, cause) in self.end_pass(view) {
-            queue.add(key, cause);
-        }
-    }
-
-    /// Looks at a node that needs nothing. False where something is to be done about it.
-    fn look_in_passing(&mut self, node: &Arc<Obj<Node>>, view: &View) -> bool {
-        let subject = self.subject(node, view);
-        if subject.retry || taints::has_no_execute(node) || Ready::of(node) != Ready::True {
-            return false;
-        }
-        let looked = look(subject.health.as_ref(), node, &subject.sight);
-        if looked.update.is_some() {
-            return false;
-        }
-        let (health, current) = (looked.health, Some(looked.current));
-        self.looked(node, Looked { health, current, tainting: Tainting::Unmark, retry: false }, view);
-        true
-    }
-
-    /// Gives the next nodes their turn.
-    fn next_turns(&mut self, view: &View) -> Vec<(ObjectId, Cause)> {
-        let mut keys = Vec::new();
-        let Some(pass) = &mut self.pass else { return keys };
-        while pass.turns.len() < LOOKS_AT_A_TIME
-            && let Some((slot, cause)) = pass.waiting.pop_front()
-        {
-            let name = match view.caches.nodes.by_slot(slot) {
-                Some(node) => Some(&node.meta.name),
-                None => self.known.get(&slot).map(|known| &known.reference.name),
-            };
-            let key = key_of(slot, name, view);
-            pass.turns.insert(key, slot);
-            keys.push((key, cause));
-        }
-        keys
-    }
-
-    /// Ends the look where all nodes have had their turn: judges the zones.
-    fn end_pass(&mut self, view: &View) -> Vec<(ObjectId, Cause)> {
-        let is_over = |pass: &Pass| pass.turns.is_empty() && pass.waiting.is_empty();
-        let Some(pass) = self.pass.as_mut().filter(|pass| is_over(pass)) else { return Vec::new() };
-        let (began, judged) = (pass.began, pass.judged);
-        pass.judged = true;
-        match if judged { Disruption::None } else { self.zones.adjust(view.now) } {
-            Disruption::None => {}
-            Disruption::Begins => {
-                self.zones.unmark_all();
-                let tainted = view.caches.nodes.iter().filter(|node| taints::has_no_execute(node));
-                let waiting = tainted.map(|node| (node.meta.id.slot, Cause::START)).collect();
-                self.pass = Some(Pass { began, waiting, turns: BTreeMap::new(), judged: true });
-                // The next look puts those that are not ready into the queues again.
-                let silent: Vec<u32> =
-                    self.known.iter().filter(|(_, k)| k.counted == Some(false)).map(|(s, _)| *s).collect();
-                for slot in silent {
-                    self.note_change(slot, Cause::START, view.now);
-                }
-                let keys = self.next_turns(view);
-                if !keys.is_empty() {
-                    return keys;
-                }
-            }
-            Disruption::Ends => {
-                let slots: Vec<u32> = self.known.keys().copied().collect();
-                for slot in slots {
-                    let Some(known) = self.known.get_mut(&slot) else { continue };
-                    known.health.probe = view.now;
-                    if known.deadline.is_some() {
-                        let deadline = view.now.saturating_add(self.grace.of(known.health.heartbeat));
-                        self.set_deadline(slot, Some(deadline));
-                    }
-                }
-            }
-        }
-        self.pass = None;
-        if let Some(grid) = &mut self.grid {
-            grid.ended(began, view.now);
-        }
-        Vec::new()
-    }
-
-    /// Takes in what a look at a node showed.
-    fn looked(&mut self, node: &Obj<Node>, looked: Looked, view: &View) {
-        let slot = node.meta.id.slot;
-        let zone = zones::of_labels(&node.meta.labels);
-        let beat = view.beats.node(&node.meta.name).cloned();
-        let counts = node.meta.labels.get(EXCLUDE_DISRUPTION).is_none();
-        let Looked { health, current, tainting, retry } = looked;
-        self.zones.add(&zone);
-        let before = self.known.get(&slot);
-        let (old_zone, old_count) = before.map_or((zone.clone(), None), |known| (known.zone.clone(), known.counted));
-        let was_ready = before.is_none_or(|known| known.health.ready == Ready::True);
-        let counted = match current {
-            Some(current) => counts.then_some(current == Ready::True),
-            None => old_count,
-        };
-        if (&old_zone, old_count) != (&zone, counted) {
-            old_count.into_iter().for_each(|ready| self.zones.count(&old_zone, ready, false));
-            counted.into_iter().for_each(|ready| self.zones.count(&zone, ready, true));
-        }
-        match tainting {
-            Tainting::Leave => {}
-            Tainting::Mark(has_taint) => self.zones.mark(&zone, slot, has_taint),
-            Tainting::Unmark => self.zones.unmark(&zone, slot),
-        }
-        self.not_ready += usize::from(health.ready != Ready::True);
-        self.not_ready -= usize::from(!was_ready);
-        let is_lost =
-            current == Some(Ready::Unknown) && view.now >= health.probe.saturating_add(self.grace.of(health.heartbeat));
-        let deadline = health.probe.saturating_add(self.grace.of(health.heartbeat));
-        let deadline = (beat.is_none() && !is_lost && current.is_some()).then_some(deadline);
-        let old_deadline = before.and_then(|known| known.deadline);
-        let reference = node.meta.reference();
-        let known = Known { reference, health, beat, deadline: old_deadline, zone, counted, retry };
-        self.known.insert(slot, known);
-        self.set_deadline(slot, deadline);
-        if retry || current.is_none() {
-            self.note_change(slot, Cause::START, view.now);
-        }
-    }
-
-    /// Forgets a node.
-    fn forget(&mut self, slot: u32) {
-        self.set_deadline(slot, None);
-        let Some(known) = self.known.remove(&slot) else { return };
-        self.not_ready -= usize::from(known.health.ready != Ready::True);
-        known.counted.into_iter().for_each(|ready| self.zones.count(&known.zone, ready, false));
-    }
-
-    /// Lets the next node of a zone get its taint, where one may.
-    fn next_taint(&mut self, view: &View) -> Option<ObjectId> {
-        let (zone, slot) = self.zones.next(view.now)?;
-        let known = self.known.get(&slot);
-        let key = key_of(slot, known.map(|known| &known.reference.name), view);
-        self.tainting = Some((zone, slot));
-        Some(key)
     }
 
     /// What is to be done for a key, if anything.
@@ -611,16 +305,6 @@ impl NodeLifecycleController {
         }
         if matches!(work, Work::Look(_) | Work::Reach(_) | Work::Gone(_)) {
             self.turn_over(key, view, plan);
-        }
-    }
-
-    /// A node's turn in a look is over.
-    fn turn_over(&mut self, key: ObjectId, view: &View, plan: &mut Plan) {
-        if let Some(pass) = &mut self.pass {
-            pass.turns.remove(&key);
-        }
-        for (key, _) in self.next_turns(view).into_iter().chain(self.end_pass(view)) {
-            plan.enqueue(key);
         }
     }
 
