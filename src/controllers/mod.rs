@@ -4,6 +4,7 @@
 //! decide are pure functions over plain data; the methods of `client::Controller` read, decide and plan.
 
 pub mod deployment;
+pub mod endpoint_slice;
 pub mod garbage_collector;
 pub mod namespace;
 pub mod node_ipam;
@@ -22,7 +23,7 @@ mod test_toy;
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 8] = [
+pub static ALL: [&ControllerEntry; 9] = [
     &deployment::ENTRY,
     &replicaset::ENTRY,
     &garbage_collector::ENTRY,
@@ -31,4 +32,5 @@ pub static ALL: [&ControllerEntry; 8] = [
     &node_lifecycle::ENTRY,
     &taint_eviction::ENTRY,
     &pod_gc::ENTRY,
+    &endpoint_slice::ENTRY,
 ];

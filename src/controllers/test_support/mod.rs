@@ -146,6 +146,12 @@ impl Story {
         self.serve(Request::Update(object.into_object())).expect("the toy server takes it");
     }
 
+    /// Replaces an object as a user.
+    pub fn put(&mut self, mut object: Object) {
+        object.meta_mut().resource_version = 0;
+        self.serve(Request::Update(object)).expect("the toy server takes it");
+    }
+
     /// Changes the status of an object as its kubelet would.
     pub fn change_status<T: Body>(&mut self, id: ObjectId, change: impl FnOnce(&mut Obj<T>)) {
         let mut object = Obj::clone(self.get::<T>(id));
