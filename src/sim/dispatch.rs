@@ -63,7 +63,7 @@ impl Sim {
             Request::Bind { pod, .. } | Request::Evict { pod, .. } => self.id_of(pod),
             _ => None,
         };
-        self.tally.count_request(from, client, verb, kind);
+        self.tally.count_request(self.now, from, client, verb, kind);
         let cause = self.write_for(EntryKind::Request, from, client, object, verb as u64, cause);
         let context = Context { now: self.now, cause, from, replica: self.replica_of(from) };
         let reply = self.store.handle(request, &context);
