@@ -7,12 +7,13 @@
 //! sampled (shares are counted in billionths). What containers really use plays no part; nor do disks, traffic, load
 //! balancers and the control plane.
 
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::table::Table;
 use crate::api::Name;
 use crate::kernel::Time;
-use crate::sim::Sim;
+use crate::sim::{NodeUse, Sim, Usage};
 
 /// The machines of one price.
 #[derive(Clone, PartialEq, Debug)]
@@ -23,6 +24,28 @@ pub struct Machines {
     pub nodes: Vec<Name>,
     /// What one of them costs an hour; `None`: nothing is known of it.
     pub price_per_hour: Option<f64>,
+}
+
+/// All nodes that there ever were, each with its pool: by pool, in the order of the scenario; those that belong to none
+/// at the end, with an empty name. The number is the node's place in [`Usage::nodes`].
+pub(super) fn by_pool<'a>(usage: &'a Usage, machines: &'a [Machines]) -> Vec<(&'a str, usize, &'a NodeUse)> {
+    let nodes: Vec<&NodeUse> = usage.nodes().collect();
+    let mut places: FxHashMap<&str, usize> =
+        nodes.iter().enumerate().map(|(n, node)| (node.name.as_str(), n)).collect();
+    let mut found = Vec::new();
+    for pool in machines {
+        for name in &pool.nodes {
+            if let Some(place) = places.remove(name.as_str()) {
+                found.push((pool.pool.as_str(), place, nodes[place]));
+            }
+        }
+    }
+    for (place, node) in nodes.iter().enumerate() {
+        if places.contains_key(node.name.as_str()) {
+            found.push(("", place, *node));
+        }
+    }
+    found
 }
 
 /// What a run cost.

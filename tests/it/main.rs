@@ -7,6 +7,7 @@ mod invariants;
 mod manifests;
 mod quiet;
 mod random;
+mod report;
 mod rollouts;
 mod stories;
 mod story;

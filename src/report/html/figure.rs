@@ -20,7 +20,13 @@ pub(super) struct Frame {
 impl Frame {
     pub(super) fn new(end: Time, marks: &[Mark]) -> Frame {
         let ticks = html! {
-            @for tick in time_ticks(end) { span style=(format!("left:{}", percent_of(tick, end))) { (instant(tick)) } }
+            @for tick in time_ticks(end) {
+                @let class = match tick.nanos() {
+                    0 => Some("first"),
+                    nanos => (u128::from(nanos) * 100 > u128::from(end.nanos()) * 97).then_some("last"),
+                };
+                span class=[class] style=(format!("left:{}", percent_of(tick, end))) { (instant(tick)) }
+            }
         };
         Frame { end, bands: bands(marks, end), strip: strip(marks, end), ticks }
     }

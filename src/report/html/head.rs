@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use super::Page;
 use super::axis::instant;
 use crate::kernel::{Span, Time};
-use crate::report::{ExpectationLine, counted};
+use crate::report::{ExpectationLine, WorkloadLine, counted};
+use crate::sim::{Happening, HappeningKind};
 
 pub(super) fn head(page: &Page<'_>) -> Markup {
     let summary = page.summary;
@@ -48,7 +49,8 @@ fn verdict(page: &Page<'_>) -> Markup {
 
 /// When anyone could first have seen that something is wrong, and how long that was before the first failure.
 fn first_sign(page: &Page<'_>) -> Markup {
-    let Some(first) = page.sim.tally().happenings.first_warning() else {
+    let of_unsettled = if page.summary.met { None } else { first_of_unsettled(page) };
+    let Some(first) = of_unsettled.or(page.sim.tally().happenings.first_warning()) else {
         return html! { p { "No Warning was raised at any time." } };
     };
     let name = format!("{}/{}", page.sim.store().info(first.object_kind).singular, first.name);
@@ -56,7 +58,8 @@ fn first_sign(page: &Page<'_>) -> Markup {
     let lead = failures.min_by(f64::total_cmp).map(|at| at - first.first.since(Time::ZERO).as_secs_f64());
     html! {
         p {
-            "First sign: Warning " b { (first.reason) } " on " (name) " at " b { (instant(first.first)) }
+            @if of_unsettled.is_some() { "First sign of what is unsettled: " } @else { "First Warning: " }
+            b { (first.reason) } " on " (name) " at " b { (instant(first.first)) }
             @if let Some(lead) = lead.filter(|lead| *lead > 0.0) {
                 ", " (rounded(lead)) " before the first expectation had failed"
             }
@@ -65,24 +68,34 @@ fn first_sign(page: &Page<'_>) -> Markup {
     }
 }
 
+/// The first Warning about a workload that is not settled at the end, or about one of its pods, by their names.
+fn first_of_unsettled<'a>(page: &Page<'a>) -> Option<&'a Happening> {
+    let unsettled: Vec<&WorkloadLine> = page.summary.workloads.iter().filter(|line| !line.is_settled()).collect();
+    let concerns = |happening: &&Happening| {
+        let is_of = |line: &&WorkloadLine| {
+            let rest = happening.name.strip_prefix(line.name.as_str());
+            line.namespace == happening.namespace && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        happening.kind == HappeningKind::Warning && unsettled.iter().any(is_of)
+    };
+    page.sim.tally().happenings.iter().filter(concerns).min_by_key(|happening| happening.first)
+}
+
 fn rounded(seconds: f64) -> String {
     instant(Time::ZERO + Span::from_secs(1).scale(seconds))
 }
 
 fn tiles(page: &Page<'_>) -> Markup {
     let summary = page.summary;
-    let is_settled = |line: &&crate::report::WorkloadLine| {
-        [line.ready, line.up_to_date, line.available].iter().all(|n| *n == line.desired)
-    };
-    let settled = summary.workloads.iter().filter(is_settled).count();
+    let settled = summary.workloads.iter().filter(|line| line.is_settled()).count();
     let running = summary.pods.by_phase.iter().filter(|(phase, _)| *phase != "Succeeded").map(|(_, n)| n).sum::<u64>();
     let unplaced = page.sim.tally().pods.unscheduled;
-    let warnings = page.sim.tally().happenings.iter().filter(|one| one.kind == crate::sim::HappeningKind::Warning);
+    let warnings = page.sim.tally().happenings.iter().filter(|one| one.kind == HappeningKind::Warning);
     let warnings: u64 = warnings.map(|one| one.count).sum();
     html! {
         div class="tiles" {
             (tile("pods ready", &format!("{}/{running}", summary.pods.ready), summary.pods.ready == running))
-            (tile("pods without a node", &unplaced.to_string(), unplaced == 0))
+            (tile("unscheduled pods", &unplaced.to_string(), unplaced == 0))
             (tile("workloads settled", &format!("{settled}/{}", summary.workloads.len()), settled == summary.workloads.len()))
             (tile("nodes ready", &format!("{}/{}", summary.nodes.ready, summary.nodes.total), summary.nodes.ready == summary.nodes.total))
             (tile("warnings", &warnings.to_string(), warnings == 0))

@@ -8,7 +8,7 @@ use crate::kernel::Time;
 /// How many lanes of names there are at most; what finds no room there is drawn without its name.
 const LANES: usize = 3;
 /// How wide a letter of a name is taken to be, in units of the image.
-const LETTER: u64 = 18;
+const LETTER: u64 = 22;
 
 /// Something that all figures show: a fault from one instant to another, an action at one.
 #[derive(Clone, PartialEq, Debug)]

@@ -115,7 +115,7 @@ fn plot(entry: &PlotEntry, frame: &Frame, panels: &[Panel]) -> Markup {
             h2 { (entry.title) }
             p class="doc" { (entry.doc) }
             @if panels.is_empty() { p class="none" { "There is nothing to show." } } @else {
-                div class="panels" { @for panel in panels { (frame.figure(panel)) } }
+                div class=(if panels.len() > 4 { "panels many" } else { "panels" }) { @for panel in panels { (frame.figure(panel)) } }
             }
         }
     }

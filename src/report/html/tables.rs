@@ -1,14 +1,16 @@
 //! The tables of the page: workloads, nodes, pods that are not ready, requests by client, cost.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use maud::{Markup, html};
 
 use super::Page;
 use super::axis::number;
 use crate::api::resources::Resources;
-use crate::api::{Kind, Node, Object};
+use crate::api::{Kind, Node, Obj, Object};
 use crate::kernel::Time;
+use crate::report::cost::by_pool;
 use crate::report::nodes::{cpu, memory, node_status};
 use crate::report::pods::pods_not_ready;
 use crate::report::{WorkloadLine, human_duration};
@@ -21,11 +23,9 @@ const NODES: usize = 100;
 
 pub(super) fn workloads(page: &Page<'_>) -> Markup {
     let all = &page.summary.workloads;
-    let is_settled =
-        |line: &WorkloadLine| [line.ready, line.up_to_date, line.available].iter().all(|count| *count == line.desired);
     // Those that are not settled first; a stable sort keeps the order by name.
     let mut lines: Vec<&WorkloadLine> = all.iter().collect();
-    lines.sort_by_key(|line| is_settled(line));
+    lines.sort_by_key(|line| line.is_settled());
     html! {
         section id="workloads" {
             h2 { "Workloads" }
@@ -35,7 +35,7 @@ pub(super) fn workloads(page: &Page<'_>) -> Markup {
                         thead { tr { th { "Namespace" } th { "Name" } th { "Kind" } th { "Ready" } th { "Up to date" } th { "Available" } th { "Age" } } }
                         tbody {
                             @for line in lines.iter().take(SHOWN) {
-                                tr class=[(!is_settled(line)).then_some("bad")] {
+                                tr class=[(!line.is_settled()).then_some("bad")] {
                                     td { (line.namespace) } td { (line.name) } td { (line.kind) }
                                     td class="number" { (line.ready) "/" (line.desired) }
                                     td class="number" { (line.up_to_date) }
@@ -83,18 +83,18 @@ pub(super) fn pods(page: &Page<'_>) -> Markup {
     }
 }
 
+/// A node with its pool and its object.
+type NodeRow<'a> = (&'a str, &'a NodeUse, Option<Arc<Obj<Node>>>);
+
 pub(super) fn nodes(page: &Page<'_>) -> Markup {
     let store = page.sim.store();
     let node = |of: &NodeUse| store.by_name(Kind::Node, "", &of.name).and_then(Object::get::<Node>).cloned();
-    let mut lines: Vec<(&NodeUse, Option<_>)> = page.sim.tally().usage.nodes().map(|row| (row, node(row))).collect();
-    let is_well = |line: &(&NodeUse, Option<std::sync::Arc<crate::api::Obj<Node>>>)| {
-        line.1.as_ref().is_some_and(|node| node.body.is_ready() && !node.body.is_unschedulable())
-    };
+    let rows = by_pool(&page.sim.tally().usage, page.machines);
+    let mut lines: Vec<NodeRow<'_>> = rows.into_iter().map(|(pool, _, used)| (pool, used, node(used))).collect();
+    let is_well =
+        |line: &NodeRow<'_>| line.2.as_ref().is_some_and(|node| node.body.is_ready() && !node.body.is_unschedulable());
+    // Those that are not well first; a stable sort keeps the order of pools.
     lines.sort_by_key(&is_well);
-    let pool = |name: &str| {
-        let of_pool = page.machines.iter().find(|machines| machines.nodes.iter().any(|node| node == name));
-        of_pool.map_or("", |machines| machines.pool.as_str())
-    };
     html! {
         section id="nodes" {
             h2 { "Nodes" }
@@ -105,10 +105,10 @@ pub(super) fn nodes(page: &Page<'_>) -> Markup {
                         thead { tr { th { "Name" } th { "Pool" } th { "Status" } th { "Pods" } th { "CPU requested" } th { "Memory requested" } th { "Other requests" } th { "Idle" } } }
                         tbody {
                             @for line in lines.iter().take(NODES) {
-                                @let (row, node) = line;
+                                @let (pool, row, node) = line;
                                 @let (asked, offered) = (&row.requested, &row.allocatable);
                                 tr class=[(!is_well(line)).then_some("bad")] {
-                                    td { (row.name) } td { (pool(&row.name)) }
+                                    td { (row.name) } td { (pool) }
                                     td { (node.as_ref().map_or("gone".into(), |node| node_status(&node.body))) }
                                     td class="number" { (asked.pods) "/" (offered.pods) }
                                     td { (bar(asked.milli_cpu, offered.milli_cpu)) (cpu(asked.milli_cpu)) " of " (cpu(offered.milli_cpu)) }

@@ -105,7 +105,7 @@ fn table(rows: &[Row]) -> Markup {
                                 (row.object)
                                 @if !row.namespace.is_empty() { small { (row.namespace) } }
                             }
-                            td { (row.reason) }
+                            td class="reason" { (row.reason) }
                             td class="message" {
                                 (row.text)
                                 @for (line, is_error) in &row.lines {

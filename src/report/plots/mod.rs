@@ -154,6 +154,13 @@ fn for_page<T: Clone>(points: &[(Time, T)], end: Time) -> Vec<(Time, T)> {
     if points.len() as u64 <= STEPS { points.to_vec() } else { thinned(points, Span(width)) }
 }
 
+/// The same from time zero on, where nothing was yet, unless it began at once.
+fn from_start<T: Clone + Default>(points: &[(Time, T)], end: Time) -> Vec<(Time, T)> {
+    let begins_late = points.first().is_some_and(|(at, _)| at.nanos() > end.nanos() / STEPS);
+    let start = begins_late.then(|| (Time::ZERO, T::default()));
+    start.into_iter().chain(points.iter().cloned()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

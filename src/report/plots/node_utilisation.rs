@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use super::{Body, Curve, Curves, HeatRow, Panel, PlotEntry, PlotInput, Tone, Unit};
-use crate::api::Name;
 use crate::kernel::Time;
+use crate::report::cost::by_pool;
 use crate::sim::Load;
 
 /// The plot.
@@ -30,15 +28,17 @@ const PARTS: [Part; 2] =
     [("CPU requested, % of allocatable", |load| load.cpu), ("Memory requested, % of allocatable", |load| load.memory)];
 
 /// A node: its pool, its name, its place in the columns.
-struct Row {
-    pool: String,
-    name: String,
+struct Row<'a> {
+    pool: &'a str,
+    name: &'a str,
     place: usize,
 }
 
 fn draw(input: &PlotInput<'_>) -> Vec<Panel> {
     let columns = input.sim.tally().usage.loads();
-    let rows = rows(input);
+    let nodes = by_pool(&input.sim.tally().usage, input.machines);
+    let rows: Vec<Row> =
+        nodes.iter().map(|(pool, place, node)| Row { pool, name: &node.name, place: *place }).collect();
     if columns.is_empty() || rows.is_empty() {
         return Vec::new();
     }
@@ -52,33 +52,14 @@ fn draw(input: &PlotInput<'_>) -> Vec<Panel> {
     PARTS.iter().map(panel).collect()
 }
 
-/// The nodes by pool, in the order of the scenario; those that belong to none at the end.
-fn rows(input: &PlotInput<'_>) -> Vec<Row> {
-    let names: Vec<&Name> = input.sim.tally().usage.nodes().map(|node| &node.name).collect();
-    let mut places: FxHashMap<&str, usize> = names.iter().enumerate().map(|(n, name)| (name.as_str(), n)).collect();
-    let mut rows = Vec::new();
-    for machines in input.machines {
-        for name in &machines.nodes {
-            let Some(place) = places.remove(name.as_str()) else { continue };
-            rows.push(Row { pool: machines.pool.to_string(), name: name.to_string(), place });
-        }
-    }
-    for name in names {
-        if let Some(place) = places.remove(name.as_str()) {
-            rows.push(Row { pool: String::new(), name: name.to_string(), place });
-        }
-    }
-    rows
-}
-
 /// The load of a node in a column; `None`: there is no such Node then.
 fn load(column: &[Load], place: usize, of: fn(&Load) -> u8) -> Option<u8> {
     column.get(place).filter(|load| **load != Load::NONE).map(of)
 }
 
-fn curves(columns: &Columns, rows: &[Row], of: fn(&Load) -> u8) -> Curves {
-    let curve = |(row, tone): (&Row, Tone)| Curve {
-        name: row.name.clone(),
+fn curves(columns: &Columns, rows: &[Row<'_>], of: fn(&Load) -> u8) -> Curves {
+    let curve = |(row, tone): (&Row<'_>, Tone)| Curve {
+        name: row.name.to_owned(),
         tone,
         values: columns.iter().map(|(_, column)| f64::from(load(column, row.place, of).unwrap_or(0))).collect(),
     };
@@ -86,7 +67,7 @@ fn curves(columns: &Columns, rows: &[Row], of: fn(&Load) -> u8) -> Curves {
     Curves { times, curves: rows.iter().zip(Tone::IN_TURN).map(curve).collect() }
 }
 
-fn heat(columns: &Columns, rows: &[Row], of: fn(&Load) -> u8) -> (Body, String) {
+fn heat(columns: &Columns, rows: &[Row<'_>], of: fn(&Load) -> u8) -> (Body, String) {
     let step = rows.len().div_ceil(ROWS);
     let shown = rows.iter().step_by(step).map(|row| {
         let mut runs: Vec<(Time, Option<u8>)> = Vec::new();
@@ -96,7 +77,7 @@ fn heat(columns: &Columns, rows: &[Row], of: fn(&Load) -> u8) -> (Body, String) 
                 runs.push((*at, load));
             }
         }
-        HeatRow { name: row.name.clone(), group: row.pool.clone(), runs }
+        HeatRow { name: row.name.to_owned(), group: row.pool.to_owned(), runs }
     });
     let shown: Vec<HeatRow> = shown.collect();
     let note = match step {

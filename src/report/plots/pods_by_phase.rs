@@ -1,6 +1,6 @@
 //! How many pods there are in which phase.
 
-use super::{Body, Curve, Curves, Panel, PlotEntry, PlotInput, Tone, Unit, for_page};
+use super::{Body, Curve, Curves, Panel, PlotEntry, PlotInput, Tone, Unit, for_page, from_start};
 use crate::kernel::Time;
 use crate::sim::PodCounts;
 
@@ -27,10 +27,8 @@ const LAYERS: [Layer; 6] = [
 fn draw(input: &PlotInput<'_>) -> Vec<Panel> {
     let end = input.sim.now();
     let samples = input.sim.tally().samples(end);
-    let start = [(Time::ZERO, PodCounts::default())];
-    let points: Vec<(Time, PodCounts)> =
-        start.into_iter().chain(samples.iter().map(|sample| (sample.time, sample.pods))).collect();
-    let points = for_page(&points, end);
+    let points: Vec<(Time, PodCounts)> = samples.iter().map(|sample| (sample.time, sample.pods)).collect();
+    let points = for_page(&from_start(&points, end), end);
     let curve = |(name, tone, count): &Layer| Curve {
         name: (*name).to_owned(),
         tone: *tone,

@@ -1,6 +1,6 @@
 //! How rollouts went on, Deployment by Deployment.
 
-use super::{Body, Curve, Curves, Panel, PlotEntry, PlotInput, Tone, Unit, for_page};
+use super::{Body, Curve, Curves, Panel, PlotEntry, PlotInput, Tone, Unit, for_page, from_start};
 use crate::kernel::Time;
 use crate::sim::RolloutCounts;
 
@@ -52,10 +52,7 @@ fn draw(input: &PlotInput<'_>) -> Vec<Panel> {
 }
 
 fn panel(title: String, points: &[(Time, RolloutCounts)], end: Time) -> Panel {
-    // The part of a run in which it did not exist counts as zero.
-    let start = [(Time::ZERO, RolloutCounts::default())];
-    let points: Vec<(Time, RolloutCounts)> = start.into_iter().chain(points.iter().copied()).collect();
-    let mut points = for_page(&points, end);
+    let mut points = for_page(&from_start(points, end), end);
     while points.len() > STEPS {
         points = points.chunks(2).filter_map(<[_]>::last).copied().collect();
     }
