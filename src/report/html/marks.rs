@@ -6,9 +6,9 @@ use super::svg::{WIDTH, x};
 use crate::kernel::Time;
 
 /// How many lanes of names there are at most; what finds no room there is drawn without its name.
-const LANES: usize = 3;
+const LANES: usize = 4;
 /// How wide a letter of a name is taken to be, in units of the image.
-const LETTER: u64 = 22;
+const LETTER: u64 = 28;
 
 /// Something that all figures show: a fault from one instant to another, an action at one.
 #[derive(Clone, PartialEq, Debug)]
@@ -83,7 +83,7 @@ pub(super) fn strip(marks: &[Mark], end: Time) -> Markup {
 fn places(marks: &[Mark], end: Time) -> Vec<Option<Place>> {
     let mut lane_ends: Vec<u64> = Vec::new();
     let place = |mark: &Mark| {
-        let wide = ((mark.name.chars().count() as u64 + 2) * LETTER).min(WIDTH / 3);
+        let wide = ((mark.name.chars().count() as u64 + 2) * LETTER).min(WIDTH * 2 / 5);
         let left = x(mark.from, end).min(WIDTH - wide);
         let reach = x(mark.until, end).max(left + wide);
         let lane = lane_ends.iter().position(|lane_end| *lane_end <= left).unwrap_or(lane_ends.len());

@@ -30,13 +30,13 @@ pub(super) fn workloads(page: &Page<'_>) -> Markup {
         section id="workloads" {
             h2 { "Workloads" }
             @if all.is_empty() { p class="none" { "There are none." } } @else {
-                div class="scroll" {
+                div class="scroll tall" {
                     table {
                         thead { tr { th { "Namespace" } th { "Name" } th { "Kind" } th { "Ready" } th { "Up to date" } th { "Available" } th { "Age" } } }
                         tbody {
                             @for line in lines.iter().take(SHOWN) {
                                 tr class=[(!line.is_settled()).then_some("bad")] {
-                                    td { (line.namespace) } td { (line.name) } td { (line.kind) }
+                                    td class="name" { (line.namespace) } td class="name" { (line.name) } td { (line.kind) }
                                     td class="number" { (line.ready) "/" (line.desired) }
                                     td class="number" { (line.up_to_date) }
                                     td class="number" { (line.available) }
@@ -59,19 +59,19 @@ pub(super) fn pods(page: &Page<'_>) -> Markup {
         section id="pods" {
             h2 { "Pods that are not ready" }
             @if lines.is_empty() { p class="none" { "All pods are ready, or have ended well." } } @else {
-                div class="scroll" {
+                div class="scroll tall" {
                     table {
-                        thead { tr { th { "Namespace" } th { "Name" } th { "Ready" } th { "Status" } th { "Restarts" } th { "Age" } th { "Node" } th { "Why" } } }
+                        thead { tr { th { "Namespace" } th { "Name, and why" } th { "Ready" } th { "Status" } th { "Restarts" } th { "Age" } th { "Node" } } }
                         tbody {
                             @for line in &lines {
                                 tr {
-                                    td { (line.namespace) } td { (line.name) }
+                                    td class="name" { (line.namespace) }
+                                    td class="why" { b { (line.name) } small { (line.message) } }
                                     td class="number" { (line.ready_containers) "/" (line.containers) }
                                     td { (line.status) }
                                     td class="number" { (line.restarts) }
                                     td class="number" { (human_duration(line.age_seconds)) }
-                                    td { (if line.node.is_empty() { "none" } else { line.node.as_str() }) }
-                                    td class="message" { (line.message) }
+                                    td class="name" { (if line.node.is_empty() { "none" } else { line.node.as_str() }) }
                                 }
                             }
                         }
@@ -100,7 +100,7 @@ pub(super) fn nodes(page: &Page<'_>) -> Markup {
             h2 { "Nodes" }
             p class="doc" { "Requests at the end of the run. Idle: what nobody asked for of the dominant resource, over the whole run." }
             @if lines.is_empty() { p class="none" { "There are none." } } @else {
-                div class="scroll" {
+                div class="scroll tall" {
                     table {
                         thead { tr { th { "Name" } th { "Pool" } th { "Status" } th { "Pods" } th { "CPU requested" } th { "Memory requested" } th { "Other requests" } th { "Idle" } } }
                         tbody {
@@ -108,11 +108,11 @@ pub(super) fn nodes(page: &Page<'_>) -> Markup {
                                 @let (pool, row, node) = line;
                                 @let (asked, offered) = (&row.requested, &row.allocatable);
                                 tr class=[(!is_well(line)).then_some("bad")] {
-                                    td { (row.name) } td { (pool) }
+                                    td class="name" { (row.name) } td class="name" { (pool) }
                                     td { (node.as_ref().map_or("gone".into(), |node| node_status(&node.body))) }
                                     td class="number" { (asked.pods) "/" (offered.pods) }
-                                    td { (bar(asked.milli_cpu, offered.milli_cpu)) (cpu(asked.milli_cpu)) " of " (cpu(offered.milli_cpu)) }
-                                    td { (bar(asked.memory, offered.memory)) (memory(asked.memory)) " of " (memory(offered.memory)) }
+                                    td class="amount" { (bar(asked.milli_cpu, offered.milli_cpu)) (cpu(asked.milli_cpu)) " of " (cpu(offered.milli_cpu)) }
+                                    td class="amount" { (bar(asked.memory, offered.memory)) (memory(asked.memory)) " of " (memory(offered.memory)) }
                                     td { (others(asked, offered)) }
                                     td class="number" { (idle(row, page.sim.now())) }
                                 }
@@ -197,7 +197,7 @@ pub(super) fn cost(page: &Page<'_>) -> Markup {
                                 td class="number" { (number(pool.machine_hours)) }
                                 td class="number" { (cost.amount(pool.cost)) }
                                 td class="number" { (cost.amount(pool.idle)) }
-                                td { (bar(libm::round(pool.idle_percent) as i64, 100)) (format!("{:.0}% idle", pool.idle_percent)) }
+                                td class="amount" { (bar(libm::round(pool.idle_percent) as i64, 100)) (format!("{:.0}% idle", pool.idle_percent)) }
                             }
                         }
                     }
