@@ -24,6 +24,8 @@
 //! | [`scheduler`] | kube-scheduler: queue, framework, plugins |
 //! | [`kubelet`] | the node agent |
 //! | [`controllers`] | the control loops of kube-controller-manager |
+//! | [`fault`] | what breaks, as compositions of primitive effects |
+//! | [`check`] | claims, expectations, invariants |
 //! | [`sim`] | the tank |
 //! | [`scenario`] | typed scenario files, lowered into a set-up |
 //! | [`report`] | tables and files: pure functions of a finished simulation |
@@ -41,14 +43,17 @@
 //! - JSON exists only at the edges; inside, objects move by `Arc`.
 //!
 //! # Where a line lives
-//! A controller: `src/controllers/<name>.rs`. A scheduler plugin: `src/scheduler/plugins/<name>.rs`. A subcommand:
+//! A controller: `src/controllers/<name>.rs`. A scheduler plugin: `src/scheduler/plugins/<name>.rs`. A fault:
+//! `src/fault/<name>.rs`. A check: `src/check/<name>.rs`. A subcommand:
 //! `src/cli/<name>.rs`. Each plus two lines in the family's `mod.rs`.
 pub mod api;
+pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod client;
 pub mod controllers;
 pub mod event;
+pub mod fault;
 pub mod kernel;
 pub mod kubelet;
 pub mod net;

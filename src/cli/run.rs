@@ -11,9 +11,10 @@ use super::out_dir::OutDir;
 use super::output::{Output, shell_word, to_stderr};
 use super::progress::Progress;
 use super::read::read;
+use crate::check::{ExpectationOutcome, ExpectationStatus};
 use crate::kernel::{Span, Time};
 use crate::report::{ExpectationLine, Machines, Page, Story, Summary, counted, write_text};
-use crate::scenario::{self, Ended, ExpectationOutcome, ExpectationStatus, RunResult, Scenario};
+use crate::scenario::{self, Ended, RunResult, Scenario};
 use crate::sim::{Action, TimedAction};
 
 /// Run a scenario, or Kubernetes manifests as they are, and show the cluster that comes out

@@ -52,4 +52,9 @@ pub enum WatchEnd {
     Closed,
     /// `410 Gone`, the revision is compacted: list again.
     Expired,
+    /// It could not be opened, since nobody listens: try again later.
+    Refused,
+    /// Nothing was heard for so long that the connection counts as lost: list again, at least at the last revision seen.
+    /// Upstream: `http2: client connection lost` is an error of the stream, after which a reflector does not resume.
+    Lost,
 }

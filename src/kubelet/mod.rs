@@ -44,7 +44,7 @@ pub use settings::{
 };
 
 use crate::api::{Cidr, EventType, Kind, Name, Reference};
-use crate::client::{Client, FORGET, Informer, InformerEvent, Occurrence, Outbox, Part, Recorder, TokenBucket};
+use crate::client::{Client, FORGET, Informer, Occurrence, Outbox, Part, Recorder, TokenBucket};
 use crate::event::{Change, ClientIndex, Filter, InformerIndex, Input, Reply, TimerToken, Token};
 use crate::kernel::{Span, Time};
 use images::Images;
@@ -54,9 +54,6 @@ use token::{Ask, Timer};
 
 const PODS: InformerIndex = InformerIndex(0);
 const NODE: InformerIndex = InformerIndex(1);
-/// How long an informer waits before it lists again after a failed list.
-/// Upstream's back-off grows from 800 ms to 30 s with jitter; here it stays at its start.
-const RELIST_AFTER: Span = Span::from_millis(800);
 
 /// What a kubelet never changes.
 #[derive(Clone, Debug)]
@@ -105,6 +102,9 @@ impl Kubelet {
     }
 
     fn off(fixed: Arc<Fixed>) -> Kubelet {
+        let informer = |index: InformerIndex, kind, filter| {
+            Informer::new(index, kind, filter, Ask::List(index.0).token(), Timer::List(index.0).token())
+        };
         let settings = &fixed.settings;
         let client = |index, name: &str, limit| Client { index: ClientIndex(index), name: name.into(), limit };
         let pod_cidrs = fixed.template.pod_cidrs.clone();
@@ -112,8 +112,8 @@ impl Kubelet {
             api: client(0, "kubelet", TokenBucket::new(settings.kube_api_qps, settings.kube_api_burst)),
             events: client(1, "kubelet/events", TokenBucket::new(settings.event_qps, settings.event_burst)),
             recorder: Recorder::new("kubelet", fixed.name.clone()),
-            pods_informer: Informer::new(PODS, Kind::Pod, Filter::OnNode(fixed.name.clone())),
-            node_informer: Informer::new(NODE, Kind::Node, Filter::Named(Name::new(), fixed.name.clone())),
+            pods_informer: informer(PODS, Kind::Pod, Filter::OnNode(fixed.name.clone())),
+            node_informer: informer(NODE, Kind::Node, Filter::Named(Name::new(), fixed.name.clone())),
             node: NodeState::default(),
             pod_cidrs,
             pods: Vec::new(),
@@ -124,6 +124,11 @@ impl Kubelet {
             relist_at: Time::MAX,
             fixed,
         }
+    }
+
+    /// The labels that its node is registered with, beside the standard ones.
+    pub fn labels(&self) -> &crate::api::Labels {
+        &self.fixed.template.labels
     }
 
     /// The node's name.
@@ -140,24 +145,27 @@ impl Kubelet {
         self.recorder.record(out, &mut self.events, Occurrence { about, kind, reason, message });
     }
 
+    /// An informer, and the client through which it asks.
+    fn informer(&mut self, index: InformerIndex) -> (&mut Informer, &mut Client) {
+        let informer = if index == PODS { &mut self.pods_informer } else { &mut self.node_informer };
+        (informer, &mut self.api)
+    }
+
     fn list(&mut self, informer: InformerIndex, out: &mut Outbox) {
-        let which = if informer == PODS { &mut self.pods_informer } else { &mut self.node_informer };
-        which.list(out, &mut self.api, Ask::List(informer.0).token());
+        let (informer, client) = self.informer(informer);
+        informer.start(client, out);
     }
 
     fn listed(&mut self, informer: InformerIndex, reply: Reply, out: &mut Outbox) {
-        let event = if informer == PODS {
-            let known: Vec<_> =
-                self.pods.iter().filter(|pod| !pod.gone).map(|pod| crate::api::Object::Pod(pod.pod.clone())).collect();
-            self.pods_informer.listed(reply, known.iter(), out)
+        let changes = if informer == PODS {
+            let live = self.pods.iter().filter(|pod| !pod.gone);
+            let known = || live.map(|pod| crate::api::Object::Pod(pod.pod.clone())).collect();
+            self.pods_informer.listed(reply, known, &mut self.api, out)
         } else {
             // Whatever the list shows is looked at afresh.
-            self.node_informer.listed(reply, std::iter::empty(), out)
+            self.node_informer.listed(reply, Vec::new, &mut self.api, out)
         };
-        match event {
-            InformerEvent::Changes(changes) => self.take_in(changes, out),
-            InformerEvent::Failed => out.timer_after(RELIST_AFTER, Timer::List(informer.0).token()),
-        }
+        self.take_in(changes.unwrap_or_default(), out);
     }
 
     fn take_in(&mut self, changes: Vec<Change>, out: &mut Outbox) {
@@ -181,7 +189,10 @@ impl Kubelet {
 
     fn timer(&mut self, timer: Timer, out: &mut Outbox) {
         match timer {
-            Timer::List(informer) => self.list(InformerIndex(informer), out),
+            Timer::List(index) => {
+                let (informer, client) = self.informer(InformerIndex(index));
+                informer.due(client, out);
+            }
             Timer::Register => self.register(out),
             Timer::CreateLease => self.create_lease(out),
             Timer::RenewLease => self.renew_lease(out),
@@ -198,27 +209,23 @@ impl Kubelet {
 impl Part for Kubelet {
     fn handle(&mut self, input: Input, out: &mut Outbox) {
         match input {
-            Input::Start => {
+            Input::Start | Input::Boot => {
                 *self = Kubelet::off(self.fixed.clone());
                 self.start(out);
             }
-            Input::Reply { token: FORGET, result: _ } => {}
+            Input::Reply { token: FORGET, result: _ } | Input::Heartbeats { .. } => {}
             Input::Reply { token: Token(token), result } => {
                 if let Some(ask) = Ask::of(token) {
                     self.reply(ask, result, out);
                 }
             }
-            Input::Notice { informer, changes } => {
-                let which = if informer == PODS { &mut self.pods_informer } else { &mut self.node_informer };
-                if which.noticed(&changes) {
-                    self.take_in(changes, out);
-                }
+            Input::Notice { informer, mut changes } => {
+                self.informer(informer).0.noticed(&mut changes);
+                self.take_in(changes, out);
             }
             Input::WatchEnded { informer, end } => {
-                let which = if informer == PODS { &mut self.pods_informer } else { &mut self.node_informer };
-                if which.ended(end, out) {
-                    self.list(informer, out);
-                }
+                let (informer, client) = self.informer(informer);
+                informer.ended(end, client, out);
             }
             Input::Timer(TimerToken(token)) => {
                 if let Some(timer) = Timer::of(token) {

@@ -10,11 +10,11 @@ use super::nodes::default_pools;
 use super::place::{Place, suggestion};
 use super::resource::Kinds;
 use super::timeline::{self, Known};
-use super::{Scenario, behaviours, expect, nodes, overrides};
+use super::{Scenario, behaviours, expect, faults, nodes, overrides};
 use crate::api::located::{InputError, InputErrors, Located, from_located, parse};
-use crate::api::{Clock, Kind, text};
+use crate::api::{Clock, Kind, Name, text};
 use crate::kernel::Time;
-use crate::sim::{Action, Setup, TimedAction};
+use crate::sim::{Action, NodePool, Setup, TimedAction, TimedFault, replicas};
 
 /// The seed where neither the scenario nor the command line gives one.
 pub const DEFAULT_SEED: u64 = 1;
@@ -124,6 +124,7 @@ impl<'a> Lowering<'a> {
         let behaviours = behaviours::lower(&typed.behaviours, &place.key("behaviours"), &mut self.gathering.errors);
         let timeline = self.timeline(loose);
         let expectations = self.expectations();
+        let faults = self.faults(&setup_pools);
         if !self.gathering.errors.is_empty() {
             return Err(InputErrors(self.gathering.errors));
         }
@@ -138,9 +139,13 @@ impl<'a> Lowering<'a> {
             kubelet: components.kubelet,
             behaviours: Arc::new(behaviours),
             scheduler: components.scheduler,
+            schedulers: components.schedulers,
             controllers: components.controllers,
             controller_flags: components.controller_flags,
+            controller_election: components.controller_election,
+            controller_managers: components.controller_managers,
             timeline,
+            faults,
             keep_journal: false,
         };
         Ok(Scenario {
@@ -256,6 +261,33 @@ impl<'a> Lowering<'a> {
             plain.is_some_and(|number| pools.iter().any(|known| known.name == pool && number < known.count))
         });
         in_pool || self.gathering.nodes.iter().any(|node| node == name)
+    }
+
+    fn faults(&mut self, pools: &[NodePool]) -> Vec<TimedFault> {
+        const ZONE: &str = "topology.kubernetes.io/zone";
+        let zones: Vec<Name> = pools.iter().filter_map(|pool| pool.template.labels.get(ZONE).cloned()).collect();
+        let counts = &self.typed.components.replicas;
+        let counts =
+            [("kube-controller-manager", counts.kube_controller_manager), ("kube-scheduler", counts.kube_scheduler)];
+        let names = |(component, count): (&'static str, Option<u8>)| replicas(component, count.unwrap_or(1));
+        let parts: Vec<String> = counts.into_iter().flat_map(names).map(|(name, _)| name.to_string()).collect();
+        let place = self.place.key("faults");
+        let mut faults = Vec::new();
+        for (index, file) in self.typed.faults.iter().enumerate() {
+            let known = faults::Known {
+                kinds: &self.gathering.kinds,
+                nodes: &|| self.node_names(),
+                has_node: &|name| self.has_node(name),
+                zones: &zones,
+                parts: &parts,
+                duration: self.typed.duration.map(|duration| duration.0),
+            };
+            match faults::lower(file, &known, &place.index(index)) {
+                Ok(fault) => faults.push(fault),
+                Err(error) => self.gathering.errors.push(error),
+            }
+        }
+        faults
     }
 
     fn expectations(&mut self) -> Vec<super::Expectation> {

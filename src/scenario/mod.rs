@@ -8,11 +8,9 @@
 //! controllers and kinds only through their registries. What it lowers into never sees a file.
 
 mod behaviours;
-mod claim;
 mod components;
 mod expect;
-mod expectations;
-mod field;
+mod faults;
 pub mod file;
 mod load;
 mod manifests;
@@ -27,16 +25,14 @@ mod timeline;
 
 use std::sync::Arc;
 
-pub use claim::{Claim, Predicate, Quantifier};
 pub use components::{CONTROLLERS, controller_manager_flags};
-pub use expectations::{Expectation, ExpectationOutcome, ExpectationStatus, Expectations, When};
-pub use field::{Comparison, FieldPath};
 pub use load::{DEFAULT_SEED, load};
 pub use manifests::{Found, ReadPath};
 pub use nodes::Pool;
 pub use run::{EVENTS_PER_CALL, Ended, RunResult, UNTIL_QUIET_AT_MOST, run};
 
 use crate::api::KindInfo;
+use crate::check::Expectation;
 use crate::kernel::Span;
 use crate::sim::Setup;
 

@@ -11,15 +11,17 @@ mod parts;
 mod setup;
 mod tally;
 mod user;
+mod world;
 
 pub use action::{Action, Resource};
 pub use guest::{Guest, NotForkable};
 pub use parts::Parts;
-pub use setup::{NodePool, Setup, TimedAction};
+pub use setup::{NodePool, Setup, TimedAction, replicas};
 pub use tally::{
     Happening, HappeningKind, Happenings, Load, NodeUse, PartClass, PodCounts, RolloutCounts, Rollouts, Sample, Tally, Usage,
 };
 pub use user::{ActionOutcome, Printed, Tone, User};
+pub use world::{StrikeRecord, TimedFault, Trigger};
 
 use std::sync::Arc;
 
@@ -45,6 +47,7 @@ pub struct Sim {
     journal: Journal,
     tally: Tally,
     timeline: Arc<[TimedAction]>,
+    world: world::World,
     /// Which life each part is in, by part; absent: the first.
     incarnations: std::collections::BTreeMap<PartId, u32>,
     events_handled: u64,
@@ -114,6 +117,9 @@ impl Sim {
         self.pending -= u64::from(!event.is_background());
         self.events_handled += 1;
         self.dispatch(event);
+        if self.waits_for_triggers() {
+            self.look_for_triggers();
+        }
         true
     }
 
@@ -172,6 +178,7 @@ impl Sim {
             journal: self.journal.clone(),
             tally: self.tally.clone(),
             timeline: self.timeline.clone(),
+            world: self.world.clone(),
             incarnations: self.incarnations.clone(),
             events_handled: self.events_handled,
         })

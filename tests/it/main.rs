@@ -2,8 +2,10 @@
 
 mod cli;
 mod determinism;
+mod faults;
 mod guest;
 mod invariants;
+mod leaders;
 mod manifests;
 mod quiet;
 mod random;

@@ -147,11 +147,12 @@ impl Story {
             }
             Effect::Timer { at, token, .. } => self.post(at, Input::Timer(token)),
             Effect::Heartbeat(_) => self.heartbeats += 1,
-            Effect::Watch { .. } | Effect::Note(_) => {}
+            Effect::Watch { .. } | Effect::Note(_) | Effect::Exit => {}
         }
     }
 
     fn notice(&mut self, informer: InformerIndex, kind: ChangeKind, object: Object) {
+        self.revision += u64::from(kind == ChangeKind::Deleted);
         let change = Change { kind, object, revision: self.revision, cause: Cause::START };
         self.post(self.now + LATENCY, Input::Notice { informer, changes: vec![change] });
     }

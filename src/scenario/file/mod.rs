@@ -5,6 +5,7 @@
 
 mod behaviour;
 mod expectation;
+mod fault;
 mod manifest;
 mod nodes;
 mod scalar;
@@ -16,9 +17,11 @@ use serde::Deserialize;
 
 pub use behaviour::{BehaviourFile, ExitFile, ImageFile, MatchFile};
 pub use expectation::{ClaimFile, CountFile, ExpectationFile};
+pub use fault::FaultFile;
 pub use manifest::{ManifestFile, ManifestFiles, RepeatBlock, RepeatFile};
 pub use nodes::{NodePoolFile, TaintFields, TaintFile};
-pub use scalar::{Duration, DurationRange, FlagText, Instant, QuantityText, ShortForm};
+pub(super) use scalar::read_range;
+pub use scalar::{Duration, DurationRange, Every, FlagText, Instant, QuantityText, ShortForm};
 pub use timeline::{
     ActionFile, CordonFile, DeleteFile, DrainFile, PatchFile, PatchType, PropagationFile, RolloutFile, ScaleFile,
     SetImageFile,
@@ -71,6 +74,9 @@ pub struct ScenarioFile {
     /// What users do, and when.
     #[serde(default)]
     pub timeline: Vec<ActionFile>,
+    /// What breaks, and when.
+    #[serde(default)]
+    pub faults: Vec<FaultFile>,
     /// What must come true.
     #[serde(default)]
     pub expect: Vec<ExpectationFile>,
@@ -100,6 +106,18 @@ pub struct ComponentsFile {
     pub kubelet: FlagsFile,
     /// The API server.
     pub api_server: ApiServerFile,
+    /// How many replicas of other components there are.
+    pub replicas: ReplicasFile,
+}
+
+/// How many replicas of a component there are, of which one works, the leader, and the others stand by: 1 to 9 each.
+#[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Replicas")]
+pub struct ReplicasFile {
+    /// Of kube-controller-manager. Default: 1.
+    pub kube_controller_manager: Option<u8>,
+    /// Of kube-scheduler. Default: 1.
+    pub kube_scheduler: Option<u8>,
 }
 
 /// Settings of the API server.
