@@ -70,7 +70,7 @@ impl Sim {
             let error = ApiError::new(ErrorReason::ConnectionLost, "unexpected EOF");
             return self.post_reply(self.now + reply_takes, from, incarnation, token, Err(error), cause);
         };
-        self.tally.count_request(from, client, verb, kind);
+        self.tally.count_request(self.now, from, client, verb, kind);
         let cause = self.write_for(EntryKind::Request, from, client, object, verb as u64, cause);
         let context = Context { now: self.now, cause, from, replica };
         let reply = self.store.handle(request, &context);

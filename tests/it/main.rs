@@ -9,6 +9,7 @@ mod leaders;
 mod manifests;
 mod quiet;
 mod random;
+mod report;
 mod rollouts;
 mod stories;
 mod story;
