@@ -9,15 +9,15 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use crate::report::{Summary, write_journal, write_metrics, write_objects};
-use crate::sim::Sim;
+use crate::report::{Page, write_journal, write_metrics, write_objects, write_page};
 
 const SUMMARY: &str = "summary.json";
 const JOURNAL: &str = "journal.jsonl";
 const OBJECTS: &str = "objects.json";
 const METRICS: &str = "metrics.csv";
+const REPORT: &str = "report.html";
 /// All files that an output may have.
-const FILES: [&str; 4] = [SUMMARY, JOURNAL, OBJECTS, METRICS];
+const FILES: [&str; 5] = [SUMMARY, JOURNAL, OBJECTS, METRICS, REPORT];
 
 /// A folder that may be written.
 pub(super) struct OutDir {
@@ -54,7 +54,8 @@ impl OutDir {
     ///
     /// # Errors
     /// What the operating system refuses.
-    pub(super) fn write(&self, summary: &Summary, sim: &Sim, with_journal: bool) -> Result<(), Failure> {
+    pub(super) fn write(&self, page: &Page<'_>, with_journal: bool) -> Result<(), Failure> {
+        let (summary, sim) = (page.summary, page.sim);
         self.write_with(|folder| {
             write_file(&folder.join(SUMMARY), |out| {
                 serde_json::to_writer_pretty(&mut *out, summary)?;
@@ -64,7 +65,8 @@ impl OutDir {
                 write_file(&folder.join(JOURNAL), |out| write_journal(sim, out))?;
             }
             write_file(&folder.join(OBJECTS), |out| write_objects(sim.store(), sim.now(), out))?;
-            write_file(&folder.join(METRICS), |out| write_metrics(&sim.tally().samples(sim.now()), out))
+            write_file(&folder.join(METRICS), |out| write_metrics(&sim.tally().samples(sim.now()), out))?;
+            write_file(&folder.join(REPORT), |out| write_page(page, out))
         })
         .map_err(|error| Failure::of_system(format!("--out {}", self.target.display()), &error))
     }

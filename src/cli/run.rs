@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::read::read;
 use crate::check::{ExpectationOutcome, ExpectationStatus};
 use crate::kernel::{Span, Time};
-use crate::report::{ExpectationLine, Story, Summary, counted, write_text};
+use crate::report::{ExpectationLine, Machines, Page, Story, Summary, counted, write_text};
 use crate::scenario::{self, Ended, RunResult, Scenario};
 use crate::sim::{Action, TimedAction};
 
@@ -43,7 +43,7 @@ pub(super) struct Arguments {
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
     output: Format,
 
-    /// Write summary.json, journal.jsonl, objects.json and metrics.csv into this folder
+    /// Write report.html, summary.json, journal.jsonl, objects.json and metrics.csv into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
@@ -90,7 +90,9 @@ pub(super) fn run(arguments: &Arguments, note: &BugNote) -> Result<ExitCode, Fai
     let summary = summary(&scenario, seed, repeat, &result);
     print(&summary, arguments.output, &mut output)?;
     if let Some(out_dir) = &out_dir {
-        out_dir.write(&summary, &result.sim, with_journal)?;
+        let machines = machines(&scenario);
+        let page = Page { summary: &summary, sim: &result.sim, machines: &machines, faults: &[] };
+        out_dir.write(&page, with_journal)?;
     }
     // The process ends: taking the cluster apart piece by piece would be work for nothing.
     std::mem::forget(result);
@@ -167,9 +169,21 @@ fn summary(scenario: &Scenario, seed: u64, repeat: String, result: &RunResult) -
         seed,
         ended: ended(result.ended),
         expectations: result.outcomes.iter().map(expectation).collect(),
+        machines: machines(scenario),
+        // A scenario's prices are in any currency.
+        currency: None,
         repeat,
     };
     Summary::of(&result.sim, story)
+}
+
+fn machines(scenario: &Scenario) -> Vec<Machines> {
+    let of_pool = |pool: &scenario::Pool| Machines {
+        pool: pool.name.clone(),
+        nodes: pool.node_names().collect(),
+        price_per_hour: pool.price_per_hour,
+    };
+    scenario.pools.iter().map(of_pool).collect()
 }
 
 fn ended(ended: Ended) -> String {

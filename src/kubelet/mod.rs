@@ -60,7 +60,7 @@ pub use settings::{
 pub use usage::Usage;
 
 use crate::api::{Cidr, EventType, Kind, Name, Reference};
-use crate::client::{Client, FORGET, Informer, InformerEvent, Occurrence, Outbox, Part, Recorder, TokenBucket};
+use crate::client::{Client, FORGET, Informer, Occurrence, Outbox, Part, Recorder, TokenBucket};
 use crate::event::{Change, ClientIndex, Filter, InformerIndex, Input, Reply, TimerToken, Token};
 use crate::kernel::{Span, Time};
 use images::Images;
@@ -71,9 +71,6 @@ use token::{Ask, Timer};
 
 const PODS: InformerIndex = InformerIndex(0);
 const NODE: InformerIndex = InformerIndex(1);
-/// How long an informer waits before it lists again after a failed list.
-/// Upstream's back-off grows from 800 ms to 30 s with jitter; here it stays at its start.
-const RELIST_AFTER: Span = Span::from_millis(800);
 
 /// What a kubelet never changes.
 #[derive(Clone, Debug)]
@@ -127,6 +124,9 @@ impl Kubelet {
     }
 
     fn off(fixed: Arc<Fixed>) -> Kubelet {
+        let informer = |index: InformerIndex, kind, filter| {
+            Informer::new(index, kind, filter, Ask::List(index.0).token(), Timer::List(index.0).token())
+        };
         let settings = &fixed.settings;
         let client = |index, name: &str, limit| Client { index: ClientIndex(index), name: name.into(), limit };
         let pod_cidrs = fixed.template.pod_cidrs.clone();
@@ -135,8 +135,8 @@ impl Kubelet {
             events: client(1, "kubelet/events", TokenBucket::new(settings.event_qps, settings.event_burst)),
             heartbeats: client(2, "kubelet/heartbeats", TokenBucket::unlimited()),
             recorder: Recorder::new("kubelet", fixed.name.clone()),
-            pods_informer: Informer::new(PODS, Kind::Pod, Filter::OnNode(fixed.name.clone())),
-            node_informer: Informer::new(NODE, Kind::Node, Filter::Named(Name::new(), fixed.name.clone())),
+            pods_informer: informer(PODS, Kind::Pod, Filter::OnNode(fixed.name.clone())),
+            node_informer: informer(NODE, Kind::Node, Filter::Named(Name::new(), fixed.name.clone())),
             node: NodeState::default(),
             machine: Machine { ran_before: false, starts: 0, boots: 0, computed: settings.elide_heartbeats },
             pod_cidrs,
@@ -170,32 +170,30 @@ impl Kubelet {
         self.recorder.record(out, &mut self.events, Occurrence { about, kind, reason, message });
     }
 
+    /// An informer, and the client through which it asks.
+    fn informer(&mut self, index: InformerIndex) -> (&mut Informer, &mut Client) {
+        let informer = if index == PODS { &mut self.pods_informer } else { &mut self.node_informer };
+        (informer, &mut self.api)
+    }
+
     fn list(&mut self, informer: InformerIndex, out: &mut Outbox) {
-        let which = if informer == PODS { &mut self.pods_informer } else { &mut self.node_informer };
-        which.list(out, &mut self.api, Ask::List(informer.0).token());
+        let (informer, client) = self.informer(informer);
+        informer.start(client, out);
     }
 
     fn listed(&mut self, informer: InformerIndex, reply: Reply, out: &mut Outbox) {
-        let event = if informer == PODS {
-            let known: Vec<_> = self
-                .pods
-                .iter()
-                .filter(|pod| pod.confirmed && !pod.gone)
-                .map(|pod| crate::api::Object::Pod(pod.pod.clone()))
-                .collect();
-            self.pods_informer.listed(reply, known.iter(), out)
+        let changes = if informer == PODS {
+            let live = self.pods.iter().filter(|pod| pod.confirmed && !pod.gone);
+            let known = || live.map(|pod| crate::api::Object::Pod(pod.pod.clone())).collect();
+            self.pods_informer.listed(reply, known, &mut self.api, out)
         } else {
             // Whatever the list shows is looked at afresh.
-            self.node_informer.listed(reply, std::iter::empty(), out)
+            self.node_informer.listed(reply, Vec::new, &mut self.api, out)
         };
-        match event {
-            InformerEvent::Changes(changes) => {
-                self.take_in(changes, out);
-                if informer == PODS {
-                    self.kill_unlisted(out);
-                }
-            }
-            InformerEvent::Failed => out.timer_after(RELIST_AFTER, Timer::List(informer.0).token()),
+        let Some(changes) = changes else { return };
+        self.take_in(changes, out);
+        if informer == PODS {
+            self.kill_unlisted(out);
         }
     }
 
@@ -221,7 +219,10 @@ impl Kubelet {
 
     fn timer(&mut self, timer: Timer, out: &mut Outbox) {
         match timer {
-            Timer::List(informer) => self.list(InformerIndex(informer), out),
+            Timer::List(index) => {
+                let (informer, client) = self.informer(InformerIndex(index));
+                informer.due(client, out);
+            }
             Timer::Register => self.register(out),
             Timer::CreateLease => self.create_lease(out),
             Timer::RenewLease => self.renewal_due(out),
@@ -248,17 +249,13 @@ impl Part for Kubelet {
                     self.reply(ask, result, out);
                 }
             }
-            Input::Notice { informer, changes } => {
-                let which = if informer == PODS { &mut self.pods_informer } else { &mut self.node_informer };
-                if which.noticed(&changes) {
-                    self.take_in(changes, out);
-                }
+            Input::Notice { informer, mut changes } => {
+                self.informer(informer).0.noticed(&mut changes);
+                self.take_in(changes, out);
             }
             Input::WatchEnded { informer, end } => {
-                let which = if informer == PODS { &mut self.pods_informer } else { &mut self.node_informer };
-                if which.ended(end, out) {
-                    self.list(informer, out);
-                }
+                let (informer, client) = self.informer(informer);
+                informer.ended(end, client, out);
             }
             Input::Timer(TimerToken(token)) => {
                 if let Some(timer) = Timer::of(token) {

@@ -1,14 +1,18 @@
-//! What a run looks like to people and tools: tables in kubectl's looks, and files.
+//! What a run looks like to people and tools: tables in kubectl's looks, files, a page with plots.
 //!
 //! Everything here is a pure function of a finished simulation: nothing is timed, nothing is remembered, no file is
 //! opened. What writes takes a `Write`; `cli` decides where it leads. The same run gives the same bytes.
 
+mod actions;
 mod age;
+mod cost;
 mod events;
+mod html;
 mod journal;
 mod metrics;
 mod nodes;
 mod objects;
+pub mod plots;
 mod pod_status;
 mod pods;
 mod requests;
@@ -18,8 +22,11 @@ mod text;
 mod unserved;
 mod workloads;
 
+pub use actions::action_text;
 pub use age::human_duration;
+pub use cost::{CostReport, Machines, PoolCost, cost_report};
 pub use events::{EventLine, notable_events};
+pub use html::{FaultBand, Page, write_page};
 pub use journal::write_journal;
 pub use metrics::write_metrics;
 pub use nodes::{NodeLine, NodesReport, Spread, nodes_report};

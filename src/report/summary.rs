@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use super::cost::cost_report;
 use super::{
-    EventLine, NodesReport, PodsReport, RequestLine, UnservedKind, WorkloadLine, nodes_report, notable_events,
-    pods_report, requests_by_client, unserved_kinds, workloads,
+    CostReport, EventLine, Machines, NodesReport, PodsReport, RequestLine, UnservedKind, WorkloadLine, nodes_report,
+    notable_events, pods_report, requests_by_client, unserved_kinds, workloads,
 };
 use crate::api::Name;
 use crate::kernel::Time;
@@ -21,6 +22,10 @@ pub struct Story {
     pub ended: String,
     /// What was expected, in the order of the scenario.
     pub expectations: Vec<ExpectationLine>,
+    /// The machines by pool, with what they cost.
+    pub machines: Vec<Machines>,
+    /// The currency of their prices, where it is known.
+    pub currency: Option<Name>,
     /// The one command that repeats the run.
     pub repeat: String,
 }
@@ -91,6 +96,9 @@ pub struct Summary {
     pub unfinished_actions: Vec<u32>,
     /// Requests by client.
     pub requests: Vec<RequestLine>,
+    /// What the machines cost, where any has a price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<CostReport>,
     /// What nothing acts on.
     pub unserved: Vec<UnservedKind>,
     /// The command that repeats the run.
@@ -102,7 +110,7 @@ impl Summary {
     pub fn of(sim: &Sim, story: Story) -> Summary {
         let (store, at) = (sim.store(), sim.now());
         let now = sim.clock().timestamp(at);
-        let Story { scenario, seed, ended, expectations, repeat } = story;
+        let Story { scenario, seed, ended, expectations, machines, currency, repeat } = story;
         Summary {
             digest: sim.digest().to_string(),
             scenario,
@@ -120,6 +128,7 @@ impl Summary {
             actions: actions(sim),
             unfinished_actions: sim.parts().user.under_way().collect(),
             requests: requests_by_client(sim),
+            cost: cost_report(sim, &machines, currency),
             unserved: unserved_kinds(sim),
             repeat,
         }

@@ -38,6 +38,9 @@ pub fn write_text(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::R
     write_pods(summary, out)?;
     write_nodes(summary, out)?;
     write_events(summary, out)?;
+    if let Some(cost) = &summary.cost {
+        writeln!(out, "{}\n{}", cost.sentence(), cost.table())?;
+    }
     if let Some(sentence) = sentence(&summary.unserved) {
         writeln!(out, "{sentence}\n")?;
     }
@@ -162,8 +165,8 @@ mod tests {
 
     use super::*;
     use crate::report::{
-        ActionLine, EventLine, ExpectationLine, NodesReport, PodLine, PodsReport, RequestLine, UnservedKind,
-        WorkloadLine,
+        ActionLine, CostReport, EventLine, ExpectationLine, NodesReport, PodLine, PodsReport, PoolCost, RequestLine,
+        UnservedKind, WorkloadLine,
     };
 
     fn pods() -> PodsReport {
@@ -254,6 +257,20 @@ mod tests {
                 total: 2,
                 by_verb: BTreeMap::from([("create", 2)]),
             }],
+            cost: Some(CostReport {
+                currency: None,
+                total: 2.0,
+                idle: 0.5,
+                pools: vec![PoolCost {
+                    pool: "node".into(),
+                    machines: 4,
+                    price_per_hour: 0.5,
+                    machine_hours: 4.0,
+                    cost: 2.0,
+                    idle: 0.5,
+                    idle_percent: 25.0,
+                }],
+            }),
             unserved: vec![UnservedKind { kind: "Service".into(), count: 1 }],
             repeat: "wavetank run hello.yaml --seed 7".into(),
         }
@@ -287,6 +304,10 @@ no nodes
 
 LAST SEEN   TYPE      REASON   OBJECT      MESSAGE
 3s          Warning   Failed   pod/web-2   Error: ImagePullBackOff
+
+cost 2.00, of which 0.5000 (25%) sat idle
+POOL   MACHINES   PRICE/H   MACHINE-HOURS   COST   IDLE
+node   4          0.5       4.00            2.00   0.5000 (25%)
 
 1 Service: stored; no controller serves this kind yet
 

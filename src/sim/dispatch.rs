@@ -70,7 +70,7 @@ impl Sim {
             let error = ApiError::new(ErrorReason::ConnectionLost, "unexpected EOF");
             return self.post_reply(self.now + reply_takes, from, incarnation, token, Err(error), cause);
         };
-        self.tally.count_request(from, client, verb, kind);
+        self.tally.count_request(self.now, from, client, verb, kind);
         let cause = self.write_for(EntryKind::Request, from, client, object, verb as u64, cause);
         let context = Context { now: self.now, cause, from, replica };
         let reply = self.store.handle(request, &context);
@@ -130,8 +130,11 @@ impl Sim {
             }
         }
         let delivery = self.store.collect(id, self.now, late);
-        if let Some(next) = delivery.next {
-            self.post(next.max(self.now), SimEvent::Wake(id.0));
+        match delivery.next {
+            Some(next) if next > self.now => self.post(next, SimEvent::Wake(id.0)),
+            // Its watch cache is frozen: it is woken when that thaws.
+            Some(_) => self.world.silence(id),
+            None => {}
         }
         let Some(watcher) = self.store.watcher(id) else { return };
         let (part, incarnation, informer) = (watcher.part, watcher.incarnation, watcher.informer);

@@ -16,8 +16,10 @@ mod world;
 pub use action::{Action, Resource};
 pub use guest::{Guest, NotForkable};
 pub use parts::Parts;
-pub use setup::{NodePool, Setup, TimedAction};
-pub use tally::{PartClass, PodCounts, Sample, Tally};
+pub use setup::{NodePool, Setup, TimedAction, replicas};
+pub use tally::{
+    Happening, HappeningKind, Happenings, Load, NodeUse, PartClass, PodCounts, RolloutCounts, Rollouts, Sample, Tally, Usage,
+};
 pub use user::{ActionOutcome, Printed, Tone, User};
 pub use world::{StrikeRecord, TimedFault, Trigger};
 
@@ -85,6 +87,11 @@ impl Sim {
     /// The digest of the history so far.
     pub fn digest(&self) -> DigestValue {
         self.journal.digest()
+    }
+
+    /// What users do, by the number of the action.
+    pub fn timeline(&self) -> &[TimedAction] {
+        &self.timeline
     }
 
     /// How many events were handled.

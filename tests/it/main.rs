@@ -2,11 +2,14 @@
 
 mod cli;
 mod determinism;
+mod faults;
 mod guest;
 mod invariants;
+mod leaders;
 mod manifests;
 mod quiet;
 mod random;
+mod report;
 mod rollouts;
 mod stories;
 mod story;

@@ -203,6 +203,7 @@ impl Story {
     }
 
     fn notice(&mut self, informer: InformerIndex, kind: ChangeKind, object: Object) {
+        self.revision += u64::from(kind == ChangeKind::Deleted);
         if self.cut || self.down {
             return;
         }
