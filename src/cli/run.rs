@@ -12,8 +12,8 @@ use super::output::{Output, shell_word, to_stderr};
 use super::progress::Progress;
 use super::read::read;
 use crate::kernel::{Span, Time};
-use crate::report::{ExpectationLine, Story, Summary, counted, write_text};
-use crate::scenario::{self, Ended, ExpectationOutcome, ExpectationStatus, RunResult, Scenario};
+use crate::report::{ExpectationLine, FailedActionLine, Story, Summary, counted, write_text};
+use crate::scenario::{self, Ended, ExpectationOutcome, ExpectationStatus, FailedAction, RunResult, Scenario};
 use crate::sim::{Action, TimedAction};
 
 /// Run a scenario, or Kubernetes manifests as they are, and show the cluster that comes out
@@ -166,6 +166,7 @@ fn summary(scenario: &Scenario, seed: u64, repeat: String, result: &RunResult) -
         seed,
         ended: ended(result.ended),
         expectations: result.outcomes.iter().map(expectation).collect(),
+        failed_actions: result.failed_actions.iter().map(failed_action).collect(),
         repeat,
     };
     Summary::of(&result.sim, story)
@@ -177,6 +178,15 @@ fn ended(ended: Ended) -> String {
         Ended::Duration => "its duration was over".to_owned(),
         Ended::Limit(limit) => format!("after {limit} things were still going to happen, and no duration was given"),
         Ended::Decided => "every expectation was decided".to_owned(),
+    }
+}
+
+fn failed_action(failed: &FailedAction) -> FailedActionLine {
+    FailedActionLine {
+        place: failed.origin.place.clone(),
+        at_seconds: failed.at.since(Time::ZERO).as_secs_f64(),
+        may_fail: failed.origin.may_fail,
+        errors: failed.errors.clone(),
     }
 }
 

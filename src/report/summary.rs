@@ -21,6 +21,8 @@ pub struct Story {
     pub ended: String,
     /// What was expected, in the order of the scenario.
     pub expectations: Vec<ExpectationLine>,
+    /// The actions that failed, in order of time.
+    pub failed_actions: Vec<FailedActionLine>,
     /// The one command that repeats the run.
     pub repeat: String,
 }
@@ -39,6 +41,20 @@ pub struct ExpectationLine {
     /// What was seen instead, or what decided it; may be empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub detail: String,
+}
+
+/// An action of the timeline that kubectl would have ended with an error.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedActionLine {
+    /// Where it stands in the scenario: `timeline[2].setImage`.
+    pub place: String,
+    /// When it ended, in seconds since the start.
+    pub at_seconds: f64,
+    /// Whether the scenario says that it may fail; if not, the run has failed.
+    pub may_fail: bool,
+    /// What kubectl would have said.
+    pub errors: Vec<Name>,
 }
 
 /// A line that an action of the timeline printed, in the words of kubectl.
@@ -65,7 +81,7 @@ pub struct Summary {
     pub scenario: Name,
     /// The seed.
     pub seed: u64,
-    /// Whether all expectations were met.
+    /// Whether all expectations were met and no action failed that may not.
     pub met: bool,
     /// Why the run ended where it did.
     pub ended: String,
@@ -77,6 +93,8 @@ pub struct Summary {
     pub journal_entries: u64,
     /// What was expected.
     pub expectations: Vec<ExpectationLine>,
+    /// The actions of the timeline that failed.
+    pub failed_actions: Vec<FailedActionLine>,
     /// Workloads by namespace and name.
     pub workloads: Vec<WorkloadLine>,
     /// Pods.
@@ -102,17 +120,20 @@ impl Summary {
     pub fn of(sim: &Sim, story: Story) -> Summary {
         let (store, at) = (sim.store(), sim.now());
         let now = sim.clock().timestamp(at);
-        let Story { scenario, seed, ended, expectations, repeat } = story;
+        let Story { scenario, seed, ended, expectations, failed_actions, repeat } = story;
+        let met = expectations.iter().all(|expectation| expectation.met)
+            && failed_actions.iter().all(|failed| failed.may_fail);
         Summary {
             digest: sim.digest().to_string(),
             scenario,
             seed,
-            met: expectations.iter().all(|expectation| expectation.met),
+            met,
             ended,
             simulated_seconds: seconds(at),
             events: sim.events_handled(),
             journal_entries: sim.journal().len(),
             expectations,
+            failed_actions,
             workloads: workloads(store, at, now),
             pods: pods_report(store, now),
             nodes: nodes_report(store, at),

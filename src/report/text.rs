@@ -141,7 +141,8 @@ fn write_events(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn write_expectations(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
-    if summary.expectations.is_empty() {
+    let mut failed = summary.failed_actions.iter().filter(|failed| !failed.may_fail).peekable();
+    if summary.expectations.is_empty() && failed.peek().is_none() {
         return Ok(());
     }
     let width = match looks {
@@ -153,6 +154,10 @@ fn write_expectations(summary: &Summary, looks: Looks, out: &mut dyn Write) -> i
         let detail = if line.detail.is_empty() { String::new() } else { format!(": {}", line.detail) };
         writeln!(out, "{:<width$} {}{detail}", looks.verdict(line.met), line.expectation)?;
     }
+    for line in failed {
+        let (place, error) = (&line.place, line.errors.first().map_or("", |error| error.as_str()));
+        writeln!(out, "{:<width$} {place} at {} s: {error}", looks.verdict(false), line.at_seconds)?;
+    }
     writeln!(out)
 }
 
@@ -162,8 +167,8 @@ mod tests {
 
     use super::*;
     use crate::report::{
-        ActionLine, EventLine, ExpectationLine, NodesReport, PodLine, PodsReport, RequestLine, UnservedKind,
-        WorkloadLine,
+        ActionLine, EventLine, ExpectationLine, FailedActionLine, NodesReport, PodLine, PodsReport, RequestLine,
+        UnservedKind, WorkloadLine,
     };
 
     fn pods() -> PodsReport {
@@ -211,6 +216,12 @@ mod tests {
                     detail: "1 of 2 is".into(),
                 },
             ],
+            failed_actions: vec![FailedActionLine {
+                place: "timeline[0].drain".into(),
+                at_seconds: 9.0,
+                may_fail: false,
+                errors: vec!["Error from server (NotFound): nodes \"x\" not found".into()],
+            }],
             workloads: vec![WorkloadLine {
                 namespace: "default".into(),
                 name: "web".into(),
@@ -292,6 +303,7 @@ LAST SEEN   TYPE      REASON   OBJECT      MESSAGE
 
 met    deployment/web is Available within 60s
 failed all pods are ready: 1 of 2 is
+failed timeline[0].drain at 9 s: Error from server (NotFound): nodes \"x\" not found
 
 ended after 12.5 s simulated, 1234 events: nothing is going to happen any more
 digest 00ff

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::components;
 use super::file::{API_VERSION, KIND, ScenarioFile};
 use super::manifests::{Gathering, ReadPath, files};
+use super::node_types::NodeTypes;
 use super::nodes::default_pools;
 use super::place::{Place, suggestion};
 use super::resource::Kinds;
 use super::timeline::{self, Known};
-use super::{Scenario, behaviours, expect, nodes, overrides};
+use super::{Origin, Scenario, behaviours, expect, nodes, overrides};
 use crate::api::located::{InputError, InputErrors, Located, from_located, parse};
 use crate::api::{Clock, Kind, text};
 use crate::kernel::Time;
@@ -120,9 +121,10 @@ impl<'a> Lowering<'a> {
         let components = components::lower(&typed.components, &place.key("components"), &mut self.gathering.errors);
         let defaults = default_pools();
         let pool_files = typed.nodes.as_ref().unwrap_or(&defaults);
-        let (pools, setup_pools) = nodes::lower(pool_files, &place.key("nodes"), &mut self.gathering.errors);
+        let types = NodeTypes::lower(&typed.node_types, &place.key("nodeTypes"), &mut self.gathering);
+        let (pools, setup_pools) = nodes::lower(pool_files, &types, &place.key("nodes"), &mut self.gathering.errors);
         let behaviours = behaviours::lower(&typed.behaviours, &place.key("behaviours"), &mut self.gathering.errors);
-        let timeline = self.timeline(loose);
+        let (timeline, origins) = self.timeline(loose).into_iter().unzip();
         let expectations = self.expectations();
         if !self.gathering.errors.is_empty() {
             return Err(InputErrors(self.gathering.errors));
@@ -147,6 +149,7 @@ impl<'a> Lowering<'a> {
             name: typed.metadata.name.clone(),
             description: typed.description.clone(),
             setup,
+            origins,
             pools,
             expectations,
             duration: typed.duration.map(|duration| duration.0),
@@ -184,7 +187,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The custom kinds, the manifests of time zero, and what is done later, in order of time.
-    fn timeline(&mut self, loose: Vec<Documents>) -> Vec<TimedAction> {
+    fn timeline(&mut self, loose: Vec<Documents>) -> Vec<(TimedAction, Origin)> {
         let (typed, place) = (self.typed, self.place.clone());
         let mut manifests = self.gathering.all(&typed.manifests, &place.key("manifests"));
         for Documents { file, documents } in loose {
@@ -204,15 +207,18 @@ impl<'a> Lowering<'a> {
             entries.push((index, applied));
         }
         let kinds = self.gathering.kinds.custom.iter().cloned().map(Action::DefineKind);
-        let mut timeline: Vec<TimedAction> =
-            kinds.chain(first).map(|action| TimedAction { at: Time::ZERO, action }).collect();
+        let at_start = |action| {
+            let origin = Origin { place: "manifests".to_owned(), may_fail: false };
+            (TimedAction { at: Time::ZERO, action }, origin)
+        };
+        let mut timeline: Vec<(TimedAction, Origin)> = kinds.chain(first).map(at_start).collect();
         for (index, applied) in entries {
             timeline.extend(self.entry(index, applied, &place.index(index)));
         }
         timeline
     }
 
-    fn entry(&mut self, index: usize, applied: Option<Action>, place: &Place<'_>) -> Option<TimedAction> {
+    fn entry(&mut self, index: usize, applied: Option<Action>, place: &Place<'_>) -> Option<(TimedAction, Origin)> {
         let entry = &self.typed.timeline[index];
         let lowered = match self.typed.duration {
             Some(duration) if entry.at > duration => {
@@ -229,7 +235,11 @@ impl<'a> Lowering<'a> {
             }
         };
         match lowered {
-            Ok(action) => Some(TimedAction { at: Time::ZERO + entry.at.0, action }),
+            Ok(action) => {
+                let place = place.key(timeline::name(entry).unwrap_or_default()).path().to_string();
+                let origin = Origin { place, may_fail: entry.may_fail };
+                Some((TimedAction { at: Time::ZERO + entry.at.0, action }, origin))
+            }
             Err(error) => {
                 self.gathering.errors.push(error);
                 None

@@ -1,6 +1,10 @@
 //! A value of a scenario file with the place where it stands, for errors about what it means.
 
-use crate::api::located::{InputError, Issue, Located, Node, Path, Place as Half, Segment, nearest};
+use serde::de::DeserializeOwned;
+
+use crate::api::located::{
+    InputError, InputErrors, Issue, Located, Node, Path, Place as Half, Segment, from_located, nearest,
+};
 
 /// A place in a document of a file.
 #[derive(Clone, Debug)]
@@ -41,6 +45,23 @@ impl<'a> Place<'a> {
     /// The path of the place in its document.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Reads what stands here into a type of ours.
+    ///
+    /// # Errors
+    /// As [`from_located`], with paths from the document's root on.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, InputErrors> {
+        let Some(located) = self.value() else { return Err(self.error("nothing stands here").into()) };
+        from_located(self.file, located).map_err(|mut errors| {
+            for error in &mut errors.0 {
+                let dot = if error.path.is_empty() || error.path.starts_with('[') { "" } else { "." };
+                let path = format!("{}{dot}{}", self.path, error.path);
+                error.message = error.message.replace(&format!("\"{}\"", error.path), &format!("\"{path}\""));
+                error.path = path;
+            }
+            errors
+        })
     }
 
     /// The text that stands here.

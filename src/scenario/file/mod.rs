@@ -17,7 +17,7 @@ use serde::Deserialize;
 pub use behaviour::{BehaviourFile, ExitFile, ImageFile, MatchFile};
 pub use expectation::{ClaimFile, CountFile, ExpectationFile};
 pub use manifest::{ManifestFile, ManifestFiles, RepeatBlock, RepeatFile};
-pub use nodes::{NodePoolFile, TaintFields, TaintFile};
+pub use nodes::{NodePoolFile, NodeTypeEntry, NodeTypeFile, NodeTypesInFile, TaintFields, TaintFile};
 pub use scalar::{Duration, DurationRange, FlagText, Instant, QuantityText, ShortForm};
 pub use timeline::{
     ActionFile, CordonFile, DeleteFile, DrainFile, PatchFile, PatchType, PropagationFile, RolloutFile, ScaleFile,
@@ -53,6 +53,9 @@ pub struct ScenarioFile {
     /// Whether the run ends as soon as every expectation is decided and every `eventually` is met. Default: false.
     #[serde(default)]
     pub stop_when_met: bool,
+    /// Named machine types that pools can be of: in place, or `{file: types.yaml}` for a file that holds a list of them.
+    #[serde(default)]
+    pub node_types: Vec<NodeTypeEntry>,
     /// Pools of equal nodes. Default: one pool `node` of three nodes with 8 CPUs and 32Gi each.
     pub nodes: Option<Vec<NodePoolFile>>,
     /// What is applied at time zero, as with one `kubectl apply -f`.

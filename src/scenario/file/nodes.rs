@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde_json::Value;
 
 use super::QuantityText;
 
@@ -17,8 +18,13 @@ pub struct NodePoolFile {
     pub name: String,
     /// How many nodes there are.
     pub count: u32,
-    /// `status.capacity` of each: `cpu` and `memory`, and where wanted `pods` (default 110), `ephemeral-storage`,
-    /// hugepages and extended resources such as `nvidia.com/gpu`.
+    /// The machine type, by its name in `nodeTypes`. What the pool itself says goes before what its type says, for each
+    /// resource and label. The nodes get the label `node.kubernetes.io/instance-type`.
+    #[serde(rename = "type")]
+    pub machine: Option<String>,
+    /// `status.capacity` of each: `cpu` and `memory` (here or in the type), and where wanted `pods` (default 110),
+    /// `ephemeral-storage`, hugepages and extended resources such as `nvidia.com/gpu`.
+    #[serde(default)]
     pub capacity: BTreeMap<String, QuantityText>,
     /// `status.allocatable`: what is left for pods. Default: the capacity, for each resource that is not named.
     #[serde(default)]
@@ -32,8 +38,68 @@ pub struct NodePoolFile {
     /// Zones among which the nodes are dealt in turn, as label `topology.kubernetes.io/zone`.
     #[serde(default)]
     pub zones: Vec<String>,
-    /// What one node costs an hour, in any currency. Default: nothing is known of it.
+    /// What one node costs an hour, in any currency. Default: that of its type, if there is one.
     pub price_per_hour: Option<f64>,
+}
+
+/// A named machine type. There are none built in: prices go stale.
+#[derive(Deserialize, Clone, PartialEq, Debug)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", rename = "NodeType")]
+pub struct NodeTypeFile {
+    /// The type's name, as `m5.large`.
+    pub name: String,
+    /// `status.capacity` of a node of the type: `cpu` and `memory`, and what else it has.
+    pub capacity: BTreeMap<String, QuantityText>,
+    /// `status.allocatable`: what is left for pods. Default: the capacity, for each resource that is not named.
+    #[serde(default)]
+    pub allocatable: BTreeMap<String, QuantityText>,
+    /// Labels of its nodes.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// What a node costs an hour, in any currency. Default: nothing is known of it.
+    pub price_per_hour: Option<f64>,
+}
+
+/// A file that holds node types.
+#[derive(Deserialize, Clone, PartialEq, Debug)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", rename = "NodeTypesInFile")]
+pub struct NodeTypesInFile {
+    /// A path, from the scenario file's folder on. The file holds a list of node types.
+    pub file: String,
+}
+
+/// An entry of `nodeTypes`. Which one it is shows by its keys; it is read strictly later.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NodeTypeEntry {
+    /// A [`NodeTypeFile`] in place.
+    InPlace,
+    /// A [`NodeTypesInFile`].
+    File,
+}
+
+impl<'de> Deserialize<'de> for NodeTypeEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<NodeTypeEntry, D::Error> {
+        struct EntryVisitor;
+
+        impl<'de> Visitor<'de> for EntryVisitor {
+            type Value = NodeTypeEntry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a node type, or {file: PATH}")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NodeTypeEntry, A::Error> {
+                let mut entry = NodeTypeEntry::InPlace;
+                while let Some((key, _)) = map.next_entry::<String, Value>()? {
+                    if key == "file" {
+                        entry = NodeTypeEntry::File;
+                    }
+                }
+                Ok(entry)
+            }
+        }
+        deserializer.deserialize_any(EntryVisitor)
+    }
 }
 
 /// A taint.

@@ -14,6 +14,9 @@ use super::{Duration, ManifestFiles, ShortForm};
 pub struct ActionFile {
     /// When, from the start of the simulation on.
     pub at: Duration,
+    /// Whether it may fail: an action that kubectl ends with an error is a failed run otherwise. Default: false.
+    #[serde(default)]
+    pub may_fail: bool,
     /// `kubectl apply -f`: a path, an object, or a list of both.
     pub apply: Option<ManifestFiles>,
     /// `kubectl delete`: `deployment/web`, or a mapping with more.
