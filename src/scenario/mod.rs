@@ -7,9 +7,11 @@
 //! This room does no I/O: whoever loads a scenario hands in how paths are read ([`ReadPath`]). It knows flags,
 //! controllers and kinds only through their registries. What it lowers into never sees a file.
 
+mod axes;
 mod behaviours;
 mod claim;
 mod components;
+mod draft;
 mod expect;
 mod expectations;
 mod field;
@@ -28,8 +30,10 @@ mod timeline;
 
 use std::sync::Arc;
 
+pub use axes::Axis;
 pub use claim::{Claim, Predicate, Quantifier};
 pub use components::{CONTROLLERS, controller_manager_flags};
+pub use draft::Draft;
 pub use expectations::{Expectation, ExpectationOutcome, ExpectationStatus, Expectations, When};
 pub use field::{Comparison, FieldPath};
 pub use load::{DEFAULT_SEED, load};

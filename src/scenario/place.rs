@@ -84,6 +84,11 @@ impl<'a> Place<'a> {
         self.issue(Half::Key, message.into(), suggestion(name, valid))
     }
 
+    /// An error about the key here.
+    pub(super) fn key_error(&self, message: impl Into<String>, help: Option<String>) -> InputError {
+        self.issue(Half::Key, message.into(), help)
+    }
+
     /// An error about a name here, with the nearest of the valid ones.
     pub(super) fn unknown_name(&self, message: impl Into<String>, name: &str, valid: &[&str]) -> InputError {
         self.issue(Half::Value, message.into(), suggestion(name, valid))

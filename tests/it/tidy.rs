@@ -17,6 +17,7 @@ const ROOMS: &[&str] = &[
     "controllers",
     "sim",
     "scenario",
+    "explore",
     "report",
     "cli",
 ];

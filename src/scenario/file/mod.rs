@@ -13,6 +13,7 @@ mod timeline;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 pub use behaviour::{BehaviourFile, ExitFile, ImageFile, MatchFile};
 pub use expectation::{ClaimFile, CountFile, ExpectationFile};
@@ -77,6 +78,10 @@ pub struct ScenarioFile {
     /// What must come true.
     #[serde(default)]
     pub expect: Vec<ExpectationFile>,
+    /// Axes of a sweep: paths as `--set` takes them, each with a list of values: `nodes[0].count: [3, 5, 9]`. The whole
+    /// grid is run, every point with each seed. An axis whose value `--set` gives is left out.
+    #[serde(default)]
+    pub axes: BTreeMap<String, Vec<Value>>,
 }
 
 /// `metadata` of a scenario.
