@@ -10,6 +10,7 @@ mod output;
 mod progress;
 mod read;
 mod run;
+mod sweep;
 
 use std::process::ExitCode;
 

@@ -8,4 +8,4 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub use sweep::{Case, ReadPathAnywhere, Seeds, Sweep};
+pub use sweep::{Case, ReadPathAnywhere, Seeds, Sweep, digest_of_all};

@@ -5,7 +5,10 @@ use std::path::Path;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use xxhash_rust::xxh3::Xxh3;
+
 use crate::api::located::InputErrors;
+use crate::record::DigestValue;
 use crate::scenario::{self, Draft, Found, RunResult, Scenario};
 
 /// How paths are read, by any thread. The same path must be the same text each time.
@@ -25,6 +28,13 @@ impl Seeds {
     pub fn count(self) -> u64 {
         (self.last - self.first).saturating_add(1)
     }
+}
+
+/// One digest over those of all runs, in their order.
+pub fn digest_of_all(digests: impl IntoIterator<Item = DigestValue>) -> DigestValue {
+    let mut hasher = Xxh3::new();
+    digests.into_iter().for_each(|digest| hasher.update(&digest.0.to_le_bytes()));
+    DigestValue(hasher.digest128())
 }
 
 /// One run of a sweep.

@@ -18,7 +18,7 @@ pub enum Looks {
 }
 
 impl Looks {
-    fn verdict(self, met: bool) -> &'static str {
+    pub(super) fn verdict(self, met: bool) -> &'static str {
         match (self, met) {
             (Looks::Plain, true) => "met",
             (Looks::Plain, false) => "failed",

@@ -41,6 +41,17 @@ impl Axis {
         Ok(())
     }
 
+    /// One of the values as `--set` takes it: `nodes[0].count=3`.
+    pub fn as_set(&self, value: usize) -> String {
+        let json = &self.values[value];
+        let text = match json {
+            // A text that would be read as something else without its quotes keeps them.
+            Value::String(text) if overrides::reads_as_text(text) => text.clone(),
+            _ => json.to_string(),
+        };
+        format!("{}={text}", self.path)
+    }
+
     /// Whether an error is about a value of this axis.
     pub(super) fn is_blamed_for(&self, error: &InputError) -> bool {
         overrides::is_within(&error.path, &self.meant.to_string())

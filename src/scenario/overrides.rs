@@ -187,6 +187,11 @@ fn segment(here: &Located, step: &str, meant: &Path) -> Result<Option<Segment>, 
     }
 }
 
+/// Whether a text is the same text when it is read as a value.
+pub(super) fn reads_as_text(text: &str) -> bool {
+    value_of(text) == Ok(Node::String(text.to_owned()))
+}
+
 fn value_of(text: &str) -> Result<Node, String> {
     let mut documents = parse("--set", text).map_err(|error| error.message)?;
     match (documents.pop(), documents.is_empty()) {

@@ -1,6 +1,6 @@
 //! Runs a scenario to its end and says what became of its expectations.
 
-use super::{ExpectationOutcome, ExpectationStatus, Expectations, Origin, Scenario};
+use super::{ExpectationOutcome, ExpectationStatus, Expectations, Origin, Scenario, When};
 use crate::api::Name;
 use crate::kernel::{Span, Time};
 use crate::sim::{ActionOutcome, Sim};
@@ -53,6 +53,21 @@ impl RunResult {
     pub fn met(&self) -> bool {
         let is_met = |outcome: &ExpectationOutcome| matches!(outcome.status, ExpectationStatus::Met { .. });
         self.outcomes.iter().all(is_met) && self.failed_actions.iter().all(|failed| failed.origin.may_fail)
+    }
+
+    /// When the last `eventually` of the scenario came true; `None` where one did not, or there is none.
+    pub fn converged_at(&self, scenario: &Scenario) -> Option<Time> {
+        let mut last = None;
+        for (expectation, outcome) in scenario.expectations.iter().zip(&self.outcomes) {
+            match (expectation.when, &outcome.status) {
+                (When::Always { .. }, _) => {}
+                (When::Eventually { .. }, ExpectationStatus::Met { at }) => last = last.max(Some(*at)),
+                (When::Eventually { .. }, ExpectationStatus::Pending | ExpectationStatus::Failed { .. }) => {
+                    return None;
+                }
+            }
+        }
+        last
     }
 }
 
