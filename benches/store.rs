@@ -61,7 +61,7 @@ impl Tank {
         self.pods[place] = stored;
         self.store.take_commits();
         let wakes = self.store.take_wakes();
-        wakes.into_iter().map(|(watcher, _)| self.store.collect(watcher, self.now).changes.len()).sum()
+        wakes.into_iter().map(|(watcher, _)| self.store.collect(watcher, self.now, Span::ZERO).changes.len()).sum()
     }
 }
 

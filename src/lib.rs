@@ -24,6 +24,8 @@
 //! | [`scheduler`] | kube-scheduler: queue, framework, plugins |
 //! | [`kubelet`] | the node agent |
 //! | [`controllers`] | the control loops of kube-controller-manager |
+//! | [`fault`] | what breaks, as compositions of primitive effects |
+//! | [`check`] | claims, expectations, invariants |
 //! | [`sim`] | the tank |
 //! | [`scenario`] | typed scenario files, lowered into a set-up |
 //! | [`explore`] | many simulations of one scenario: seeds and grids over all cores |
@@ -42,15 +44,18 @@
 //! - JSON exists only at the edges; inside, objects move by `Arc`.
 //!
 //! # Where a line lives
-//! A controller: `src/controllers/<name>.rs`. A scheduler plugin: `src/scheduler/plugins/<name>.rs`. A subcommand:
+//! A controller: `src/controllers/<name>.rs`. A scheduler plugin: `src/scheduler/plugins/<name>.rs`. A fault:
+//! `src/fault/<name>.rs`. A check: `src/check/<name>.rs`. A subcommand:
 //! `src/cli/<name>.rs`. Each plus two lines in the family's `mod.rs`.
 pub mod api;
+pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod client;
 pub mod controllers;
 pub mod event;
 pub mod explore;
+pub mod fault;
 pub mod kernel;
 pub mod kubelet;
 pub mod net;

@@ -13,10 +13,11 @@ use super::output::{Output, shell_word, to_stderr};
 use super::progress::Progress;
 use super::read::Once;
 use super::{Failure, sweep};
+use crate::check::{ExpectationOutcome, ExpectationStatus};
 use crate::explore::Seeds;
 use crate::kernel::{Span, Time};
 use crate::report::{ExpectationLine, FailedActionLine, Looks, Story, Summary, counted, write_text};
-use crate::scenario::{self, Draft, Ended, ExpectationOutcome, ExpectationStatus, FailedAction, RunResult, Scenario};
+use crate::scenario::{self, Draft, Ended, FailedAction, RunResult, Scenario};
 use crate::sim::{Action, TimedAction};
 
 /// Run a scenario, or Kubernetes manifests as they are, and show the cluster that comes out

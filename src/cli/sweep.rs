@@ -16,11 +16,12 @@ use super::output::Output;
 use super::progress::SweepProgress;
 use super::read::Once;
 use super::run::{Arguments, print, say, summary};
+use crate::check::ExpectationStatus;
 use crate::explore::{Case, Seeds, Sweep, digest_of_all};
 use crate::kernel::Time;
 use crate::record::DigestValue;
 use crate::report::{AxisLine, FirstFailed, SweepLine, SweepSummary, counted, write_sweep};
-use crate::scenario::{Axis, Draft, ExpectationStatus, RunResult, Scenario};
+use crate::scenario::{Axis, Draft, RunResult, Scenario};
 
 /// A grid with more points is a slip of the pen, unless `--force` says otherwise.
 const POINTS_MAX: u64 = 10_000;

@@ -163,7 +163,7 @@ impl Host {
 
     /// Hands a change to the event handlers of all controllers that watch its kind.
     fn show(&mut self, observed: Observed, out: &Outbox) {
-        let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance };
+        let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance, beats: &out.beats };
         let watched = observed.new.kind();
         for hosted in &mut self.controllers {
             let interested = match hosted.controller.entry().watches {
@@ -229,7 +229,7 @@ impl Host {
         let running = hosted.running.get_mut(&key).expect("the plan is under way");
         let replies: Vec<Reply> = running.replies.drain(..).flatten().collect();
         let error = replies.iter().find_map(|reply| reply.as_ref().err());
-        let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance };
+        let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance, beats: &out.beats };
         match running.current.take().expect("a step was under way") {
             Step::Send { tolerate, label: None, .. } => {
                 if let Some(error) = error.filter(|error| !tolerate.contains(&error.reason)) {
@@ -332,7 +332,13 @@ impl Host {
                 }
                 let Some((key, cause)) = hosted.queue.pop() else { break };
                 out.note(NoteKind::ReconcileBegins, key, hosted.client.index, cause);
-                let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance };
+                let view = View {
+                    caches: &self.caches,
+                    now: out.now,
+                    clock: out.clock,
+                    chance: out.chance,
+                    beats: &out.beats,
+                };
                 let mut plan = Plan::default();
                 hosted.controller.reconcile(key, &view, &mut plan);
                 let running = Running { plan, cause, current: None, replies: Vec::new(), outstanding: 0 };
@@ -364,8 +370,8 @@ impl Part for Host {
             }
         }
         match input {
-            Input::Start => (0..self.informers.len()).for_each(|index| self.list(index, out)),
-            Input::Reply { token: FORGET, result: _ } => {}
+            Input::Start | Input::Boot => (0..self.informers.len()).for_each(|index| self.list(index, out)),
+            Input::Reply { token: FORGET, result: _ } | Input::Heartbeats { .. } => {}
             Input::Reply { token: Token(token), result } => match token.checked_sub(TOKEN_LISTS) {
                 Some(index) => self.listed(index as usize, result, out),
                 None => self.reply(token, result, out),

@@ -127,7 +127,7 @@ impl Informer {
     #[must_use]
     pub fn ended(&mut self, end: WatchEnd, out: &mut Outbox) -> bool {
         match end {
-            WatchEnd::Closed => {
+            WatchEnd::Closed | WatchEnd::Refused | WatchEnd::Lost => {
                 self.open(out);
                 false
             }

@@ -3,7 +3,7 @@
 use super::TokenBucket;
 use crate::api::{Clock, Kind, Name, ObjectId, Timestamp};
 use crate::event::{
-    Cause, ClientIndex, Effect, Filter, InformerIndex, Input, Note, NoteKind, Request, TimerToken, Token,
+    Beats, Cause, ClientIndex, Effect, Filter, InformerIndex, Input, Note, NoteKind, Request, TimerToken, Token,
 };
 use crate::kernel::{Chance, Span, Time};
 
@@ -34,14 +34,16 @@ pub struct Outbox {
     pub chance: Chance,
     /// What made the input that is being handled.
     pub cause: Cause,
+    /// Which Leases beat by themselves.
+    pub beats: Beats,
     /// What the handler wanted, in order.
     pub effects: Vec<Effect>,
 }
 
 impl Outbox {
-    /// An empty outbox at an instant.
+    /// An empty outbox at an instant, where no Lease beats by itself.
     pub fn new(now: Time, clock: Clock, chance: Chance, cause: Cause) -> Outbox {
-        Outbox { now, clock, chance, cause, effects: Vec::new() }
+        Outbox { now, clock, chance, cause, beats: Beats::default(), effects: Vec::new() }
     }
 
     /// Now as Kubernetes stamps it.

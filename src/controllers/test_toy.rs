@@ -116,7 +116,7 @@ impl Toy {
                 Effect::Watch { informer, kind, .. } => {
                     self.watches.insert(kind, informer);
                 }
-                Effect::Heartbeat(_) | Effect::Note(_) => {}
+                Effect::Heartbeat(_) | Effect::Note(_) | Effect::Exit => {}
             }
         }
     }

@@ -35,10 +35,14 @@ pub enum ErrorReason {
     Timeout,
     /// 415.
     UnsupportedMediaType,
+    /// No answer, since nobody listens; the request was not applied.
+    ConnectionRefused,
+    /// No answer in time; the request may or may not have been applied.
+    ConnectionLost,
 }
 
 impl ErrorReason {
-    /// The HTTP code.
+    /// The HTTP code; 0 where there was no answer.
     pub fn code(self) -> u16 {
         match self {
             ErrorReason::BadRequest => 400,
@@ -53,10 +57,11 @@ impl ErrorReason {
             ErrorReason::InternalError => 500,
             ErrorReason::ServiceUnavailable => 503,
             ErrorReason::Timeout => 504,
+            ErrorReason::ConnectionRefused | ErrorReason::ConnectionLost => 0,
         }
     }
 
-    /// The word in `Status.reason`.
+    /// The word in `Status.reason`; our own where there was no answer.
     pub fn as_str(self) -> &'static str {
         match self {
             ErrorReason::NotFound => "NotFound",
@@ -73,6 +78,8 @@ impl ErrorReason {
             ErrorReason::ServiceUnavailable => "ServiceUnavailable",
             ErrorReason::Timeout => "Timeout",
             ErrorReason::UnsupportedMediaType => "UnsupportedMediaType",
+            ErrorReason::ConnectionRefused => "ConnectionRefused",
+            ErrorReason::ConnectionLost => "ConnectionLost",
         }
     }
 }

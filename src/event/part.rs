@@ -17,6 +17,8 @@ pub enum PartId {
     Kubelet(u32),
     /// A controller under test, native or foreign.
     Guest(u16),
+    /// What no part does: machines that break, networks that part.
+    World,
 }
 
 /// The entry of the journal that made something happen.
@@ -43,8 +45,18 @@ pub struct TimerToken(pub u64);
 /// What the tank hands to a part.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// The process starts with empty memory.
+    /// The process starts with empty memory. For a kubelet, the machine has gone on meanwhile: its containers are as they
+    /// are.
     Start,
+    /// A kubelet's machine has been switched on: no container runs. Then the process starts.
+    Boot,
+    /// Whether heartbeats of this part may be computed for their readers ([`Effect::Heartbeat`]), as they may at the
+    /// start. They may not while anything touches the path of a message from this part, or to a reader: the part then
+    /// sends them itself, on the same grid.
+    Heartbeats {
+        /// Whether they may.
+        computed: bool,
+    },
     /// The answer to a request.
     Reply {
         /// As given when it was sent.
@@ -107,24 +119,29 @@ pub enum Effect {
         /// The revision after which changes are wanted.
         from: u64,
     },
-    /// From now on this node's kubelet renews its Lease and repeats its unchanged status by itself, until it says
-    /// otherwise: readers of these objects get the times computed, and nobody else is bothered.
+    /// From now on this part renews a Lease (and a kubelet repeats its unchanged status) by itself, until it says
+    /// otherwise or is told otherwise: readers of these objects get the times computed, and nobody else is bothered.
     Heartbeat(Heartbeat),
+    /// The process ends itself. It is started again a little later, as a static pod is.
+    Exit,
     /// A reconcile or decision begins or ends: for the journal.
     Note(Note),
 }
 
-/// The heartbeats of a node whose path nothing touches.
+/// The heartbeats of a Lease's holder whose path nothing touches.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Heartbeat {
-    /// The node; its Lease has the same name in `kube-node-lease`.
-    pub node: Name,
+    /// The Lease's namespace.
+    pub namespace: Name,
+    /// The Lease's name; in [`NODE_LEASES`](super::NODE_LEASES), the node's name.
+    pub name: Name,
     /// When the first heartbeat falls due; `None`: there are none any more.
     pub first: Option<Time>,
     /// How often the Lease is renewed. Upstream: a quarter of `nodeLeaseDurationSeconds`, 10 s.
     pub lease_every: Span,
-    /// How often an unchanged status is reported. Upstream: `nodeStatusReportFrequency`, 5 min.
-    pub status_every: Span,
+    /// How often a node's unchanged status is reported. Upstream: `nodeStatusReportFrequency`, 5 min. `None` for Leases
+    /// that are not a node's.
+    pub status_every: Option<Span>,
 }
 
 /// Something about a part's own work that the journal keeps.
@@ -153,4 +170,8 @@ pub enum NoteKind {
     Placed,
     /// The scheduler found no node for the pod.
     Unplaced,
+    /// The first container of the pod runs on this kubelet's node.
+    PodStarts,
+    /// No container of the pod runs on this kubelet's node any more.
+    PodStops,
 }

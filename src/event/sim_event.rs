@@ -1,14 +1,23 @@
 //! What the agenda holds.
 
 use super::{Cause, Envelope, PartId, Reply, TimerToken, Token};
+use crate::kernel::Time;
 
 /// Something that is going to happen. Kept small: the agenda moves millions of these.
 #[derive(Clone, Debug)]
 pub enum SimEvent {
     /// A part starts with empty memory.
     Start(PartId),
+    /// The machine of a node is switched on, and its kubelet starts.
+    Boot(u32),
     /// An action of the timeline begins, by its number.
     Action(u32),
+    /// A fault strikes, by its number in the set-up.
+    Fault(u32),
+    /// A strike of a fault ends, by the number of the strike.
+    Heal(u32),
+    /// Watches that have been silent for long count as lost, by the part.
+    Silent(Box<(PartId, u32, Time)>),
     /// A request reaches its API server replica.
     Arrive(Box<Envelope>),
     /// A reply reaches the part that asked.
@@ -36,7 +45,11 @@ impl SimEvent {
         match self {
             SimEvent::Timer { background, .. } => *background,
             SimEvent::Start(_)
+            | SimEvent::Boot(_)
             | SimEvent::Action(_)
+            | SimEvent::Fault(_)
+            | SimEvent::Heal(_)
+            | SimEvent::Silent(_)
             | SimEvent::Arrive(_)
             | SimEvent::Reply(_)
             | SimEvent::Wake(_)

@@ -52,4 +52,8 @@ pub enum WatchEnd {
     Closed,
     /// `410 Gone`, the revision is compacted: list again.
     Expired,
+    /// It could not be opened, since nobody listens: try again later.
+    Refused,
+    /// Nothing was heard for so long that the connection counts as lost: resume from the last revision seen.
+    Lost,
 }

@@ -139,7 +139,7 @@ fn what_is_wrong_elsewhere_says_at_which_point() {
     check(
         &format!("{nodes}axes: {{\"nodes[0].count\": [4, 3, 2]}}\n"),
         &[],
-        "s.yaml:5:28: timeline[0].drain: no node is named \"w-3\" (where nodes[0].count is 3)\n  help: did you mean \"w-0\"?",
+        "s.yaml:5:28: timeline[0].drain: no node is named \"w-3\" (where nodes[0].count=3)\n  help: did you mean \"w-0\"?",
     );
     check(
         &format!("{nodes}axes: {{latency.read: [1ms, 2ms]}}\n"),

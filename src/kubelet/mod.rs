@@ -126,6 +126,11 @@ impl Kubelet {
         }
     }
 
+    /// The labels that its node is registered with, beside the standard ones.
+    pub fn labels(&self) -> &crate::api::Labels {
+        &self.fixed.template.labels
+    }
+
     /// The node's name.
     pub fn name(&self) -> &Name {
         &self.fixed.name
@@ -198,11 +203,11 @@ impl Kubelet {
 impl Part for Kubelet {
     fn handle(&mut self, input: Input, out: &mut Outbox) {
         match input {
-            Input::Start => {
+            Input::Start | Input::Boot => {
                 *self = Kubelet::off(self.fixed.clone());
                 self.start(out);
             }
-            Input::Reply { token: FORGET, result: _ } => {}
+            Input::Reply { token: FORGET, result: _ } | Input::Heartbeats { .. } => {}
             Input::Reply { token: Token(token), result } => {
                 if let Some(ask) = Ask::of(token) {
                     self.reply(ask, result, out);

@@ -240,10 +240,11 @@ impl Kubelet {
         let settings = self.fixed.settings.clone();
         if settings.elide_heartbeats {
             out.effects.push(Effect::Heartbeat(Heartbeat {
-                node: self.fixed.name.clone(),
+                namespace: LEASES.into(),
+                name: self.fixed.name.clone(),
                 first: Some(out.now + settings.lease_every()),
                 lease_every: settings.lease_every(),
-                status_every: settings.status_report_every,
+                status_every: Some(settings.status_report_every),
             }));
         } else {
             out.timer_after(settings.lease_every(), Timer::RenewLease.token());

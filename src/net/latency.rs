@@ -33,6 +33,9 @@ pub struct NetSettings {
     pub watch: Span,
     /// How far each replica's watch cache is behind the store.
     pub watch_cache_lag: Span,
+    /// How long a client waits for an answer before it takes the connection for lost. Upstream: 30 s to dial; an open
+    /// connection is given up 45 s after it has fallen silent.
+    pub lost_after: Span,
 }
 
 impl NetSettings {
@@ -43,5 +46,6 @@ impl NetSettings {
         reply: Latency { low: Span::from_micros(200), high: Span::from_micros(1_000) },
         watch: Span::from_micros(1_000),
         watch_cache_lag: Span::from_micros(1_000),
+        lost_after: Span::from_secs(30),
     };
 }

@@ -4,26 +4,19 @@
 //! away leaves it as it was. Messages of one watch stay in order; requests may overtake one another, as over HTTP/2.
 
 mod latency;
+mod rules;
 
 use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::Xxh3;
 
 pub use latency::{Latency, NetSettings};
+pub use rules::{Fate, Rules};
 
 use crate::api::Kind;
-use crate::event::{PartId, Verb};
+use crate::event::{PartId, Verb, Way};
 use crate::kernel::{Chance, Purpose, Span};
 
 const LATENCY: Purpose = Purpose::new("net-latency");
-
-/// What becomes of a message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fate {
-    /// It arrives after the first span; the reply to it takes the second.
-    Deliver(Span, Span),
-    /// It is lost; whoever waits for a reply waits until its time-out.
-    Drop,
-}
 
 /// What a message is, as far as the net cares.
 #[derive(Clone, Copy, Debug)]
@@ -47,24 +40,39 @@ pub struct Message<'a> {
 pub struct Net {
     settings: NetSettings,
     chance: Chance,
+    /// What faults have imposed.
+    pub rules: Rules,
     ordinals: FxHashMap<u64, u32>,
 }
 
 impl Net {
     /// A network where nothing is broken.
     pub fn new(settings: NetSettings, chance: Chance) -> Net {
-        Net { settings, chance, ordinals: FxHashMap::default() }
+        Net { settings, chance, rules: Rules::default(), ordinals: FxHashMap::default() }
     }
 
-    /// What becomes of a request and its reply.
-    pub fn fate(&mut self, message: &Message<'_>) -> Fate {
+    /// How long a request takes on its way, and the reply to it, where nothing is broken.
+    pub fn takes(&mut self, message: &Message<'_>) -> (Span, Span) {
         let path = path_hash(message);
         let ordinal = self.ordinals.entry(path).or_default();
         let draw = self.chance.draw(LATENCY, path, u64::from(*ordinal));
         *ordinal = ordinal.wrapping_add(1);
         let write = !matches!(message.verb, Verb::Get | Verb::List);
         let there = if write { self.settings.write } else { self.settings.read };
-        Fate::Deliver(there.at(draw.word(0)), self.settings.reply.at(draw.word(1)))
+        (there.at(draw.word(0)), self.settings.reply.at(draw.word(1)))
+    }
+
+    /// What becomes of a message, by the rules of faults.
+    pub fn fate(&self, part: PartId, replica: u8, way: Way, kind: Kind) -> Fate {
+        if self.rules.is_empty() {
+            return Fate::Deliver(Span::ZERO);
+        }
+        self.rules.fate(part, replica, way, kind, self.chance)
+    }
+
+    /// How long a client waits for an answer before it takes the connection for lost.
+    pub fn lost_after(&self) -> Span {
+        self.settings.lost_after
     }
 
     /// How long a watch event is on its way from the replica to the watcher.

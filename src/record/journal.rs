@@ -49,6 +49,16 @@ pub enum EntryKind {
     Placed,
     /// The scheduler found no node.
     Unplaced,
+    /// A fault strikes; `detail` is its number.
+    FaultStrikes,
+    /// A strike ends; `detail` is its number among the strikes.
+    FaultEnds,
+    /// A part's process is gone; `detail` is its incarnation.
+    PartStops,
+    /// The first container of a pod runs on a node.
+    PodStarts,
+    /// No container of a pod runs on a node any more.
+    PodStops,
 }
 
 impl EntryKind {
@@ -73,6 +83,11 @@ impl EntryKind {
             EntryKind::ReconcileFailed => "reconcile-failed",
             EntryKind::Placed => "placed",
             EntryKind::Unplaced => "unplaced",
+            EntryKind::FaultStrikes => "fault-strikes",
+            EntryKind::FaultEnds => "fault-ends",
+            EntryKind::PartStops => "part-stops",
+            EntryKind::PodStarts => "pod-starts",
+            EntryKind::PodStops => "pod-stops",
         }
     }
 }
@@ -109,6 +124,7 @@ impl Entry {
             PartId::Scheduler(replica) => (2, u32::from(replica)),
             PartId::Kubelet(node) => (3, node),
             PartId::Guest(guest) => (4, u32::from(guest)),
+            PartId::World => (5, 0),
         };
         bytes[10] = tag;
         bytes[12..16].copy_from_slice(&number.to_le_bytes());

@@ -81,7 +81,7 @@ impl PartNames {
                 PartId::ControllerManager(index) => parts.managers[usize::from(index)].client_names(),
                 PartId::Scheduler(index) => parts.schedulers[usize::from(index)].client_names(),
                 PartId::Kubelet(index) => parts.kubelets[index as usize].client_names(),
-                PartId::Guest(_) => Vec::new(),
+                PartId::Guest(_) | PartId::World => Vec::new(),
             };
             (parts.name(part), clients)
         });

@@ -50,6 +50,7 @@ fn client_name(parts: &Parts, class: PartClass, client: ClientIndex) -> Name {
         }
         PartClass::Kubelets => return "kubelet".into(),
         PartClass::Guest(index) => return parts.name(PartId::Guest(index)),
+        PartClass::World => return parts.name(PartId::World),
     };
     names.get(usize::from(client.0)).cloned().unwrap_or_else(|| fallback.into())
 }

@@ -97,12 +97,13 @@ pub fn write_sweep(summary: &SweepSummary, looks: Looks, out: &mut dyn Write) ->
             writeln!(out, "{} {failed} of {runs}", signs(false))?;
             let values = first.values.iter().zip(&summary.axes);
             let values: String = values.map(|(value, axis)| format!("{} {}, ", axis.path, shown(value))).collect();
-            writeln!(out, "first that failed: {values}seed {}; repeat it with: {}", first.seed, first.repeat)?;
+            writeln!(out, "first that failed: {values}seed {}", first.seed)?;
+            writeln!(out, "repeat it with: {}", first.repeat)?;
         }
         (None, _) => writeln!(out, "{} in all {runs}", signs(true))?,
     }
     writeln!(out, "digest {}", summary.digest)?;
-    writeln!(out, "repeat with: {}", summary.repeat)
+    writeln!(out, "repeat all with: {}", summary.repeat)
 }
 
 fn table(summary: &SweepSummary) -> Table {
@@ -187,9 +188,10 @@ nodes.0.count   tie     SEED   MET   CONVERGED   READY   DIGEST   FAILED
 3               first   2      no    -           2/3     00ff     all pods Ready within 60s
 
 failed 1 of 2 runs
-first that failed: nodes.0.count 3, tie first, seed 2; repeat it with: wavetank run s.yaml --seed 2
+first that failed: nodes.0.count 3, tie first, seed 2
+repeat it with: wavetank run s.yaml --seed 2
 digest 0123
-repeat with: wavetank run s.yaml --seeds 1..2
+repeat all with: wavetank run s.yaml --seeds 1..2
 ",
         );
         check(
@@ -200,7 +202,7 @@ nodes.0.count   tie     SEED   MET   CONVERGED   READY   DIGEST
 
 met in all 1 run
 digest 0123
-repeat with: wavetank run s.yaml --seeds 1..2
+repeat all with: wavetank run s.yaml --seeds 1..2
 ",
         );
     }

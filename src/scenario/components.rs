@@ -155,5 +155,6 @@ pub(super) fn latency(file: &LatencyFile) -> NetSettings {
         reply: range(file.reply, defaults.reply),
         watch: file.watch.map_or(defaults.watch, |span| span.0),
         watch_cache_lag: file.watch_cache_lag.map_or(defaults.watch_cache_lag, |span| span.0),
+        lost_after: defaults.lost_after,
     }
 }

@@ -141,10 +141,9 @@ impl Draft {
         error
     }
 
-    /// `nodes[0].count is 3 and …`.
+    /// `nodes[0].count=3 and …`.
     fn told(&self, point: u64) -> String {
-        let of_axis =
-            |(axis, value): (&Axis, usize)| format!("{} is {}", axis.path, super::field::shown(&axis.values[value]));
+        let of_axis = |(axis, value): (&Axis, usize)| axis.as_set(value);
         self.axes.iter().zip(self.point(point)).map(of_axis).collect::<Vec<_>>().join(" and ")
     }
 

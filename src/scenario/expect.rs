@@ -1,14 +1,12 @@
 //! Expectations: from what was typed to what is judged.
 
 use super::behaviours::selector;
-use super::claim::{Claim, Predicate, Quantifier};
-use super::expectations::{Expectation, When};
-use super::field::{Comparison, FieldPath, amount};
 use super::file::{ClaimFile, CountFile, ExpectationFile};
 use super::place::Place;
 use super::resource::Kinds;
 use crate::api::located::InputError;
 use crate::api::{ConditionStatus, Kind, Name, Selector};
+use crate::check::{Claim, Comparison, Expectation, FieldPath, Predicate, Quantifier, When, amount};
 use crate::kernel::{Span, Time};
 use serde_json::Value;
 
@@ -70,7 +68,7 @@ pub(super) fn all_deployments_available() -> Expectation {
     Expectation { claim, when: When::Eventually { from: Time::ZERO, within: None } }
 }
 
-fn claim(file: &ClaimFile, kinds: &Kinds, place: &Place<'_>) -> Result<Claim, InputError> {
+pub(super) fn claim(file: &ClaimFile, kinds: &Kinds, place: &Place<'_>) -> Result<Claim, InputError> {
     let (kind, name, namespace, mut text) = match (&file.resource, &file.all) {
         (Some(resource), None) => {
             for (key, given) in [("selector", file.selector.is_some()), ("count", file.count.is_some())] {

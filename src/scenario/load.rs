@@ -11,11 +11,11 @@ use super::nodes::default_pools;
 use super::place::{Place, suggestion};
 use super::resource::Kinds;
 use super::timeline::{self, Known};
-use super::{Draft, Origin, Scenario, behaviours, expect, nodes};
+use super::{Draft, Origin, Scenario, behaviours, expect, faults, nodes};
 use crate::api::located::{InputErrors, Located};
-use crate::api::{Clock, text};
+use crate::api::{Clock, Name, text};
 use crate::kernel::Time;
-use crate::sim::{Action, Setup, TimedAction};
+use crate::sim::{Action, NodePool, Setup, TimedAction, TimedFault};
 
 /// The seed where neither the scenario nor the command line gives one.
 pub const DEFAULT_SEED: u64 = 1;
@@ -66,6 +66,7 @@ impl<'a> Lowering<'a> {
         let behaviours = behaviours::lower(&typed.behaviours, &place.key("behaviours"), &mut self.gathering.errors);
         let (timeline, origins) = self.timeline(loose).into_iter().unzip();
         let expectations = self.expectations();
+        let faults = self.faults(&setup_pools);
         if !self.gathering.errors.is_empty() {
             return Err(InputErrors(self.gathering.errors));
         }
@@ -83,6 +84,7 @@ impl<'a> Lowering<'a> {
             controllers: components.controllers,
             controller_flags: components.controller_flags,
             timeline,
+            faults,
             keep_journal: false,
         };
         Ok(Scenario {
@@ -206,6 +208,29 @@ impl<'a> Lowering<'a> {
             plain.is_some_and(|number| pools.iter().any(|known| known.name == pool && number < known.count))
         });
         in_pool || self.gathering.nodes.iter().any(|node| node == name)
+    }
+
+    fn faults(&mut self, pools: &[NodePool]) -> Vec<TimedFault> {
+        const ZONE: &str = "topology.kubernetes.io/zone";
+        let zones: Vec<Name> = pools.iter().filter_map(|pool| pool.template.labels.get(ZONE).cloned()).collect();
+        let parts = ["kube-controller-manager", "kube-scheduler"].map(str::to_owned);
+        let place = self.place.key("faults");
+        let mut faults = Vec::new();
+        for (index, file) in self.typed.faults.iter().enumerate() {
+            let known = faults::Known {
+                kinds: &self.gathering.kinds,
+                nodes: &|| self.node_names(),
+                has_node: &|name| self.has_node(name),
+                zones: &zones,
+                parts: &parts,
+                duration: self.typed.duration.map(|duration| duration.0),
+            };
+            match faults::lower(file, &known, &place.index(index)) {
+                Ok(fault) => faults.push(fault),
+                Err(error) => self.gathering.errors.push(error),
+            }
+        }
+        faults
     }
 
     fn expectations(&mut self) -> Vec<super::Expectation> {

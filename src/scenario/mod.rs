@@ -9,12 +9,10 @@
 
 mod axes;
 mod behaviours;
-mod claim;
 mod components;
 mod draft;
 mod expect;
-mod expectations;
-mod field;
+mod faults;
 pub mod file;
 mod load;
 mod manifests;
@@ -31,17 +29,15 @@ mod timeline;
 use std::sync::Arc;
 
 pub use axes::Axis;
-pub use claim::{Claim, Predicate, Quantifier};
 pub use components::{CONTROLLERS, controller_manager_flags};
 pub use draft::Draft;
-pub use expectations::{Expectation, ExpectationOutcome, ExpectationStatus, Expectations, When};
-pub use field::{Comparison, FieldPath};
 pub use load::{DEFAULT_SEED, load};
 pub use manifests::{Found, ReadPath};
 pub use nodes::Pool;
 pub use run::{EVENTS_PER_CALL, Ended, FailedAction, RunResult, UNTIL_QUIET_AT_MOST, run};
 
 use crate::api::KindInfo;
+use crate::check::Expectation;
 use crate::kernel::Span;
 use crate::sim::Setup;
 

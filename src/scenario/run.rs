@@ -1,7 +1,8 @@
 //! Runs a scenario to its end and says what became of its expectations.
 
-use super::{ExpectationOutcome, ExpectationStatus, Expectations, Origin, Scenario, When};
+use super::{Origin, Scenario};
 use crate::api::Name;
+use crate::check::{Expectation, ExpectationOutcome, ExpectationStatus, Expectations, When};
 use crate::kernel::{Span, Time};
 use crate::sim::{ActionOutcome, Sim};
 
@@ -86,7 +87,7 @@ pub fn run(scenario: &Scenario, seed: u64, progress: &mut dyn FnMut(&Sim)) -> Ru
     let ended = loop {
         let Some(next) = sim.next_time().filter(|_| !sim.is_quiet()) else { break Ended::Quiet };
         if next > sim.now() {
-            expectations.observe(&sim, next);
+            expectations.observe(sim.store(), sim.now(), next);
             if next > end {
                 sim.run_until(end);
                 break at_end;
@@ -104,13 +105,13 @@ pub fn run(scenario: &Scenario, seed: u64, progress: &mut dyn FnMut(&Sim)) -> Ru
     if ended == Ended::Quiet {
         // What is at rest stays as it is: up to the end, or for ever.
         let after = scenario.duration.map_or(Time::MAX, |_| end + Span::from_nanos(1));
-        expectations.observe(&sim, after);
+        expectations.observe(sim.store(), sim.now(), after);
         if scenario.duration.is_some() {
             sim.run_until(end);
         }
     }
     progress(&sim);
-    let outcomes = expectations.finish(&sim);
+    let outcomes = expectations.finish(sim.store(), sim.now());
     let failed_actions = failed_actions(scenario, &sim);
     RunResult { sim, outcomes, failed_actions, ended }
 }
@@ -125,7 +126,8 @@ fn failed_actions(scenario: &Scenario, sim: &Sim) -> Vec<FailedAction> {
 
 fn limit(scenario: &Scenario) -> Span {
     let actions = scenario.setup.timeline.iter().map(|action| action.at);
-    let claims = scenario.expectations.iter().map(super::Expectation::reaches);
-    let reached = actions.chain(claims).max().unwrap_or(Time::ZERO).since(Time::ZERO);
+    let claims = scenario.expectations.iter().map(Expectation::reaches);
+    let faults = scenario.setup.faults.iter().map(crate::sim::TimedFault::reaches);
+    let reached = actions.chain(claims).chain(faults).max().unwrap_or(Time::ZERO).since(Time::ZERO);
     UNTIL_QUIET_AT_MOST.max(reached)
 }

@@ -490,8 +490,8 @@ impl Part for Scheduler {
             self.armed = None;
         }
         match input {
-            Input::Start => (0..self.informers.len()).for_each(|index| self.list(index, out)),
-            Input::Reply { token: FORGET, result: _ } => {}
+            Input::Start | Input::Boot => (0..self.informers.len()).for_each(|index| self.list(index, out)),
+            Input::Reply { token: FORGET, result: _ } | Input::Heartbeats { .. } => {}
             Input::Reply { token: Token(token), result } => match token.checked_sub(TOKEN_LISTS) {
                 Some(index) => self.listed(index as usize, result, out),
                 None => self.bind_answered(token, result, out),

@@ -50,7 +50,7 @@ impl Story {
             match effect {
                 Effect::Send { token, request, .. } => self.hear(token, request),
                 Effect::Timer { at, token, .. } => self.timers.push((at, token)),
-                Effect::Watch { .. } | Effect::Heartbeat(_) | Effect::Note(_) => {}
+                Effect::Watch { .. } | Effect::Heartbeat(_) | Effect::Note(_) | Effect::Exit => {}
             }
         }
     }

@@ -1,13 +1,13 @@
 //! The one dispatch: from the agenda to whom it concerns, and from outboxes back to the agenda.
 
 use super::Sim;
-use crate::api::{Meta, Name, ObjectId};
+use crate::api::{Kind, Meta, Name, ObjectId};
 use crate::client::{FORGET, Outbox};
 use crate::event::{
-    Cause, ChangeKind, ClientIndex, Effect, Envelope, Input, Letter, NoteKind, PartId, Request, SimEvent, Target,
-    WatchEnd,
+    ApiError, Cause, ChangeKind, ClientIndex, Effect, Envelope, ErrorReason, Filter, InformerIndex, Input, Letter,
+    NoteKind, PartId, Reply, Request, SimEvent, Target, Token, WatchEnd, Way,
 };
-use crate::kernel::Time;
+use crate::kernel::{Span, Time};
 use crate::net::{Fate, Message};
 use crate::record::{Entry, EntryKind};
 use crate::store::{Context, WatcherId, WatcherSpec};
@@ -15,10 +15,11 @@ use crate::store::{Context, WatcherId, WatcherSpec};
 impl Sim {
     pub(super) fn dispatch(&mut self, event: SimEvent) {
         match event {
-            SimEvent::Start(part) => {
-                let cause = self.note_start(part);
-                self.hand(part, Input::Start, cause);
-            }
+            SimEvent::Start(part) => self.start(part),
+            SimEvent::Boot(node) => self.boot(node),
+            SimEvent::Fault(number) => self.strike(number),
+            SimEvent::Heal(strike) => self.heal(strike),
+            SimEvent::Silent(silent) => self.silent(silent.0, silent.1),
             SimEvent::Action(number) => {
                 let action = self.timeline[number as usize].action.clone();
                 let cause = self.write(EntryKind::Action, PartId::User, None, u64::from(number), Cause::START);
@@ -56,16 +57,22 @@ impl Sim {
 
     /// A request reaches the API server.
     fn arrive(&mut self, envelope: Envelope) {
-        let Envelope { from, incarnation, client, token, cause, sent: _, reply_takes, request } = envelope;
+        let Envelope { from, incarnation, client, token, cause, sent, reply_takes, request } = envelope;
         let (verb, kind) = (request.verb(), request.kind());
+        let kind_of = kind;
         let object = match &request {
             Request::Get(target) | Request::Delete { target, .. } => self.id_of(target),
             Request::Bind { pod, .. } | Request::Evict { pod, .. } => self.id_of(pod),
             _ => None,
         };
+        let Some(replica) = self.replica_of(from) else {
+            // It was under way when the last API server went.
+            let error = ApiError::new(ErrorReason::ConnectionLost, "unexpected EOF");
+            return self.post_reply(self.now + reply_takes, from, incarnation, token, Err(error), cause);
+        };
         self.tally.count_request(from, client, verb, kind);
         let cause = self.write_for(EntryKind::Request, from, client, object, verb as u64, cause);
-        let context = Context { now: self.now, cause, from, replica: self.replica_of(from) };
+        let context = Context { now: self.now, cause, from, replica };
         let reply = self.store.handle(request, &context);
         self.after_store(from, cause);
         let (kind, code) = match &reply {
@@ -73,9 +80,21 @@ impl Sim {
             Err(error) => (EntryKind::Refused, u64::from(error.reason.code())),
         };
         let cause = self.write_for(kind, from, client, object, code, cause);
+        match self.net.fate(from, replica, Way::Reply, kind_of) {
+            Fate::Deliver(delay) => {
+                self.post_reply(self.now + reply_takes + delay, from, incarnation, token, reply, cause);
+            }
+            Fate::Drop | Fate::Refuse => {
+                let at = (sent + self.net.lost_after()).max(self.now);
+                self.post_reply(at, from, incarnation, token, Err(lost()), cause);
+            }
+        }
+    }
+
+    fn post_reply(&mut self, at: Time, to: PartId, incarnation: u32, token: Token, reply: Reply, cause: Cause) {
         if token != FORGET {
-            let letter = Letter { to: from, incarnation, token, reply, cause };
-            self.post(self.now + reply_takes, SimEvent::Reply(Box::new(letter)));
+            let letter = Letter { to, incarnation, token, reply, cause };
+            self.post(at, SimEvent::Reply(Box::new(letter)));
         }
     }
 
@@ -101,7 +120,16 @@ impl Sim {
     }
 
     fn wake(&mut self, id: WatcherId) {
-        let delivery = self.store.collect(id, self.now);
+        let mut late = Span::ZERO;
+        if !self.net.rules.is_empty()
+            && let Some(watcher) = self.store.watcher(id)
+        {
+            match self.net.fate(watcher.part, watcher.replica, Way::Watch, watcher.kind) {
+                Fate::Deliver(delay) => late = delay,
+                Fate::Drop | Fate::Refuse => return self.world.silence(id),
+            }
+        }
+        let delivery = self.store.collect(id, self.now, late);
         if let Some(next) = delivery.next {
             self.post(next.max(self.now), SimEvent::Wake(id.0));
         }
@@ -116,10 +144,11 @@ impl Sim {
     }
 
     fn outbox(&self, cause: Cause) -> Outbox {
-        Outbox::new(self.now, self.clock, self.chance, cause)
+        Outbox { beats: self.store.beats().clone(), ..Outbox::new(self.now, self.clock, self.chance, cause) }
     }
 
-    fn hand(&mut self, part: PartId, input: Input, cause: Cause) {
+    pub(super) fn hand(&mut self, part: PartId, input: Input, cause: Cause) {
+        let Some(input) = self.world.hold(part, input, cause) else { return };
         let mut out = self.outbox(cause);
         self.parts.handle(part, input, &mut out);
         self.carry_out(part, out);
@@ -137,19 +166,13 @@ impl Sim {
                     self.post(at, SimEvent::Timer { part, incarnation, token, background });
                 }
                 Effect::Watch { informer, kind, filter, from } => {
-                    let replica = self.replica_of(part);
-                    let delay = self.store.replicas()[usize::from(replica)].lag + self.net.watch_takes();
-                    let incarnation = self.incarnation(part);
-                    let spec = WatcherSpec { part, incarnation, informer, kind, filter, delay, replica };
-                    if self.store.watch(spec, from).is_err() {
-                        let ended = (part, incarnation, informer, WatchEnd::Expired);
-                        self.post(self.now + delay, SimEvent::WatchEnded(Box::new(ended)));
-                    }
-                    for (watcher, at) in self.store.take_wakes() {
-                        self.post(at.max(self.now), SimEvent::Wake(watcher.0));
-                    }
+                    self.open_watch(part, informer, kind, filter, from);
                 }
-                Effect::Heartbeat(heartbeat) => self.store.set_heartbeat(heartbeat),
+                Effect::Heartbeat(heartbeat) => self.store.set_heartbeat(part, heartbeat),
+                Effect::Exit => {
+                    self.exit(part, Cause::START);
+                    return;
+                }
                 Effect::Note(note) => {
                     let kind = match note.kind {
                         NoteKind::ReconcileBegins => EntryKind::ReconcileBegins,
@@ -157,10 +180,37 @@ impl Sim {
                         NoteKind::ReconcileFailed => EntryKind::ReconcileFailed,
                         NoteKind::Placed => EntryKind::Placed,
                         NoteKind::Unplaced => EntryKind::Unplaced,
+                        NoteKind::PodStarts => EntryKind::PodStarts,
+                        NoteKind::PodStops => EntryKind::PodStops,
                     };
                     self.write_for(kind, part, note.client, Some(note.object), 0, note.cause);
                 }
             }
+        }
+    }
+
+    /// A watch is opened, or the part is told that it could not be.
+    fn open_watch(&mut self, part: PartId, informer: InformerIndex, kind: Kind, filter: Filter, from: u64) {
+        let incarnation = self.incarnation(part);
+        let end = |sim: &mut Sim, after: Span, end: WatchEnd| {
+            let ended = (part, incarnation, informer, end);
+            sim.post(sim.now + after, SimEvent::WatchEnded(Box::new(ended)));
+        };
+        let Some(replica) = self.replica_of(part) else { return end(self, self.net.watch_takes(), WatchEnd::Refused) };
+        for way in [Way::Request, Way::Reply] {
+            match self.net.fate(part, replica, way, kind) {
+                Fate::Deliver(_) => {}
+                Fate::Drop => return end(self, self.net.lost_after(), WatchEnd::Lost),
+                Fate::Refuse => return end(self, self.net.watch_takes(), WatchEnd::Refused),
+            }
+        }
+        let delay = self.store.replicas()[usize::from(replica)].lag + self.net.watch_takes();
+        let spec = WatcherSpec { part, incarnation, informer, kind, filter, delay, replica };
+        if self.store.watch(spec, from).is_err() {
+            end(self, delay, WatchEnd::Expired);
+        }
+        for (watcher, at) in self.store.take_wakes() {
+            self.post(at.max(self.now), SimEvent::Wake(watcher.0));
         }
     }
 
@@ -182,13 +232,19 @@ impl Sim {
             namespace: &namespace,
             name: &name,
         };
-        match self.net.fate(&message) {
-            Fate::Deliver(takes, reply_takes) => {
-                let incarnation = self.incarnation(from);
+        let (takes, reply_takes) = self.net.takes(&message);
+        let passage = match self.replica_of(from) {
+            Some(replica) => self.net.fate(from, replica, Way::Request, message.kind),
+            None => Fate::Refuse,
+        };
+        let incarnation = self.incarnation(from);
+        match passage {
+            Fate::Deliver(late) => {
                 let envelope = Envelope { from, incarnation, client, token, cause, sent: at, reply_takes, request };
-                self.post(at + takes, SimEvent::Arrive(Box::new(envelope)));
+                self.post(at + takes + late, SimEvent::Arrive(Box::new(envelope)));
             }
-            Fate::Drop => {}
+            Fate::Drop => self.post_reply(at + self.net.lost_after(), from, incarnation, token, Err(lost()), cause),
+            Fate::Refuse => self.post_reply(at + reply_takes, from, incarnation, token, Err(refused()), cause),
         }
     }
 
@@ -229,10 +285,12 @@ impl Sim {
         }
     }
 
-    /// Which API server replica a part speaks with.
-    fn replica_of(&self, part: PartId) -> u8 {
+    /// Which API server replica a part speaks with: its own, or where that is down the next one. `None`: all are down.
+    fn replica_of(&self, part: PartId) -> Option<u8> {
         let replicas = self.store.replicas().len() as u64;
-        (self.parts.hash(part) % replicas) as u8
+        let own = self.parts.hash(part) % replicas;
+        let mut all = (0..replicas).map(|step| ((own + step) % replicas) as u8);
+        all.find(|replica| !self.world.replica_is_down(*replica))
     }
 
     pub(super) fn write(
@@ -257,4 +315,14 @@ impl Sim {
     ) -> Cause {
         self.journal.add(Entry { time: self.now, kind, client, part, object, detail, cause })
     }
+}
+
+/// What client-go says of a connection to nobody.
+fn refused() -> ApiError {
+    ApiError::new(ErrorReason::ConnectionRefused, "dial tcp 10.96.0.1:443: connect: connection refused")
+}
+
+/// What client-go says where no answer came in time.
+fn lost() -> ApiError {
+    ApiError::new(ErrorReason::ConnectionLost, "http2: client connection lost")
 }

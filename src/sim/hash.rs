@@ -41,6 +41,7 @@ impl Sim {
         if !self.parts.hash_memory(&mut hasher) {
             return None;
         }
+        self.world.write_hash(&mut hasher);
         for kind in self.store.kinds() {
             if kind == crate::api::Kind::Event {
                 continue;
@@ -71,6 +72,10 @@ fn hash_event(event: &SimEvent, hasher: &mut Xxh3) {
         SimEvent::Wake(watcher) => (4, watcher).hash(hasher),
         SimEvent::Timer { part, incarnation: _, token, background: _ } => (5, part, token).hash(hasher),
         SimEvent::WatchEnded(ended) => (6, ended.0, ended.2).hash(hasher),
+        SimEvent::Boot(node) => (7, node).hash(hasher),
+        SimEvent::Fault(number) => (8, number).hash(hasher),
+        SimEvent::Heal(strike) => (9, strike).hash(hasher),
+        SimEvent::Silent(silent) => (10, silent.0).hash(hasher),
     }
 }
 

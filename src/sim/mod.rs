@@ -11,6 +11,7 @@ mod parts;
 mod setup;
 mod tally;
 mod user;
+mod world;
 
 pub use action::{Action, Resource};
 pub use guest::{Guest, NotForkable};
@@ -18,6 +19,7 @@ pub use parts::Parts;
 pub use setup::{NodePool, Setup, TimedAction};
 pub use tally::{PartClass, PodCounts, Sample, Tally};
 pub use user::{ActionOutcome, Printed, Tone, User};
+pub use world::{StrikeRecord, TimedFault, Trigger};
 
 use std::sync::Arc;
 
@@ -43,6 +45,7 @@ pub struct Sim {
     journal: Journal,
     tally: Tally,
     timeline: Arc<[TimedAction]>,
+    world: world::World,
     /// Which life each part is in, by part; absent: the first.
     incarnations: std::collections::BTreeMap<PartId, u32>,
     events_handled: u64,
@@ -107,6 +110,9 @@ impl Sim {
         self.pending -= u64::from(!event.is_background());
         self.events_handled += 1;
         self.dispatch(event);
+        if self.waits_for_triggers() {
+            self.look_for_triggers();
+        }
         true
     }
 
@@ -165,6 +171,7 @@ impl Sim {
             journal: self.journal.clone(),
             tally: self.tally.clone(),
             timeline: self.timeline.clone(),
+            world: self.world.clone(),
             incarnations: self.incarnations.clone(),
             events_handled: self.events_handled,
         })

@@ -59,6 +59,7 @@ impl Parts {
             PartId::Scheduler(_) => "kube-scheduler".into(),
             PartId::Kubelet(index) => ecow::eco_format!("kubelet/{}", self.kubelets[index as usize].name()),
             PartId::Guest(index) => self.guests[usize::from(index)].name(),
+            PartId::World => "world".into(),
         }
     }
 
@@ -70,6 +71,7 @@ impl Parts {
             PartId::ControllerManager(index) => 2 + u64::from(index),
             PartId::Scheduler(index) => 1000 + u64::from(index),
             PartId::Guest(index) => 2000 + u64::from(index),
+            PartId::World => 0,
         }
     }
 
@@ -85,6 +87,7 @@ impl Parts {
                     out.timer_at(next, GUEST_TIMER);
                 }
             }
+            PartId::World => panic!("the world is handed nothing"),
         }
     }
 

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use super::{Action, Guest, Parts, Sim, Tally, User};
+use super::world::World;
+use super::{Action, Guest, Parts, Sim, Tally, TimedFault, User};
 use crate::api::{Clock, Kind, KindInfo};
 use crate::client::{Controller, ControllerEntry, Flags, Host};
 use crate::event::{Cause, PartId, Request, SimEvent};
@@ -59,6 +60,8 @@ pub struct Setup {
     pub controller_flags: Flags,
     /// What users do, in order of time.
     pub timeline: Vec<TimedAction>,
+    /// What breaks.
+    pub faults: Vec<TimedFault>,
     /// Whether the journal keeps its entries or only digests them.
     pub keep_journal: bool,
 }
@@ -107,6 +110,7 @@ impl Setup {
             journal: Journal::new(self.keep_journal),
             tally: Tally::default(),
             timeline: self.timeline.clone().into(),
+            world: World::new(&self.faults),
             incarnations: std::collections::BTreeMap::new(),
             events_handled: 0,
             parts,
@@ -148,5 +152,6 @@ impl Sim {
         for (number, action) in self.timeline.clone().iter().enumerate() {
             self.post(action.at, SimEvent::Action(number as u32));
         }
+        self.post_faults();
     }
 }

@@ -66,6 +66,8 @@ pub enum PartClass {
     Kubelets,
     /// A guest.
     Guest(u16),
+    /// The world.
+    World,
 }
 
 impl PartClass {
@@ -76,6 +78,7 @@ impl PartClass {
             PartId::Scheduler(index) => PartClass::Scheduler(index),
             PartId::Kubelet(_) => PartClass::Kubelets,
             PartId::Guest(index) => PartClass::Guest(index),
+            PartId::World => PartClass::World,
         }
     }
 }

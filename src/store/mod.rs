@@ -26,7 +26,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::api::{Clock, Kind, KindInfo, Name, Object, ObjectId, Timestamp};
-use crate::event::{Answer, ApiError, Cause, ChangeKind, ErrorReason, PartId, Reply, Request, Target};
+use crate::event::{Answer, ApiError, Cause, ChangeKind, ErrorReason, PartId, Parties, Reply, Request, Target};
 use crate::kernel::{Chance, Purpose, Span, Time, object_hash};
 use table::{LogEntry, Table};
 use watch::Watchers;
@@ -47,6 +47,8 @@ pub struct Replica {
     pub lag: Span,
     /// Set while the watch cache is stuck: it shows nothing newer than this.
     pub frozen_at: Option<Time>,
+    /// The revision with which its watch cache begins.
+    pub since: u64,
 }
 
 impl Replica {
@@ -113,7 +115,7 @@ impl Store {
             revision: 0,
             tables,
             custom: Vec::new(),
-            replicas: lags.iter().map(|lag| Replica { lag: *lag, frozen_at: None }).collect(),
+            replicas: lags.iter().map(|lag| Replica { lag: *lag, frozen_at: None, since: 0 }).collect(),
             watchers: Watchers::default(),
             commits: Vec::new(),
             since_trim: 0,
@@ -220,8 +222,11 @@ impl Store {
     /// `Expired` (410) where the revision is older than the change log reaches.
     pub fn watch(&mut self, spec: WatcherSpec, from: u64) -> Result<WatcherId, ApiError> {
         let log = &self.table(spec.kind).log;
-        if from < log.compacted {
-            let message = format!("too old resource version: {from} ({})", log.compacted + 1);
+        if from < log.compacted.max(self.replicas[usize::from(spec.replica)].since) {
+            let message = format!(
+                "too old resource version: {from} ({})",
+                log.compacted.max(self.replicas[usize::from(spec.replica)].since) + 1
+            );
             return Err(ApiError::new(ErrorReason::Expired, message));
         }
         let table = self.tables.get(&spec.kind).expect("every kind has a table");
@@ -235,9 +240,23 @@ impl Store {
 
     /// Closes all watches of a part.
     pub fn close_watches_of(&mut self, part: PartId) {
-        for id in self.watchers.of_part(part) {
+        for id in self.watchers.select(|watcher| watcher.part == part) {
             self.watchers.close(id);
         }
+    }
+
+    /// The open watches of some parts, of one kind or all, at one replica or any.
+    pub fn watchers_of(&self, parts: &Parties, kind: Option<Kind>, replica: Option<u8>) -> Vec<WatcherId> {
+        self.watchers.select(|watcher| {
+            parts.contains(watcher.part)
+                && kind.is_none_or(|kind| watcher.kind == kind)
+                && replica.is_none_or(|replica| watcher.replica == replica)
+        })
+    }
+
+    /// A replica starts anew: its watch cache begins now, and watches from earlier revisions have to list again.
+    pub fn restart_replica(&mut self, replica: u8) {
+        self.replicas[usize::from(replica)].since = self.revision;
     }
 
     /// An open watch.
@@ -245,14 +264,15 @@ impl Store {
         self.watchers.get(id)
     }
 
-    /// What a woken watcher is given at an instant: all that its replica's watch cache had seen in time.
-    pub fn collect(&mut self, id: WatcherId, now: Time) -> Delivery {
+    /// What a woken watcher is given at an instant: all that its replica's watch cache had seen in time,
+    /// where the way takes so much longer than usual.
+    pub fn collect(&mut self, id: WatcherId, now: Time, late: Span) -> Delivery {
         let Some(watcher) = self.watchers.get(id) else { return Delivery { changes: Vec::new(), next: None } };
         let replica = &self.replicas[usize::from(watcher.replica)];
-        let way = Time::ZERO + now.since(Time::ZERO + watcher.delay);
+        let way = Time::ZERO + now.since(Time::ZERO + watcher.delay + late);
         let upto = replica.frozen_at.map_or(way, |frozen| way.min(frozen));
         let log = &self.tables.get(&watcher.kind).expect("every kind has a table").log;
-        self.watchers.collect(id, upto, log)
+        self.watchers.collect(id, upto, late, log)
     }
 
     /// The namespace and name of what a request is about, for journals, draws and messages.

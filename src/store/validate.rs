@@ -25,7 +25,7 @@ impl Store {
 pub(super) fn is_foreign(part: PartId) -> bool {
     match part {
         PartId::User | PartId::Guest(_) => true,
-        PartId::ControllerManager(_) | PartId::Scheduler(_) | PartId::Kubelet(_) => false,
+        PartId::ControllerManager(_) | PartId::Scheduler(_) | PartId::Kubelet(_) | PartId::World => false,
     }
 }
 

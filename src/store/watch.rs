@@ -116,11 +116,11 @@ impl Watchers {
         self.all.get(id.0 as usize)?.as_ref()
     }
 
-    /// The open watches of a part.
-    pub(super) fn of_part(&self, part: PartId) -> Vec<WatcherId> {
+    /// The open watches that are so.
+    pub(super) fn select(&self, is_so: impl Fn(&Watcher) -> bool) -> Vec<WatcherId> {
         let indexed = self.all.iter().enumerate();
         indexed
-            .filter(|(_, watcher)| watcher.as_ref().is_some_and(|watcher| watcher.part == part))
+            .filter(|(_, watcher)| watcher.as_ref().is_some_and(&is_so))
             .map(|(index, _)| WatcherId(index as u32))
             .collect()
     }
@@ -155,14 +155,14 @@ impl Watchers {
     }
 
     /// Takes what a watcher is due, with entries up to an instant.
-    pub(super) fn collect(&mut self, id: WatcherId, upto: Time, log: &Log) -> Delivery {
+    pub(super) fn collect(&mut self, id: WatcherId, upto: Time, late: Span, log: &Log) -> Delivery {
         let Some(watcher) = self.all.get_mut(id.0 as usize).and_then(Option::as_mut) else {
             return Delivery { changes: Vec::new(), next: None };
         };
         let mut changes = Vec::new();
         while let Some(entry) = watcher.peek(log) {
             if entry.time > upto {
-                return Delivery { changes, next: Some(entry.time + watcher.delay) };
+                return Delivery { changes, next: Some(entry.time + watcher.delay + late) };
             }
             changes.extend(translate(&watcher.filter, entry));
             watcher.step();

@@ -4,9 +4,10 @@ use std::process::Command;
 
 use proptest::prelude::*;
 use wavetank::api::Kind;
+use wavetank::check::ExpectationStatus;
 use wavetank::kernel::{Span, Time};
 use wavetank::record::{Entry, EntryKind};
-use wavetank::scenario::{ExpectationStatus, Found, load};
+use wavetank::scenario::{Found, load};
 use wavetank::sim::{Action, Sim};
 
 use crate::random::{anything, cases};

@@ -54,7 +54,13 @@ impl Guest for Dummy {
                     out.send(&mut self.client, Token(2), Request::Get(target));
                 }
             }
-            Some(Input::Reply { .. } | Input::WatchEnded { .. } | Input::Timer(_)) => {}
+            Some(
+                Input::Reply { .. }
+                | Input::WatchEnded { .. }
+                | Input::Timer(_)
+                | Input::Boot
+                | Input::Heartbeats { .. },
+            ) => {}
         }
         None
     }

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use wavetank::api::Kind;
 use wavetank::api::manifest::{read_manifests, resolve};
+use wavetank::check::ExpectationStatus;
 use wavetank::report::{Looks, Story, Summary, write_text};
-use wavetank::scenario::{ExpectationStatus, run};
+use wavetank::scenario::run;
 use wavetank::sim::Sim;
 
 use crate::story::{load_files, root, shared};

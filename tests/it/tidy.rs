@@ -15,6 +15,8 @@ const ROOMS: &[&str] = &[
     "scheduler",
     "kubelet",
     "controllers",
+    "fault",
+    "check",
     "sim",
     "scenario",
     "explore",
@@ -42,6 +44,18 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("controllers", "record"),
     ("controllers", "scheduler"),
     ("controllers", "kubelet"),
+    ("fault", "store"),
+    ("fault", "record"),
+    ("fault", "client"),
+    ("fault", "scheduler"),
+    ("fault", "kubelet"),
+    ("fault", "controllers"),
+    ("check", "net"),
+    ("check", "client"),
+    ("check", "scheduler"),
+    ("check", "kubelet"),
+    ("check", "controllers"),
+    ("check", "fault"),
 ];
 
 /// Words that do not belong into sources, each with what belongs there instead.

@@ -203,7 +203,7 @@ impl Story {
                         self.post(HOP, Todo::Hand(Input::Notice { informer, changes }));
                     }
                 }
-                Effect::Note(_) | Effect::Heartbeat(_) => {}
+                Effect::Note(_) | Effect::Heartbeat(_) | Effect::Exit => {}
             }
         }
     }

@@ -147,7 +147,7 @@ impl Story {
             }
             Effect::Timer { at, token, .. } => self.post(at, Input::Timer(token)),
             Effect::Heartbeat(_) => self.heartbeats += 1,
-            Effect::Watch { .. } | Effect::Note(_) => {}
+            Effect::Watch { .. } | Effect::Note(_) | Effect::Exit => {}
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod behaviour;
 mod expectation;
+mod fault;
 mod manifest;
 mod nodes;
 mod scalar;
@@ -17,9 +18,11 @@ use serde_json::Value;
 
 pub use behaviour::{BehaviourFile, ExitFile, ImageFile, MatchFile};
 pub use expectation::{ClaimFile, CountFile, ExpectationFile};
+pub use fault::FaultFile;
 pub use manifest::{ManifestFile, ManifestFiles, RepeatBlock, RepeatFile};
 pub use nodes::{NodePoolFile, NodeTypeEntry, NodeTypeFile, NodeTypesInFile, TaintFields, TaintFile};
-pub use scalar::{Duration, DurationRange, FlagText, Instant, QuantityText, ShortForm};
+pub(super) use scalar::read_range;
+pub use scalar::{Duration, DurationRange, Every, FlagText, Instant, QuantityText, ShortForm};
 pub use timeline::{
     ActionFile, CordonFile, DeleteFile, DrainFile, PatchFile, PatchType, PropagationFile, RolloutFile, ScaleFile,
     SetImageFile,
@@ -75,6 +78,9 @@ pub struct ScenarioFile {
     /// What users do, and when.
     #[serde(default)]
     pub timeline: Vec<ActionFile>,
+    /// What breaks, and when.
+    #[serde(default)]
+    pub faults: Vec<FaultFile>,
     /// What must come true.
     #[serde(default)]
     pub expect: Vec<ExpectationFile>,

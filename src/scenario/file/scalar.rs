@@ -18,6 +18,16 @@ pub struct Duration(pub Span);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DurationRange(pub Range);
 
+/// How far apart things are that come again and again: `10m`, or `10m ±2m` (also `10m +-2m`) where each is off by a drawn
+/// span of two minutes at most, either way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Every {
+    /// From one to the next; not zero.
+    pub period: Span,
+    /// How far each is off at most; less than the period.
+    pub jitter: Span,
+}
+
 /// A Kubernetes quantity, as text (`500m`, `16Gi`) or as a plain number.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QuantityText(pub String);
@@ -75,7 +85,8 @@ impl<'de> Deserialize<'de> for Duration {
     }
 }
 
-fn read_range(text: &str) -> Result<DurationRange, String> {
+/// The range of durations that a text stands for.
+pub(in crate::scenario) fn read_range(text: &str) -> Result<DurationRange, String> {
     let Some((low, high)) = text.split_once("..") else {
         return read_span(text).map(|span| DurationRange(Range::exactly(span)));
     };
@@ -92,6 +103,26 @@ impl<'de> Deserialize<'de> for DurationRange {
             expected: "a duration such as 2s, or a range such as 500ms..2s",
             read: read_range,
         })
+    }
+}
+
+fn read_every(text: &str) -> Result<Every, String> {
+    let (period, jitter) = match text.split_once('±').or_else(|| text.split_once("+-")) {
+        Some((period, jitter)) => (read_span(period)?, read_span(jitter)?),
+        None => (read_span(text)?, Span::ZERO),
+    };
+    if period == Span::ZERO {
+        return Err("a period of no time never ends; write for example 10m".to_owned());
+    }
+    if jitter >= period {
+        return Err(format!("'{text}' may be off by as much as its period; write less after ±"));
+    }
+    Ok(Every { period, jitter })
+}
+
+impl<'de> Deserialize<'de> for Every {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Every, D::Error> {
+        deserializer.deserialize_str(TextVisitor { expected: "a period such as 10m or 10m ±2m", read: read_every })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Runs and what becomes of their expectations.
 
 use super::{HEAD, load_text, shipped};
-use crate::scenario::{Ended, ExpectationStatus, FailedAction, RunResult, Scenario, run};
+use crate::check::ExpectationStatus;
+use crate::scenario::{Ended, FailedAction, RunResult, Scenario, run};
 
 fn ran(text: &str) -> RunResult {
     let scenario = load_text(&format!("{HEAD}{text}")).unwrap_or_else(|errors| panic!("{errors}"));

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{Server, pod, read};
-use crate::api::{Kind, Uid, convert};
-use crate::event::{Answer, DeleteOptions, ErrorReason, Heartbeat, Request, Target};
+use crate::api::{Kind, Name, Uid, convert};
+use crate::event::{Answer, DeleteOptions, ErrorReason, Heartbeat, PartId, Request, Target};
 use crate::kernel::{Span, Time};
 
 fn evict(name: &str) -> Request {
@@ -203,9 +203,11 @@ fn heartbeats_are_computed_for_those_who_read_them() {
     server.create(json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": { "holderIdentity": "n1" },
         "metadata": { "name": "n1", "namespace": "kube-node-lease" } }));
     let first = Some(Time::ZERO + Span::from_secs(5));
-    let (lease_every, status_every) = (Span::from_secs(10), Span::from_secs(300));
+    let (lease_every, status_every) = (Span::from_secs(10), Some(Span::from_secs(300)));
     let revision = server.store.revision();
-    server.store.set_heartbeat(Heartbeat { node: "n1".into(), first, lease_every, status_every });
+    let (namespace, name) = (Name::from("kube-node-lease"), Name::from("n1"));
+    let heartbeat = Heartbeat { namespace, name, first, lease_every, status_every };
+    server.store.set_heartbeat(PartId::Kubelet(0), heartbeat.clone());
     let renewed = |server: &mut Server| {
         let lease = Target::Name(Kind::Lease, "kube-node-lease".into(), "n1".into());
         convert::to_json(&server.object(Request::Get(lease)))["spec"]["renewTime"].clone()
@@ -213,7 +215,7 @@ fn heartbeats_are_computed_for_those_who_read_them() {
     assert_eq!(renewed(&mut server), Value::Null, "before the first");
     server.sleep(37);
     assert_eq!(renewed(&mut server), "2026-01-01T00:00:35.000000Z");
-    server.store.set_heartbeat(Heartbeat { node: "n1".into(), first: None, lease_every, status_every });
+    server.store.set_heartbeat(PartId::Kubelet(0), Heartbeat { first: None, ..heartbeat });
     assert_eq!(renewed(&mut server), Value::Null, "nothing was stored");
     assert_eq!(server.store.revision(), revision);
 }

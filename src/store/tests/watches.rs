@@ -35,7 +35,7 @@ impl Server {
 
     /// What a watcher is given now, as `ADDED name`.
     fn told(&mut self, id: WatcherId) -> Vec<String> {
-        let delivery = self.store.collect(id, self.now);
+        let delivery = self.store.collect(id, self.now, Span::ZERO);
         delivery.changes.iter().map(|change| format!("{:?} {}", change.kind, change.object.meta().name)).collect()
     }
 
@@ -97,7 +97,7 @@ fn nothing_is_told_before_the_lag_and_nothing_newer_than_a_frozen_cache_shows() 
     server.create(config_map("b"));
     assert!(server.told(id).is_empty(), "after one second");
     server.sleep(1);
-    let delivery = server.store.collect(id, server.now);
+    let delivery = server.store.collect(id, server.now, Span::ZERO);
     assert_eq!(delivery.changes.len(), 1, "after two seconds the first");
     assert_eq!(delivery.next, Some(Time::ZERO + Span::from_secs(13)), "and the second is announced");
     server.store.replicas_mut()[0].frozen_at = Some(server.now);
@@ -255,14 +255,14 @@ proptest! {
                 last = revision;
             }
             if server.store.revision().is_multiple_of(3) {
-                replay(&mut caches[0], &server.store.collect(live[0], server.now).changes);
+                replay(&mut caches[0], &server.store.collect(live[0], server.now, Span::ZERO).changes);
             }
         }
         for (index, filter) in filters.iter().enumerate() {
-            replay(&mut caches[index], &server.store.collect(live[index], server.now).changes);
+            replay(&mut caches[index], &server.store.collect(live[index], server.now, Span::ZERO).changes);
             let late = server.watch(Kind::Pod, filter.clone(), 0);
             let mut replayed = BTreeMap::new();
-            replay(&mut replayed, &server.store.collect(late, server.now).changes);
+            replay(&mut replayed, &server.store.collect(late, server.now, Span::ZERO).changes);
             let (objects, _) = server.list(Kind::Pod, filter.clone(), ListAt::Quorum);
             let truth: BTreeMap<Name, Object> =
                 objects.into_iter().map(|object| (object.meta().name.clone(), object)).collect();

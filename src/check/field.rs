@@ -147,7 +147,8 @@ fn order(found: &Value, wanted: &Value) -> Option<Ordering> {
 }
 
 /// A number or quantity in billionths.
-pub(super) fn amount(value: &Value) -> Option<i128> {
+/// The number or quantity that a value stands for, in thousandths of a thousand-thousandth (nano); `None`: it is neither.
+pub fn amount(value: &Value) -> Option<i128> {
     match value {
         Value::Number(number) => match number.as_i64() {
             Some(number) => Some(i128::from(number) * 1_000_000_000),
