@@ -1,22 +1,20 @@
 //! `wavetank run`: loads a scenario or manifests, simulates, judges, reports.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
-use serde::Serialize;
+use clap::Args;
 
 use super::bug::BugNote;
 use super::out_dir::OutDir;
-use super::output::{Output, shell_word, to_stderr};
+use super::output::{Format, Output, shell_word, to_stderr};
 use super::progress::Progress;
 use super::read::Once;
 use super::{Failure, sweep};
 use crate::check::{ExpectationOutcome, ExpectationStatus};
 use crate::explore::Seeds;
 use crate::kernel::{Span, Time};
-use crate::report::{ExpectationLine, FailedActionLine, Looks, Story, Summary, counted, write_text};
+use crate::report::{ExpectationLine, FailedActionLine, Story, Summary, counted, write_text};
 use crate::scenario::{self, Draft, Ended, FailedAction, RunResult, Scenario};
 use crate::sim::{Action, TimedAction};
 
@@ -66,18 +64,6 @@ pub(super) struct Arguments {
     /// With --out: leave journal.jsonl out, and the memory that it takes
     #[arg(long, requires = "out")]
     pub(super) no_journal: bool,
-}
-
-/// How the summary is printed.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// Tables in kubectl's looks
-    #[value(alias = "text")]
-    Table,
-    /// The summary as one JSON object
-    Json,
-    /// The summary as YAML
-    Yaml,
 }
 
 fn duration(text: &str) -> Result<Span, String> {
@@ -131,7 +117,7 @@ fn run_one(
     progress.finish();
 
     let summary = summary(&scenario, seed, repeat, &result);
-    print(&summary, arguments.output, &mut output, |summary, looks, out| write_text(summary, looks, out))?;
+    output.print(&summary, arguments.output, |summary, looks, out| write_text(summary, looks, out))?;
     if let Some(out_dir) = out_dir {
         out_dir.write(&summary, &result.sim, with_journal)?;
     }
@@ -173,27 +159,6 @@ pub(super) fn say(format: Format, output: &mut Output, line: &str) -> Result<(),
             Ok(())
         }
     }
-}
-
-/// Prints a summary: as tables by `write_table`, or as it is.
-pub(super) fn print<S: Serialize>(
-    summary: &S,
-    format: Format,
-    output: &mut Output,
-    write_table: impl FnOnce(&S, Looks, &mut dyn Write) -> io::Result<()>,
-) -> Result<(), Failure> {
-    let looks = output.looks;
-    output.write(|out| match format {
-        Format::Table => write_table(summary, looks, out),
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, summary)?;
-            writeln!(out)
-        }
-        Format::Yaml => {
-            let text = serde_saphyr::to_string(summary).map_err(io::Error::other)?;
-            out.write_all(text.as_bytes())
-        }
-    })
 }
 
 /// `loaded scenario hello: 3 nodes, 1 object, 0 actions`.

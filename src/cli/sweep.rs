@@ -15,7 +15,7 @@ use super::out_dir::{OutDir, write_run};
 use super::output::Output;
 use super::progress::SweepProgress;
 use super::read::Once;
-use super::run::{Arguments, print, say, summary};
+use super::run::{Arguments, say, summary};
 use crate::check::ExpectationStatus;
 use crate::explore::{Case, Seeds, Sweep, digest_of_all};
 use crate::kernel::Time;
@@ -63,7 +63,7 @@ pub(super) fn run(
         repeat: repeat(*case),
     });
     let summary_of_all = of_all(arguments, draft, results, first_failed);
-    print(&summary_of_all, arguments.output, &mut output, |summary, looks, out| write_sweep(summary, looks, out))?;
+    output.print(&summary_of_all, arguments.output, |summary, looks, out| write_sweep(summary, looks, out))?;
     if let Some(out_dir) = out_dir {
         let with_journal = !arguments.no_journal;
         out_dir.write_sweep(&summary_of_all, |folder| {

@@ -22,6 +22,8 @@ mod overrides;
 mod place;
 mod resource;
 mod run;
+#[cfg(feature = "cli")]
+mod schema;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -35,6 +37,8 @@ pub use load::{DEFAULT_SEED, load};
 pub use manifests::{Found, ReadPath};
 pub use nodes::Pool;
 pub use run::{EVENTS_PER_CALL, Ended, FailedAction, RunResult, UNTIL_QUIET_AT_MOST, run};
+#[cfg(feature = "cli")]
+pub use schema::schema;
 
 use crate::api::KindInfo;
 use crate::check::Expectation;

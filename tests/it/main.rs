@@ -1,5 +1,6 @@
 //! wavetank from outside: one file a behaviour.
 
+mod choices;
 mod cli;
 mod determinism;
 mod guest;
@@ -8,6 +9,8 @@ mod manifests;
 mod quiet;
 mod random;
 mod rollouts;
+mod schema;
 mod stories;
 mod story;
+mod sweeps;
 mod tidy;

@@ -6,6 +6,7 @@ use super::{DurationRange, QuantityText};
 
 /// What the matching containers do.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Behaviour")]
 pub struct BehaviourFile {
     /// Which containers; what is not given matches all. Default: all containers.
@@ -31,6 +32,7 @@ pub struct BehaviourFile {
 
 /// Which containers a behaviour is about; all that is given must hold.
 #[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "BehaviourMatch")]
 pub struct MatchFile {
     /// The image as the pod names it; `*` stands for any run of characters: `nginx:*`.
@@ -43,6 +45,7 @@ pub struct MatchFile {
 
 /// How a program ends by itself.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Exit")]
 pub struct ExitFile {
     /// How long after its start.
@@ -54,6 +57,7 @@ pub struct ExitFile {
 
 /// How an image behaves when it is pulled.
 #[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Image")]
 pub struct ImageFile {
     /// What is downloaded, in bytes: `180Mi`. Default: 100M.

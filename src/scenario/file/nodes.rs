@@ -12,11 +12,14 @@ use super::QuantityText;
 
 /// Nodes of one shape, named `<name>-0`, `<name>-1`, ….
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "NodePool")]
+#[cfg_attr(feature = "cli", schemars(transform = crate::scenario::schema::capacity_or_type))]
 pub struct NodePoolFile {
     /// The pool's name, with which its nodes' names begin.
     pub name: String,
     /// How many nodes there are.
+    #[cfg_attr(feature = "cli", schemars(range(min = 1)))]
     pub count: u32,
     /// The machine type, by its name in `nodeTypes`. What the pool itself says goes before what its type says, for each
     /// resource and label. The nodes get the label `node.kubernetes.io/instance-type`.
@@ -39,11 +42,13 @@ pub struct NodePoolFile {
     #[serde(default)]
     pub zones: Vec<String>,
     /// What one node costs an hour, in any currency. Default: that of its type, if there is one.
+    #[cfg_attr(feature = "cli", schemars(range(min = 0)))]
     pub price_per_hour: Option<f64>,
 }
 
 /// A named machine type. There are none built in: prices go stale.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "NodeType")]
 pub struct NodeTypeFile {
     /// The type's name, as `m5.large`.
@@ -57,11 +62,13 @@ pub struct NodeTypeFile {
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// What a node costs an hour, in any currency. Default: nothing is known of it.
+    #[cfg_attr(feature = "cli", schemars(range(min = 0)))]
     pub price_per_hour: Option<f64>,
 }
 
 /// A file that holds node types.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "NodeTypesInFile")]
 pub struct NodeTypesInFile {
     /// A path, from the scenario file's folder on. The file holds a list of node types.
@@ -113,6 +120,7 @@ pub enum TaintFile {
 
 /// A taint as a Node has it.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Taint")]
 pub struct TaintFields {
     /// The key.
@@ -121,6 +129,7 @@ pub struct TaintFields {
     #[serde(default)]
     pub value: String,
     /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
+    #[cfg_attr(feature = "cli", schemars(extend("enum" = ["NoSchedule", "PreferNoSchedule", "NoExecute"])))]
     pub effect: String,
 }
 
