@@ -33,6 +33,15 @@ impl ObjectId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Uid(pub u128);
 
+impl Uid {
+    /// A random (version 4) UUID of two drawn words.
+    pub fn version_4(high: u64, low: u64) -> Uid {
+        let high = (high & !0xf000) | 0x4000;
+        let low = (low & !(0b11 << 62)) | (0b10 << 62);
+        Uid((u128::from(high) << 64) | u128::from(low))
+    }
+}
+
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let b = self.0;

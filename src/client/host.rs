@@ -7,10 +7,14 @@ use std::sync::Arc;
 use super::controller::{Controller, Observed, View, Watches};
 use super::plan::{Outcome, Plan, Step};
 use super::recorder::{FORGET, Occurrence, Recorder};
-use super::{Caches, Client, Flag, FlagValue, Flags, Informer, InformerEvent, Outbox, Part, TokenBucket, WorkQueue};
+use super::{
+    Caches, Client, Election, Elector, Flag, FlagValue, Flags, Informer, LeaderElection, Outbox, Part, TokenBucket,
+    WorkQueue,
+};
 use crate::api::{Kind, KindInfo, Name, Object, ObjectId};
 use crate::event::{
-    Cause, Change, ChangeKind, ClientIndex, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token,
+    Cause, Change, ChangeKind, ClientIndex, Effect, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken,
+    Token,
 };
 use crate::kernel::{Purpose, Span, Time, object_hash};
 
@@ -34,18 +38,20 @@ pub const MIN_RESYNC_PERIOD: Flag = Flag {
     doc: "how often informers play their caches again to all handlers: between this and twice as long; 0: never",
 };
 
+/// `--leader-elect-resource-name`.
+pub const LEADER_ELECT_RESOURCE_NAME: Flag = super::leader::resource_name("kube-controller-manager");
+
 const RESYNC_PERIOD: Purpose = Purpose::new("resync-period");
 
-/// How long an informer waits before it lists again after a failed list.
-/// Upstream's back-off grows from 800 ms to 30 s with jitter; here it stays at its start.
-const RELIST_AFTER: Span = Span::from_millis(800);
-
 /// Timers of the host itself; those of queues are `TIMER_QUEUES` plus the controller's number.
-const TIMER_RELIST: u64 = 1 << 32;
+const TIMER_INFORMERS: u64 = 1 << 32;
 const TIMER_RESYNC: u64 = 1 << 33;
+const TIMER_ELECTOR: u64 = 1 << 34;
 const TIMER_QUEUES: u64 = 0;
 /// Tokens of informers' lists start here; those of plans count from zero.
 const TOKEN_LISTS: u64 = 1 << 48;
+/// Those of the leader election, beyond those of lists.
+const TOKEN_ELECTOR: u64 = 1 << 49;
 
 /// One controller in the process.
 #[derive(Clone, Debug)]
@@ -79,6 +85,10 @@ pub struct Host {
     /// When each informer plays its cache again.
     resync_due: Vec<Option<Time>>,
     controllers: Vec<Hosted>,
+    /// Its part in the election of a leader; `None`: it works at once.
+    elector: Option<Elector>,
+    /// The process as it is before it starts.
+    newborn: Option<Arc<Host>>,
     /// Requests under way: which controller, which key, which place in its round.
     in_flight: BTreeMap<u64, (usize, ObjectId, usize)>,
     next_token: u64,
@@ -98,7 +108,10 @@ impl Host {
         let informers: Vec<Informer> = watched
             .into_iter()
             .enumerate()
-            .map(|(index, kind)| Informer::new(InformerIndex(index as u8), kind, Filter::All))
+            .map(|(index, kind)| {
+                let (list, timer) = (TOKEN_LISTS + index as u64, TIMER_INFORMERS + index as u64);
+                Informer::new(InformerIndex(index as u8), kind, Filter::All, Token(list), TimerToken(timer))
+            })
             .collect();
         let limit = |(qps, burst): (f64, u64)| {
             TokenBucket::new(flags.float(&KUBE_API_QPS) * qps, flags.int(&KUBE_API_BURST).max(1) as u64 * burst)
@@ -127,8 +140,50 @@ impl Host {
             informer_client: Client { index: ClientIndex(0), name: name.into(), limit: TokenBucket::unlimited() },
             caches: Caches::default(),
             controllers: hosted,
+            elector: None,
+            newborn: None,
             in_flight: BTreeMap::new(),
             next_token: 0,
+        }
+    }
+
+    /// The same as a replica that works only while it leads; `host` is the machine's name.
+    #[must_use]
+    pub fn electing(mut self, settings: LeaderElection, host: Name) -> Host {
+        let client = Client {
+            index: ClientIndex(self.controllers.len() as u8 + 1),
+            name: ecow::eco_format!("{}/leader-election", self.informer_client.name),
+            limit: TokenBucket::unlimited(),
+        };
+        let component = "kube-controller-manager";
+        self.elector = Some(Elector::new(settings, client, component, host, TOKEN_ELECTOR, TIMER_ELECTOR));
+        self
+    }
+
+    /// Its part in the election of a leader.
+    pub fn elector(&self) -> Option<&Elector> {
+        self.elector.as_ref()
+    }
+
+    /// Begins with empty memory: with the election, or where there is none, with its informers.
+    fn start(&mut self, out: &mut Outbox) {
+        let newborn = self.newborn.take().unwrap_or_else(|| Arc::new(self.clone()));
+        *self = Host { newborn: Some(newborn.clone()), ..Host::clone(&newborn) };
+        match &mut self.elector {
+            Some(elector) => elector.start(out),
+            None => self.start_informers(out),
+        }
+    }
+
+    fn start_informers(&mut self, out: &mut Outbox) {
+        self.informers.iter_mut().for_each(|informer| informer.start(&mut self.informer_client, out));
+    }
+
+    fn elected(&mut self, election: Election, out: &mut Outbox) {
+        match election {
+            Election::Unchanged => {}
+            Election::Won => self.start_informers(out),
+            Election::Lost => out.effects.push(Effect::Exit),
         }
     }
 
@@ -146,10 +201,6 @@ impl Host {
 
     fn has_synced(&self) -> bool {
         self.informers.iter().all(Informer::has_synced)
-    }
-
-    fn list(&mut self, index: usize, out: &mut Outbox) {
-        self.informers[index].list(out, &mut self.informer_client, Token(TOKEN_LISTS + index as u64));
     }
 
     fn take_in(&mut self, changes: &[Change], out: &Outbox) {
@@ -202,13 +253,11 @@ impl Host {
 
     fn listed(&mut self, index: usize, reply: Reply, out: &mut Outbox) {
         let informer = &mut self.informers[index];
-        let cached: Vec<Object> = cached(&self.caches, informer.kind);
-        match informer.listed(reply, cached.iter(), out) {
-            InformerEvent::Changes(changes) => {
-                self.take_in(&changes, out);
-                self.arm_resync(index, out);
-            }
-            InformerEvent::Failed => out.timer_after(RELIST_AFTER, TimerToken(TIMER_RELIST + index as u64)),
+        let kind = informer.kind;
+        let cached = || cached(&self.caches, kind);
+        if let Some(changes) = informer.listed(reply, cached, &mut self.informer_client, out) {
+            self.take_in(&changes, out);
+            self.arm_resync(index, out);
         }
     }
 
@@ -370,28 +419,40 @@ impl Part for Host {
             }
         }
         match input {
-            Input::Start | Input::Boot => (0..self.informers.len()).for_each(|index| self.list(index, out)),
-            Input::Reply { token: FORGET, result: _ } | Input::Heartbeats { .. } => {}
-            Input::Reply { token: Token(token), result } => match token.checked_sub(TOKEN_LISTS) {
-                Some(index) => self.listed(index as usize, result, out),
-                None => self.reply(token, result, out),
-            },
-            Input::Notice { informer, changes } => {
-                if self.informers[usize::from(informer.0)].noticed(&changes) {
-                    self.take_in(&changes, out);
+            Input::Start | Input::Boot => self.start(out),
+            Input::Heartbeats { computed } => {
+                if let Some(elector) = &mut self.elector {
+                    elector.heartbeats(computed, out);
                 }
+            }
+            Input::Reply { token: FORGET, result: _ } => {}
+            Input::Reply { token: Token(token), result } => match &mut self.elector {
+                Some(elector) if token >= TOKEN_ELECTOR => {
+                    let election = elector.replied(token, result, out);
+                    self.elected(election, out);
+                }
+                Some(_) | None => match token.checked_sub(TOKEN_LISTS) {
+                    Some(index) => self.listed(index as usize, result, out),
+                    None => self.reply(token, result, out),
+                },
+            },
+            Input::Notice { informer, mut changes } => {
+                self.informers[usize::from(informer.0)].noticed(&mut changes);
+                self.take_in(&changes, out);
             }
             Input::WatchEnded { informer, end } => {
-                let index = usize::from(informer.0);
-                if self.informers[index].ended(end, out) {
-                    self.list(index, out);
-                }
+                self.informers[usize::from(informer.0)].ended(end, &self.informer_client, out);
             }
             Input::Timer(TimerToken(token)) => {
-                if let Some(index) = token.checked_sub(TIMER_RESYNC) {
+                if let Some(elector) = &mut self.elector
+                    && token >= TIMER_ELECTOR
+                {
+                    let election = elector.timer(token, out);
+                    self.elected(election, out);
+                } else if let Some(index) = token.checked_sub(TIMER_RESYNC) {
                     self.resync(index as usize, out);
-                } else if let Some(index) = token.checked_sub(TIMER_RELIST) {
-                    self.list(index as usize, out);
+                } else if let Some(index) = token.checked_sub(TIMER_INFORMERS) {
+                    self.informers[index as usize].due(&mut self.informer_client, out);
                 }
             }
         }
@@ -404,6 +465,7 @@ impl Part for Host {
     fn client_names(&self) -> Vec<Name> {
         std::iter::once(&self.informer_client)
             .chain(self.controllers.iter().map(|hosted| &hosted.client))
+            .chain(self.elector.as_ref().map(Elector::client))
             .map(|client| client.name.clone())
             .collect()
     }
@@ -414,6 +476,9 @@ impl Part for Host {
     }
 
     fn hash_memory(&self, hasher: &mut dyn std::hash::Hasher) {
+        if let Some(elector) = &self.elector {
+            elector.hash_memory(hasher);
+        }
         for hosted in &self.controllers {
             hosted.controller.hash_memory(hasher);
             hasher.write_usize(hosted.queue.len());

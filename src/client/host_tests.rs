@@ -147,6 +147,14 @@ impl Bench {
         timers
     }
 
+    /// Lets the last timer fire, and takes the request that it sends.
+    fn sent_after_back_off(&mut self) -> (Token, Request) {
+        let (at, timer, _) = self.timers().pop().expect("a timer");
+        self.now = at;
+        self.hand(Input::Timer(timer));
+        self.sent().pop().expect("a request")
+    }
+
     /// Answers all that was sent, well or with errors, and returns what was asked.
     fn answer(&mut self, reply: &dyn Fn(&str) -> Option<ErrorReason>) -> Vec<String> {
         let sent = self.sent();
@@ -272,10 +280,8 @@ fn a_failed_list_is_tried_again_and_an_expired_watch_lists_and_finds_the_differe
     let (token, request) = bench.sent().pop().unwrap();
     assert!(matches!(request, Request::List { at: ListAt::Any, .. }), "the first list is from the watch cache");
     bench.hand(Input::Reply { token, result: Err(ApiError::new(ErrorReason::Timeout, "no")) });
-    let (at, timer, _) = bench.timers().pop().unwrap();
-    bench.now = at;
-    bench.hand(Input::Timer(timer));
-    let (token, _) = bench.sent().pop().unwrap();
+    let (token, request) = bench.sent_after_back_off();
+    assert!(matches!(request, Request::List { at: ListAt::Any, .. }), "and so is the next");
     bench.listed(token, 3, 10);
     let informer = InformerIndex(0);
     assert!(matches!(bench.effects.last(), Some(Effect::Watch { from: 10, .. }) | Some(_)));
@@ -285,8 +291,8 @@ fn a_failed_list_is_tried_again_and_an_expired_watch_lists_and_finds_the_differe
     bench.hand(Input::WatchEnded { informer, end: WatchEnd::Closed });
     assert!(bench.effects.iter().any(|effect| matches!(effect, Effect::Watch { from: 11, .. })), "it resumes");
     bench.hand(Input::WatchEnded { informer, end: WatchEnd::Expired });
-    let (token, request) = bench.sent().pop().unwrap();
-    assert!(matches!(request, Request::List { at: ListAt::Quorum, .. }), "then from etcd");
+    let (token, request) = bench.sent_after_back_off();
+    assert!(matches!(request, Request::List { at: ListAt::NotOlderThan(11), .. }), "at the last revision seen");
     let mut reborn = config_map(1, 20);
     reborn.meta_mut().uid = Uid(77);
     let items = vec![config_map(0, 5), reborn, config_map(3, 21)];
@@ -318,7 +324,7 @@ fn a_new_list_starts_the_resync_anew_and_zero_turns_it_off() {
     let (at, token, _) = bench.timers()[0];
     bench.now = Time::ZERO + Span::from_hours(6);
     bench.hand(Input::WatchEnded { informer: InformerIndex(0), end: WatchEnd::Expired });
-    let (list, _) = bench.sent().pop().unwrap();
+    let (list, _) = bench.sent_after_back_off();
     bench.listed(list, 1, 20);
     let seen = bench.log().len();
     bench.now = at;

@@ -1,5 +1,5 @@
 //! What a part holds: caches filled by informers, work queues with back-off, expectations, plans, an outbox, API
-//! clients with rate limits, an event recorder.
+//! clients with rate limits, an event recorder, a vote in the election of a leader.
 //!
 //! A part knows the world only through its caches and the answers to its requests; it never sees the store. All of it
 //! is plain data: a part can be cloned at any instant. Continuations are data as well: a [`Plan`] is a list of steps,
@@ -11,6 +11,7 @@ mod expectations;
 mod flags;
 mod host;
 mod informer;
+mod leader;
 mod outbox;
 mod plan;
 mod queue;
@@ -21,8 +22,12 @@ pub use cache::{Cache, Caches, OwnerIndex};
 pub use controller::{Controller, ControllerEntry, Observed, View, Watches};
 pub use expectations::Expectations;
 pub use flags::{Flag, FlagValue, Flags};
-pub use host::{Host, KUBE_API_BURST, KUBE_API_QPS, MIN_RESYNC_PERIOD};
-pub use informer::{Informer, InformerEvent};
+pub use host::{Host, KUBE_API_BURST, KUBE_API_QPS, LEADER_ELECT_RESOURCE_NAME, MIN_RESYNC_PERIOD};
+pub use informer::Informer;
+pub use leader::{
+    Election, Elector, LEADER_ELECT, LEASE_DURATION, LeaderElection, RENEW_DEADLINE, RESOURCE_NAMESPACE, RETRY_PERIOD,
+    resource_name,
+};
 pub use outbox::{Client, Outbox, Part};
 pub use plan::{Outcome, Plan, Step};
 pub use queue::WorkQueue;

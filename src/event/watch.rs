@@ -54,6 +54,7 @@ pub enum WatchEnd {
     Expired,
     /// It could not be opened, since nobody listens: try again later.
     Refused,
-    /// Nothing was heard for so long that the connection counts as lost: resume from the last revision seen.
+    /// Nothing was heard for so long that the connection counts as lost: list again, at least at the last revision seen.
+    /// Upstream: `http2: client connection lost` is an error of the stream, after which a reflector does not resume.
     Lost,
 }

@@ -9,27 +9,38 @@
 //!   step of the pod there; upstream's resync every minute is left out, since nothing would come of it;
 //! - a back-off ends when it is over (as since 1.35; before, at the next sync, 10 to 15 s apart), and says so in one
 //!   Event, not one a sync;
-//! - a kubelet that starts with pods that have run before is a machine that was started again.
+//! - what probes find is computed from what containers are declared to do: one timer for each change, none a period; an
+//!   Event tells of a failed probe when it changes something;
+//! - a kubelet that starts at time zero with pods that have run before is a machine that was started again.
 //!
-//! Left out so far: liveness and startup probes and readiness that changes, ordered stop of sidecars, hooks, OOM,
-//! node-pressure eviction, volumes, node affinity and ports at admission, preemption by critical pods,
-//! `activeDeadlineSeconds`, in-place resize.
+//! A timer that comes late (the process stood still meanwhile) counts; what containers did bears its true time, and
+//! probes count as if they had run.
+//!
+//! Left out: `postStart` hooks, `preStop` hooks other than sleeps, node-pressure eviction, volumes, preemption by
+//! critical pods, in-place resize.
 
 mod admission;
 mod backoff;
 mod behaviour;
 mod containers;
+mod course;
 mod exits;
+mod health;
+mod heartbeats;
 mod images;
+mod machine;
 mod node;
 mod pod;
 mod pods;
+mod probes;
+mod program;
 mod report;
 mod settings;
 mod status;
 mod termination;
 mod texts;
 mod token;
+mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -37,26 +48,29 @@ mod tests;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use behaviour::{Behaviour, BehaviourEntry, Behaviours, Exit, ImageBehaviour, Matching, Readiness, SPAN_MAX};
+pub use behaviour::{
+    Behaviour, BehaviourEntry, Behaviours, Exit, ImageBehaviour, Lapse, Matching, Readiness, SPAN_MAX, UsageBehaviour,
+};
+pub use course::Course;
 pub use node::NodeTemplate;
 pub use settings::{
     EVENT_BURST, EVENT_QPS, FLAGS, KUBE_API_BURST, KUBE_API_QPS, KubeletSettings, NODE_STATUS_UPDATE_FREQUENCY, Range,
 };
 
+pub use usage::Usage;
+
 use crate::api::{Cidr, EventType, Kind, Name, Reference};
-use crate::client::{Client, FORGET, Informer, InformerEvent, Occurrence, Outbox, Part, Recorder, TokenBucket};
+use crate::client::{Client, FORGET, Informer, Occurrence, Outbox, Part, Recorder, TokenBucket};
 use crate::event::{Change, ClientIndex, Filter, InformerIndex, Input, Reply, TimerToken, Token};
 use crate::kernel::{Span, Time};
 use images::Images;
+use machine::Machine;
 use node::NodeState;
-use pod::{Life, PodRecord, Sandbox, Stage};
+use pod::{ContainerRecord, Life, PodRecord, Sandbox, Stage};
 use token::{Ask, Timer};
 
 const PODS: InformerIndex = InformerIndex(0);
 const NODE: InformerIndex = InformerIndex(1);
-/// How long an informer waits before it lists again after a failed list.
-/// Upstream's back-off grows from 800 ms to 30 s with jitter; here it stays at its start.
-const RELIST_AFTER: Span = Span::from_millis(800);
 
 /// What a kubelet never changes.
 #[derive(Clone, Debug)]
@@ -74,10 +88,13 @@ pub struct Kubelet {
     fixed: Arc<Fixed>,
     api: Client,
     events: Client,
+    /// Upstream's client of its own for Lease and node status, without a limit.
+    heartbeats: Client,
     recorder: Recorder,
     pods_informer: Informer,
     node_informer: Informer,
     node: NodeState,
+    machine: Machine,
     /// The ranges from which pods get their addresses.
     pod_cidrs: Vec<Cidr>,
     /// Rising by serial.
@@ -85,6 +102,8 @@ pub struct Kubelet {
     next_serial: u32,
     next_address: u32,
     images: Images,
+    /// When this process started.
+    process_since: Time,
     /// Where the relist grid lies.
     relist_phase: Span,
     /// The relist that has a timer; `Time::MAX`: none.
@@ -105,21 +124,27 @@ impl Kubelet {
     }
 
     fn off(fixed: Arc<Fixed>) -> Kubelet {
+        let informer = |index: InformerIndex, kind, filter| {
+            Informer::new(index, kind, filter, Ask::List(index.0).token(), Timer::List(index.0).token())
+        };
         let settings = &fixed.settings;
         let client = |index, name: &str, limit| Client { index: ClientIndex(index), name: name.into(), limit };
         let pod_cidrs = fixed.template.pod_cidrs.clone();
         Kubelet {
             api: client(0, "kubelet", TokenBucket::new(settings.kube_api_qps, settings.kube_api_burst)),
             events: client(1, "kubelet/events", TokenBucket::new(settings.event_qps, settings.event_burst)),
+            heartbeats: client(2, "kubelet/heartbeats", TokenBucket::unlimited()),
             recorder: Recorder::new("kubelet", fixed.name.clone()),
-            pods_informer: Informer::new(PODS, Kind::Pod, Filter::OnNode(fixed.name.clone())),
-            node_informer: Informer::new(NODE, Kind::Node, Filter::Named(Name::new(), fixed.name.clone())),
+            pods_informer: informer(PODS, Kind::Pod, Filter::OnNode(fixed.name.clone())),
+            node_informer: informer(NODE, Kind::Node, Filter::Named(Name::new(), fixed.name.clone())),
             node: NodeState::default(),
+            machine: Machine { ran_before: false, starts: 0, boots: 0, computed: settings.elide_heartbeats },
             pod_cidrs,
             pods: Vec::new(),
             next_serial: 0,
             next_address: 0,
             images: Images::default(),
+            process_since: Time::ZERO,
             relist_phase: Span::ZERO,
             relist_at: Time::MAX,
             fixed,
@@ -145,23 +170,30 @@ impl Kubelet {
         self.recorder.record(out, &mut self.events, Occurrence { about, kind, reason, message });
     }
 
+    /// An informer, and the client through which it asks.
+    fn informer(&mut self, index: InformerIndex) -> (&mut Informer, &mut Client) {
+        let informer = if index == PODS { &mut self.pods_informer } else { &mut self.node_informer };
+        (informer, &mut self.api)
+    }
+
     fn list(&mut self, informer: InformerIndex, out: &mut Outbox) {
-        let which = if informer == PODS { &mut self.pods_informer } else { &mut self.node_informer };
-        which.list(out, &mut self.api, Ask::List(informer.0).token());
+        let (informer, client) = self.informer(informer);
+        informer.start(client, out);
     }
 
     fn listed(&mut self, informer: InformerIndex, reply: Reply, out: &mut Outbox) {
-        let event = if informer == PODS {
-            let known: Vec<_> =
-                self.pods.iter().filter(|pod| !pod.gone).map(|pod| crate::api::Object::Pod(pod.pod.clone())).collect();
-            self.pods_informer.listed(reply, known.iter(), out)
+        let changes = if informer == PODS {
+            let live = self.pods.iter().filter(|pod| pod.confirmed && !pod.gone);
+            let known = || live.map(|pod| crate::api::Object::Pod(pod.pod.clone())).collect();
+            self.pods_informer.listed(reply, known, &mut self.api, out)
         } else {
             // Whatever the list shows is looked at afresh.
-            self.node_informer.listed(reply, std::iter::empty(), out)
+            self.node_informer.listed(reply, Vec::new, &mut self.api, out)
         };
-        match event {
-            InformerEvent::Changes(changes) => self.take_in(changes, out),
-            InformerEvent::Failed => out.timer_after(RELIST_AFTER, Timer::List(informer.0).token()),
+        let Some(changes) = changes else { return };
+        self.take_in(changes, out);
+        if informer == PODS {
+            self.kill_unlisted(out);
         }
     }
 
@@ -178,7 +210,8 @@ impl Kubelet {
             Ask::GetNode => self.found_node(reply, out),
             Ask::NodeStatus => self.node_status_answered(reply, out),
             Ask::CreateLease => self.lease_created(reply, out),
-            Ask::RenewLease => {}
+            Ask::RenewLease => self.renewal_answered(reply, out),
+            Ask::LookAtNode => self.looked_at_node(reply, out),
             Ask::PodStatus(serial) => self.status_answered(serial, reply, out),
             Ask::PodDelete(serial) => self.delete_answered(serial, reply, out),
         }
@@ -186,16 +219,20 @@ impl Kubelet {
 
     fn timer(&mut self, timer: Timer, out: &mut Outbox) {
         match timer {
-            Timer::List(informer) => self.list(InformerIndex(informer), out),
+            Timer::List(index) => {
+                let (informer, client) = self.informer(InformerIndex(index));
+                informer.due(client, out);
+            }
             Timer::Register => self.register(out),
             Timer::CreateLease => self.create_lease(out),
-            Timer::RenewLease => self.renew_lease(out),
+            Timer::RenewLease => self.renewal_due(out),
             Timer::NodeStatus => self.node_status_due(out),
             Timer::PullDone => self.pull_done(out),
             Timer::Relist => self.relist(out),
             Timer::Sandbox(serial) => self.sandbox_due(serial, out),
             Timer::Container(serial, container) => self.container_due(serial, usize::from(container), out),
             Timer::Retry(serial) => self.retry_due(serial, out),
+            Timer::Deadline(serial) => self.deadline_due(serial, out),
         }
     }
 }
@@ -203,27 +240,22 @@ impl Kubelet {
 impl Part for Kubelet {
     fn handle(&mut self, input: Input, out: &mut Outbox) {
         match input {
-            Input::Start | Input::Boot => {
-                *self = Kubelet::off(self.fixed.clone());
-                self.start(out);
-            }
-            Input::Reply { token: FORGET, result: _ } | Input::Heartbeats { .. } => {}
+            Input::Start => self.process_starts(out),
+            Input::Boot => self.machine_boots(out),
+            Input::Heartbeats { computed } => self.set_computed(computed, out),
+            Input::Reply { token: FORGET, result: _ } => {}
             Input::Reply { token: Token(token), result } => {
                 if let Some(ask) = Ask::of(token) {
                     self.reply(ask, result, out);
                 }
             }
-            Input::Notice { informer, changes } => {
-                let which = if informer == PODS { &mut self.pods_informer } else { &mut self.node_informer };
-                if which.noticed(&changes) {
-                    self.take_in(changes, out);
-                }
+            Input::Notice { informer, mut changes } => {
+                self.informer(informer).0.noticed(&mut changes);
+                self.take_in(changes, out);
             }
             Input::WatchEnded { informer, end } => {
-                let which = if informer == PODS { &mut self.pods_informer } else { &mut self.node_informer };
-                if which.ended(end, out) {
-                    self.list(informer, out);
-                }
+                let (informer, client) = self.informer(informer);
+                informer.ended(end, client, out);
             }
             Input::Timer(TimerToken(token)) => {
                 if let Some(timer) = Timer::of(token) {
@@ -234,7 +266,7 @@ impl Part for Kubelet {
     }
 
     fn client_names(&self) -> Vec<Name> {
-        vec![self.api.name.clone(), self.events.name.clone()]
+        vec![self.api.name.clone(), self.events.name.clone(), self.heartbeats.name.clone()]
     }
 
     /// Whether no pod is on its way to another state: no container being started, no status that the API server has not
@@ -242,8 +274,8 @@ impl Part for Kubelet {
     fn is_idle(&self) -> bool {
         self.images.queued() == 0
             && self.pods.iter().all(|pod| {
-                let at_rest = |stage: Stage| match stage {
-                    Stage::Running { ready_at, .. } => ready_at == Time::MAX,
+                let at_rest = |container: &ContainerRecord| match container.stage {
+                    Stage::Running { turn_at, .. } => !container.stopping && (turn_at == Time::MAX || container.ready),
                     Stage::Wanted | Stage::NoImage | Stage::CrashLoop { .. } | Stage::Ended => true,
                     Stage::Pulling | Stage::Starting | Stage::Exited { .. } => false,
                 };
@@ -252,7 +284,7 @@ impl Part for Kubelet {
                     && !pod.stirred
                     && pod.sent.is_none()
                     && pod.pending.is_none()
-                    && pod.containers.iter().all(|container| at_rest(container.stage))
+                    && pod.containers.iter().all(at_rest)
             })
     }
 
@@ -268,7 +300,7 @@ impl Part for Kubelet {
             hasher.write_u8(u8::from(pod.sent.is_some()) + 2 * u8::from(pod.pending.is_some()));
             for container in &pod.containers {
                 std::mem::discriminant(&container.stage).hash(&mut hasher);
-                container.ready.hash(&mut hasher);
+                (container.ready, container.started).hash(&mut hasher);
                 let delays = container.trouble.as_ref().map(|trouble| (trouble.crash.delay, trouble.image.delay));
                 delays.hash(&mut hasher);
             }

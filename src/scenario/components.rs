@@ -5,7 +5,10 @@ use std::sync::Arc;
 use super::file::{ComponentsFile, FlagsFile, LatencyFile};
 use super::place::Place;
 use crate::api::located::InputError;
-use crate::client::{ControllerEntry, Flag, FlagValue, Flags, KUBE_API_BURST, KUBE_API_QPS, MIN_RESYNC_PERIOD};
+use crate::client::{
+    ControllerEntry, Flag, FlagValue, Flags, KUBE_API_BURST, KUBE_API_QPS, LEADER_ELECT, LEADER_ELECT_RESOURCE_NAME,
+    LEASE_DURATION, LeaderElection, MIN_RESYNC_PERIOD, RENEW_DEADLINE, RESOURCE_NAMESPACE, RETRY_PERIOD,
+};
 use crate::controllers::{self, node_ipam};
 use crate::kernel::Span;
 use crate::kubelet::{self, KubeletSettings};
@@ -19,8 +22,22 @@ pub const CONTROLLERS: Flag = Flag {
     doc: "which controllers run: * for all, name for one, -name for all but that one; separated by commas",
 };
 
-/// The most replicas of the API server.
-const API_SERVERS_MAX: u8 = 9;
+/// The flags of kube-controller-manager itself.
+const MANAGER_FLAGS: [&Flag; 10] = [
+    &CONTROLLERS,
+    &KUBE_API_QPS,
+    &KUBE_API_BURST,
+    &MIN_RESYNC_PERIOD,
+    &LEADER_ELECT,
+    &LEASE_DURATION,
+    &RENEW_DEADLINE,
+    &RETRY_PERIOD,
+    &RESOURCE_NAMESPACE,
+    &LEADER_ELECT_RESOURCE_NAME,
+];
+
+/// The most replicas of a component.
+const REPLICAS_MAX: u8 = 9;
 
 /// What the section `components` comes to.
 pub(super) struct Lowered {
@@ -29,6 +46,9 @@ pub(super) struct Lowered {
     pub(super) scheduler: Option<SchedulerSettings>,
     pub(super) controllers: Vec<&'static ControllerEntry>,
     pub(super) controller_flags: Flags,
+    pub(super) controller_election: Option<LeaderElection>,
+    pub(super) controller_managers: u8,
+    pub(super) schedulers: u8,
 }
 
 /// The flags of kube-controller-manager and of its controllers, each name once.
@@ -36,7 +56,7 @@ pub fn controller_manager_flags() -> Vec<&'static Flag> {
     let of_controllers =
         controllers::ALL.iter().flat_map(|entry| [entry.workers].into_iter().chain(entry.flags.iter().copied()));
     let mut flags: Vec<&'static Flag> = Vec::new();
-    for flag in [&CONTROLLERS, &KUBE_API_QPS, &KUBE_API_BURST, &MIN_RESYNC_PERIOD].into_iter().chain(of_controllers) {
+    for flag in MANAGER_FLAGS.into_iter().chain(of_controllers) {
         if flags.iter().all(|known| known.name != flag.name) {
             flags.push(flag);
         }
@@ -50,17 +70,31 @@ pub(super) fn lower(file: &ComponentsFile, place: &Place<'_>, errors: &mut Vec<I
     if let Err(message) = node_ipam::check_flags(&controller_flags) {
         errors.push(of_flag(&message, &of_manager).error(message));
     }
+    let controller_election =
+        LeaderElection::of(&controller_flags, &LEADER_ELECT_RESOURCE_NAME).unwrap_or_else(|message| {
+            errors.push(of_flag(&message, &of_manager).error(message));
+            None
+        });
     let of_scheduler = place.key("kubeScheduler");
     let scheduler_flags = flags(&file.kube_scheduler, SchedulerSettings::FLAGS, &of_scheduler, errors);
     let scheduler = SchedulerSettings::of(&scheduler_flags);
     let kubelet_flags = flags(&file.kubelet, kubelet::FLAGS, &place.key("kubelet"), errors);
-    let api_servers = file.api_server.replicas.unwrap_or(1);
-    if !(1..=API_SERVERS_MAX).contains(&api_servers) {
-        let place = place.key("apiServer").key("replicas");
-        errors.push(place.error(format!("{api_servers} replicas: there can be 1 to {API_SERVERS_MAX}")));
-    }
+    let mut count = |given: Option<u8>, section: &str, key: &str| {
+        let count = given.unwrap_or(1);
+        if !(1..=REPLICAS_MAX).contains(&count) {
+            let place = place.key(section).key(key);
+            errors.push(place.error(format!("{count} replicas: there can be 1 to {REPLICAS_MAX}")));
+        }
+        count
+    };
+    let api_servers = count(file.api_server.replicas, "apiServer", "replicas");
+    let controller_managers = count(file.replicas.kube_controller_manager, "replicas", "kubeControllerManager");
+    let schedulers = count(file.replicas.kube_scheduler, "replicas", "kubeScheduler");
     Lowered {
         api_servers,
+        controller_election,
+        controller_managers,
+        schedulers,
         kubelet: Arc::new(KubeletSettings::from_flags(&kubelet_flags)),
         controllers: chosen(controller_flags.text(&CONTROLLERS), &of_manager.key(CONTROLLERS.name), errors),
         controller_flags,

@@ -15,7 +15,7 @@ use super::{Draft, Origin, Scenario, behaviours, expect, faults, nodes};
 use crate::api::located::{InputErrors, Located};
 use crate::api::{Clock, Name, text};
 use crate::kernel::Time;
-use crate::sim::{Action, NodePool, Setup, TimedAction, TimedFault};
+use crate::sim::{Action, NodePool, Setup, TimedAction, TimedFault, replicas};
 
 /// The seed where neither the scenario nor the command line gives one.
 pub const DEFAULT_SEED: u64 = 1;
@@ -81,8 +81,11 @@ impl<'a> Lowering<'a> {
             kubelet: components.kubelet,
             behaviours: Arc::new(behaviours),
             scheduler: components.scheduler,
+            schedulers: components.schedulers,
             controllers: components.controllers,
             controller_flags: components.controller_flags,
+            controller_election: components.controller_election,
+            controller_managers: components.controller_managers,
             timeline,
             faults,
             keep_journal: false,
@@ -213,7 +216,11 @@ impl<'a> Lowering<'a> {
     fn faults(&mut self, pools: &[NodePool]) -> Vec<TimedFault> {
         const ZONE: &str = "topology.kubernetes.io/zone";
         let zones: Vec<Name> = pools.iter().filter_map(|pool| pool.template.labels.get(ZONE).cloned()).collect();
-        let parts = ["kube-controller-manager", "kube-scheduler"].map(str::to_owned);
+        let counts = &self.typed.components.replicas;
+        let counts =
+            [("kube-controller-manager", counts.kube_controller_manager), ("kube-scheduler", counts.kube_scheduler)];
+        let names = |(component, count): (&'static str, Option<u8>)| replicas(component, count.unwrap_or(1));
+        let parts: Vec<String> = counts.into_iter().flat_map(names).map(|(name, _)| name.to_string()).collect();
         let place = self.place.key("faults");
         let mut faults = Vec::new();
         for (index, file) in self.typed.faults.iter().enumerate() {

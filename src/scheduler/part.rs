@@ -7,35 +7,35 @@
 //!
 //! Upstream: `pkg/scheduler/schedule_one.go`, `eventhandlers.go`. A cycle reads the cluster at its start and ends after
 //! [`super::CYCLE_TIME`]: what happens between is kept for the pod, as upstream keeps events for pods in flight.
-//! Left out: one process for all profiles' metrics, leader election, waiting on Permit. A pod that is deleted while it
+//! Left out: one process for all profiles' metrics, waiting on Permit. A pod that is deleted while it
 //! is decided is dropped; upstream would try to bind it and fail. An assumed pod whose deletion is seen is forgotten
 //! then; upstream forgets it when the binding fails.
+
+mod handlers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::{
-    Cluster, ClusterEvent, Cycle, EventKind, ExtensionPoint, FailureKind, NodeIndex, Permit, QueuedPod,
-    SchedulerSettings, SchedulingQueue, Scope, decide, node_events, pod_events,
+    Cluster, Cycle, EventKind, ExtensionPoint, FailureKind, NodeIndex, Permit, QueuedPod, SchedulerSettings,
+    SchedulingQueue, Scope, decide,
 };
 use crate::api::{
-    ConditionStatus, EventType, Kind, Name, Namespace, Node, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText,
-    Uid,
+    ConditionStatus, EventType, Kind, Name, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText, Uid,
 };
-use crate::client::{Client, FORGET, Informer, InformerEvent, Occurrence, Outbox, Part, Recorder, TokenBucket};
-use crate::event::{
-    Cause, Change, ChangeKind, ClientIndex, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token,
-};
+use crate::client::{Client, Election, Elector, FORGET, Informer, Occurrence, Outbox, Part, Recorder, TokenBucket};
+use crate::event::{ClientIndex, Effect, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token};
 use crate::kernel::{Chunks, Purpose, Span, Time, object_hash};
 
 const PURPOSE_TIE: Purpose = Purpose::new("scheduler-tie");
-/// As the informers of other processes here. Upstream's back-off grows from 800 ms to 30 s with jitter.
-const RELIST_AFTER: Span = Span::from_millis(800);
 /// Tokens of informers' lists start here; those of bindings count from zero.
 const TOKEN_LISTS: u64 = 1 << 48;
 const TIMER_CYCLE: TimerToken = TimerToken(0);
 const TIMER_QUEUE: TimerToken = TimerToken(1);
-const TIMER_RELIST: u64 = 1 << 32;
+const TIMER_INFORMERS: u64 = 1 << 32;
+/// Tokens and timers of the leader election, beyond those of informers.
+const TOKEN_ELECTOR: u64 = 1 << 49;
+const TIMER_ELECTOR: u64 = 1 << 34;
 /// Longest message of an Event. Upstream: `NoteLengthLimit`.
 const MESSAGE_MAX: usize = 1024;
 
@@ -78,11 +78,15 @@ pub struct Scheduler {
     next_token: u64,
     next_start: usize,
     armed: Option<Time>,
+    /// Its part in the election of a leader; `None`: it schedules at once.
+    elector: Option<Elector>,
+    name: Name,
+    host: Name,
 }
 
 impl Scheduler {
-    /// A scheduler with empty memory, called `name` (`kube-scheduler`) in the journal.
-    pub fn new(name: &str, settings: SchedulerSettings) -> Scheduler {
+    /// A scheduler with empty memory, called `name` (`kube-scheduler`) in the journal, on the machine `host`.
+    pub fn new(name: &str, host: &str, settings: SchedulerSettings) -> Scheduler {
         let kinds = [Kind::Node, Kind::Namespace, Kind::Pod];
         let informers = kinds.into_iter().enumerate();
         let limit = || TokenBucket::new(settings.qps, settings.burst);
@@ -94,7 +98,10 @@ impl Scheduler {
         let component = settings.profiles.first().map_or("default-scheduler", |profile| &profile.scheduler_name);
         Scheduler {
             informers: informers
-                .map(|(index, kind)| Informer::new(InformerIndex(index as u8), kind, Filter::All))
+                .map(|(index, kind)| {
+                    let (list, timer) = (TOKEN_LISTS + index as u64, TIMER_INFORMERS + index as u64);
+                    Informer::new(InformerIndex(index as u8), kind, Filter::All, Token(list), TimerToken(timer))
+                })
                 .collect(),
             informer_client: client(0, "/informers", TokenBucket::unlimited()),
             client: client(1, "", limit()),
@@ -108,8 +115,43 @@ impl Scheduler {
             next_token: 0,
             next_start: 0,
             armed: None,
+            elector: settings.leader_election.clone().map(|election| {
+                let client = client(3, "/leader-election", TokenBucket::unlimited());
+                Elector::new(election, client, component, host.into(), TOKEN_ELECTOR, TIMER_ELECTOR)
+            }),
+            name: name.into(),
+            host: host.into(),
             settings,
         }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Its part in the election of a leader.
+    pub fn elector(&self) -> Option<&Elector> {
+        self.elector.as_ref()
+    }
+
+    /// Begins with empty memory. Upstream starts the informers before it stands for election.
+    fn start(&mut self, out: &mut Outbox) {
+        *self = Scheduler::new(&self.name, &self.host, self.settings.clone());
+        self.informers.iter_mut().for_each(|informer| informer.start(&mut self.informer_client, out));
+    }
+
+    fn elected(&self, election: Election, out: &mut Outbox) {
+        match election {
+            // What is in the queue is worked on after each input.
+            Election::Unchanged | Election::Won => {}
+            Election::Lost => out.effects.push(Effect::Exit),
+        }
+    }
+
+    /// Whether it may schedule: it has seen the cluster, and leads.
+    fn is_active(&self) -> bool {
+        self.has_synced() && self.elector.as_ref().is_none_or(Elector::is_leader)
     }
 
     /// The cluster as it sees it.
@@ -126,12 +168,9 @@ impl Scheduler {
         self.informers.iter().all(Informer::has_synced)
     }
 
-    fn list(&mut self, index: usize, out: &mut Outbox) {
-        self.informers[index].list(out, &mut self.informer_client, Token(TOKEN_LISTS + index as u64));
-    }
-
     fn listed(&mut self, index: usize, reply: Reply, out: &mut Outbox) {
-        let cached: Vec<Object> = match self.informers[index].kind {
+        let kind = self.informers[index].kind;
+        let cached = || match kind {
             Kind::Pod => self.pods.iter().cloned().map(Object::Pod).collect(),
             Kind::Namespace => self.cluster.namespaces.iter().cloned().map(Object::Namespace).collect(),
             _ => {
@@ -139,139 +178,9 @@ impl Scheduler {
                 rows.filter_map(|node| self.cluster.nodes.info(node).node.clone()).map(Object::Node).collect()
             }
         };
-        match self.informers[index].listed(reply, cached.iter(), out) {
-            InformerEvent::Changes(changes) => self.take_in(&changes, out.now),
-            InformerEvent::Failed => out.timer_after(RELIST_AFTER, TimerToken(TIMER_RELIST + index as u64)),
+        if let Some(changes) = self.informers[index].listed(reply, cached, &mut self.informer_client, out) {
+            self.take_in(&changes, out.now);
         }
-    }
-
-    fn take_in(&mut self, changes: &[Change], now: Time) {
-        for change in changes {
-            match &change.object {
-                Object::Pod(pod) => self.pod_changed(change.kind, pod, now, change.cause),
-                Object::Node(node) => self.node_changed(change.kind, node, now, change.cause),
-                Object::Namespace(namespace) => self.namespace_changed(change.kind, namespace),
-                Object::Deployment(_)
-                | Object::ReplicaSet(_)
-                | Object::Event(_)
-                | Object::Lease(_)
-                | Object::Untyped(_) => {}
-            }
-        }
-    }
-
-    fn namespace_changed(&mut self, kind: ChangeKind, namespace: &Arc<Obj<Namespace>>) {
-        match kind {
-            ChangeKind::Added | ChangeKind::Modified => {
-                self.cluster.namespaces.insert(namespace.clone());
-            }
-            ChangeKind::Deleted => {
-                self.cluster.namespaces.remove(&namespace.meta);
-            }
-        }
-    }
-
-    fn node_changed(&mut self, kind: ChangeKind, node: &Arc<Obj<Node>>, now: Time, cause: Cause) {
-        let name = &node.meta.name;
-        let before = self.cluster.nodes.find(name).and_then(|number| self.cluster.nodes.info(number).node.clone());
-        if kind == ChangeKind::Deleted {
-            self.happened(EventKind::NodeDelete, Some(Object::Node(node.clone())), None, None, now, cause);
-            self.cluster.nodes.remove(name);
-            return;
-        }
-        self.cluster.nodes.set(node);
-        let new = Some(Object::Node(node.clone()));
-        match before {
-            None => self.happened(EventKind::NodeAdd, None, new, None, now, cause),
-            Some(before) => {
-                for event in node_events(&before, node) {
-                    self.happened(event, Some(Object::Node(before.clone())), new.clone(), None, now, cause);
-                }
-            }
-        }
-    }
-
-    fn happened(
-        &mut self,
-        kind: EventKind,
-        old: Option<Object>,
-        new: Option<Object>,
-        except: Option<u32>,
-        now: Time,
-        cause: Cause,
-    ) {
-        self.queue.move_all(ClusterEvent { kind, old, new }, except, now, cause, &self.settings.profiles);
-    }
-
-    /// Pods that have finished are out of sight, as with upstream's field selector.
-    fn pod_changed(&mut self, kind: ChangeKind, pod: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
-        let slot = pod.meta.id.slot;
-        let old = match kind {
-            ChangeKind::Added | ChangeKind::Modified => self.pods.set(slot, pod.clone()),
-            ChangeKind::Deleted => self.pods.take(slot),
-        };
-        let old = old.filter(|old| !old.body.status.phase.is_finished());
-        let is_live = kind != ChangeKind::Deleted && !pod.body.status.phase.is_finished();
-        match (old, is_live) {
-            (None, false) => {}
-            (None, true) => self.pod_added(pod, now, cause),
-            (Some(old), true) if old.meta.uid == pod.meta.uid => self.pod_updated(&old, pod, now, cause),
-            (Some(old), true) => {
-                self.pod_deleted(&old, now, cause);
-                self.pod_added(pod, now, cause);
-            }
-            (Some(old), false) => self.pod_deleted(&old, now, cause),
-        }
-    }
-
-    fn pod_added(&mut self, pod: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
-        if !pod.body.node_name.is_empty() {
-            self.cluster.set_pod(pod);
-            self.happened(EventKind::AssignedPodAdd, None, Some(Object::Pod(pod.clone())), None, now, cause);
-        } else if let Some(profile) = self.profile_of(pod) {
-            self.queue.add(pod, profile, now, cause, &self.settings.profiles);
-        }
-    }
-
-    fn pod_updated(&mut self, old: &Arc<Obj<Pod>>, new: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
-        let slot = new.meta.id.slot;
-        match (old.body.node_name.is_empty(), new.body.node_name.is_empty()) {
-            (true, true) => {
-                if let Some(profile) = self.profile_of(new)
-                    && !self.cluster.is_assumed(slot)
-                {
-                    self.queue.update(old, new, profile, now, cause, &self.settings.profiles);
-                }
-            }
-            (true, false) => {
-                self.queue.delete(slot);
-                self.pod_added(new, now, cause);
-            }
-            (false, true) => {
-                self.pod_deleted(old, now, cause);
-                self.pod_added(new, now, cause);
-            }
-            (false, false) => {
-                self.cluster.set_pod(new);
-                for event in pod_events(old, new) {
-                    let (old, new) = (Object::Pod(old.clone()), Object::Pod(new.clone()));
-                    self.happened(event, Some(old), Some(new), None, now, cause);
-                }
-            }
-        }
-    }
-
-    fn pod_deleted(&mut self, pod: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
-        let slot = pod.meta.id.slot;
-        self.queue.delete(slot);
-        if self.cluster.remove_pod(slot).is_some() {
-            self.happened(EventKind::AssignedPodDelete, Some(Object::Pod(pod.clone())), None, None, now, cause);
-        }
-    }
-
-    fn profile_of(&self, pod: &Obj<Pod>) -> Option<u8> {
-        let wanted = &pod.body.spec.scheduler_name;
-        self.settings.profiles.iter().position(|profile| profile.scheduler_name == *wanted).map(|number| number as u8)
     }
 
     /// The pod as the informer's cache has it, if it is still the same one.
@@ -460,7 +369,7 @@ impl Scheduler {
     /// Keeps one timer for the queue, while something in it waits for its time. A cycle under way needs none: its end
     /// looks into the queue.
     fn arm(&mut self, out: &mut Outbox) {
-        if self.running.is_some() || !self.has_synced() {
+        if self.running.is_some() || !self.is_active() {
             return;
         }
         if let Some(due) = self.queue.next_alarm()
@@ -490,22 +399,29 @@ impl Part for Scheduler {
             self.armed = None;
         }
         match input {
-            Input::Start | Input::Boot => (0..self.informers.len()).for_each(|index| self.list(index, out)),
-            Input::Reply { token: FORGET, result: _ } | Input::Heartbeats { .. } => {}
-            Input::Reply { token: Token(token), result } => match token.checked_sub(TOKEN_LISTS) {
-                Some(index) => self.listed(index as usize, result, out),
-                None => self.bind_answered(token, result, out),
-            },
-            Input::Notice { informer, changes } => {
-                if self.informers[usize::from(informer.0)].noticed(&changes) {
-                    self.take_in(&changes, out.now);
+            Input::Start | Input::Boot => self.start(out),
+            Input::Heartbeats { computed } => {
+                if let Some(elector) = &mut self.elector {
+                    elector.heartbeats(computed, out);
                 }
             }
-            Input::WatchEnded { informer, end } => {
-                let index = usize::from(informer.0);
-                if self.informers[index].ended(end, out) {
-                    self.list(index, out);
+            Input::Reply { token: FORGET, result: _ } => {}
+            Input::Reply { token: Token(token), result } => match &mut self.elector {
+                Some(elector) if token >= TOKEN_ELECTOR => {
+                    let election = elector.replied(token, result, out);
+                    self.elected(election, out);
                 }
+                Some(_) | None => match token.checked_sub(TOKEN_LISTS) {
+                    Some(index) => self.listed(index as usize, result, out),
+                    None => self.bind_answered(token, result, out),
+                },
+            },
+            Input::Notice { informer, mut changes } => {
+                self.informers[usize::from(informer.0)].noticed(&mut changes);
+                self.take_in(&changes, out.now);
+            }
+            Input::WatchEnded { informer, end } => {
+                self.informers[usize::from(informer.0)].ended(end, &self.informer_client, out);
             }
             Input::Timer(TIMER_CYCLE) => {
                 if let Some(running) = self.running.take() {
@@ -513,16 +429,32 @@ impl Part for Scheduler {
                 }
             }
             Input::Timer(TIMER_QUEUE) => {}
-            Input::Timer(TimerToken(token)) => self.list((token - TIMER_RELIST) as usize, out),
+            Input::Timer(TimerToken(token)) => {
+                if let Some(elector) = &mut self.elector
+                    && token >= TIMER_ELECTOR
+                {
+                    let election = elector.timer(token, out);
+                    return self.elected(election, out);
+                }
+                self.informers[(token - TIMER_INFORMERS) as usize].due(&mut self.informer_client, out);
+            }
         }
-        if self.has_synced() {
+        if self.has_synced()
+            && let Some(elector) = &mut self.elector
+            && !elector.has_started()
+        {
+            elector.start(out);
+        }
+        if self.is_active() {
             self.work(out);
         }
         self.arm(out);
     }
 
     fn client_names(&self) -> Vec<Name> {
-        [&self.informer_client, &self.client, &self.event_client].map(|client| client.name.clone()).to_vec()
+        let own = [&self.informer_client, &self.client, &self.event_client];
+        let all = own.into_iter().chain(self.elector.as_ref().map(Elector::client));
+        all.map(|client| client.name.clone()).collect()
     }
 
     fn is_idle(&self) -> bool {
@@ -537,6 +469,9 @@ impl Part for Scheduler {
             hasher.write_u64(queued.pending);
             hasher.write_u32(queued.unschedulable_count.min(8));
             hasher.write_u32(queued.error_count.min(8));
+        }
+        if let Some(elector) = &self.elector {
+            elector.hash_memory(hasher);
         }
         hasher.write_usize(self.next_start);
         if let Some(running) = &self.running {

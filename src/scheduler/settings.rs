@@ -1,7 +1,10 @@
 //! What a scenario may set of the scheduler. Upstream: flags of kube-scheduler and `KubeSchedulerConfiguration`.
 
 use super::{Profile, Tie};
-use crate::client::{Flag, FlagValue, Flags};
+use crate::client::{
+    Flag, FlagValue, Flags, LEADER_ELECT, LEASE_DURATION, LeaderElection, RENEW_DEADLINE, RESOURCE_NAMESPACE,
+    RETRY_PERIOD, resource_name,
+};
 use crate::kernel::Span;
 
 /// `--kube-api-qps`.
@@ -53,6 +56,9 @@ pub const TIE: Flag = Flag {
     doc: "among the best nodes: draw (seeded) or first (by name)",
 };
 
+/// `--leader-elect-resource-name`.
+const LEADER_ELECT_RESOURCE_NAME: Flag = resource_name("kube-scheduler");
+
 /// All settings.
 #[derive(Clone, Debug)]
 pub struct SchedulerSettings {
@@ -74,6 +80,8 @@ pub struct SchedulerSettings {
     pub cycle_time: Span,
     /// How ties are broken.
     pub tie: Tie,
+    /// How replicas elect a leader; `None`: each schedules.
+    pub leader_election: Option<LeaderElection>,
 }
 
 impl SchedulerSettings {
@@ -87,12 +95,18 @@ impl SchedulerSettings {
         &POD_MAX_IN_UNSCHEDULABLE,
         &CYCLE_TIME,
         &TIE,
+        &LEADER_ELECT,
+        &LEASE_DURATION,
+        &RENEW_DEADLINE,
+        &RETRY_PERIOD,
+        &RESOURCE_NAMESPACE,
+        &LEADER_ELECT_RESOURCE_NAME,
     ];
 
     /// What the flags say, with upstream's default profile.
     ///
     /// # Errors
-    /// Where `--tie` or the percentage is none of the allowed values.
+    /// Where `--tie` or the percentage is none of the allowed values, or the times of the election do not fit together.
     pub fn of(flags: &Flags) -> Result<SchedulerSettings, String> {
         let tie = match flags.text(&TIE) {
             "draw" => Tie::Draw,
@@ -113,6 +127,7 @@ impl SchedulerSettings {
             max_in_unschedulable: flags.span(&POD_MAX_IN_UNSCHEDULABLE),
             cycle_time: flags.span(&CYCLE_TIME),
             tie,
+            leader_election: LeaderElection::of(flags, &LEADER_ELECT_RESOURCE_NAME)?,
         })
     }
 }

@@ -31,8 +31,9 @@ struct Story {
 impl Story {
     fn new(cycle_time: Span) -> Story {
         let mut settings = SchedulerSettings::of(&Flags::default()).expect("the defaults are allowed");
+        settings.leader_election = None;
         settings.cycle_time = cycle_time;
-        let scheduler = Scheduler::new("kube-scheduler", settings);
+        let scheduler = Scheduler::new("kube-scheduler", "control-plane-0", settings);
         let mut story = Story { scheduler, now: Time::ZERO, timers: vec![], said: vec![], binds: vec![], revision: 1 };
         story.handle(Input::Start);
         story.said.clear();
@@ -299,10 +300,11 @@ fn the_same_draws_give_the_same_nodes_and_both_kinds_of_ties_exist() {
     let place = |tie| {
         let mut t = Story::new(Span::ZERO);
         let mut settings = SchedulerSettings::of(&Flags::default()).expect("the defaults are allowed");
+        settings.leader_election = None;
         settings.tie = tie;
         settings.cycle_time = Span::ZERO;
         settings.profiles = vec![Profile::upstream()];
-        t.scheduler = Scheduler::new("kube-scheduler", settings);
+        t.scheduler = Scheduler::new("kube-scheduler", "control-plane-0", settings);
         t.handle(Input::Start);
         for list in 0..3 {
             let answer = Answer::List { items: vec![], resource_version: 1 };

@@ -130,8 +130,11 @@ impl Sim {
             }
         }
         let delivery = self.store.collect(id, self.now, late);
-        if let Some(next) = delivery.next {
-            self.post(next.max(self.now), SimEvent::Wake(id.0));
+        match delivery.next {
+            Some(next) if next > self.now => self.post(next, SimEvent::Wake(id.0)),
+            // Its watch cache is frozen: it is woken when that thaws.
+            Some(_) => self.world.silence(id),
+            None => {}
         }
         let Some(watcher) = self.store.watcher(id) else { return };
         let (part, incarnation, informer) = (watcher.part, watcher.incarnation, watcher.informer);

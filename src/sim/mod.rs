@@ -16,7 +16,7 @@ mod world;
 pub use action::{Action, Resource};
 pub use guest::{Guest, NotForkable};
 pub use parts::Parts;
-pub use setup::{NodePool, Setup, TimedAction};
+pub use setup::{NodePool, Setup, TimedAction, replicas};
 pub use tally::{PartClass, PodCounts, Sample, Tally};
 pub use user::{ActionOutcome, Printed, Tone, User};
 pub use world::{StrikeRecord, TimedFault, Trigger};

@@ -56,7 +56,7 @@ impl Parts {
         match part {
             PartId::User => "kubectl".into(),
             PartId::ControllerManager(index) => self.managers[usize::from(index)].client_names().swap_remove(0),
-            PartId::Scheduler(_) => "kube-scheduler".into(),
+            PartId::Scheduler(index) => self.schedulers[usize::from(index)].name().clone(),
             PartId::Kubelet(index) => ecow::eco_format!("kubelet/{}", self.kubelets[index as usize].name()),
             PartId::Guest(index) => self.guests[usize::from(index)].name(),
             PartId::World => "world".into(),

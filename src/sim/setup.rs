@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::world::World;
 use super::{Action, Guest, Parts, Sim, Tally, TimedFault, User};
-use crate::api::{Clock, Kind, KindInfo};
-use crate::client::{Controller, ControllerEntry, Flags, Host};
+use crate::api::{Clock, Kind, KindInfo, Name};
+use crate::client::{Controller, ControllerEntry, Flags, Host, LeaderElection};
 use crate::event::{Cause, PartId, Request, SimEvent};
 use crate::kernel::{Agenda, Chance, Time};
 use crate::kubelet::{Behaviours, Kubelet, KubeletSettings, NodeTemplate};
@@ -54,10 +54,16 @@ pub struct Setup {
     pub behaviours: Arc<Behaviours>,
     /// How the scheduler works; `None`: there is none.
     pub scheduler: Option<SchedulerSettings>,
+    /// How many replicas of it there are, each on a node of the control plane of its own.
+    pub schedulers: u8,
     /// The controllers of kube-controller-manager; empty: there is none.
     pub controllers: Vec<&'static ControllerEntry>,
     /// The flags of kube-controller-manager.
     pub controller_flags: Flags,
+    /// How its replicas elect a leader; `None`: each works.
+    pub controller_election: Option<LeaderElection>,
+    /// How many replicas of it there are, each on a node of the control plane of its own.
+    pub controller_managers: u8,
     /// What users do, in order of time.
     pub timeline: Vec<TimedAction>,
     /// What breaks.
@@ -82,15 +88,17 @@ impl Setup {
         let kinds = store.kinds();
         let mut managers: Vec<Host> = Vec::new();
         if !self.controllers.is_empty() {
-            let controllers = self.controllers.iter().map(|entry| (entry.build)(&self.controller_flags)).collect();
-            managers.push(Host::new("kube-controller-manager", controllers, &kinds, &self.controller_flags));
+            let replicas = replicas("kube-controller-manager", self.controller_managers);
+            managers.extend(replicas.map(|(name, host)| self.manager(&name, host, &kinds)));
         }
         if !tested.is_empty() {
             managers.push(Host::new("operator", tested, &kinds, &self.controller_flags));
         }
         managers.iter_mut().for_each(|manager| manager.discover(&custom));
-        let schedulers =
-            self.scheduler.iter().map(|settings| Scheduler::new("kube-scheduler", settings.clone())).collect();
+        let schedulers = self.scheduler.iter().flat_map(|settings| {
+            let replicas = replicas("kube-scheduler", self.schedulers);
+            replicas.map(|(name, host)| Scheduler::new(&name, &host, settings.clone()))
+        });
         let nodes = self.pools.iter().flat_map(|pool| pool.names.iter().map(|name| (name, &pool.template)));
         let kubelets = nodes.enumerate().map(|(index, (name, template))| {
             let (settings, behaviours) = (self.kubelet.clone(), self.behaviours.clone());
@@ -98,7 +106,8 @@ impl Setup {
             let kubelet = Kubelet::new(name.clone(), vec![address], template.clone(), settings, behaviours);
             if self.nodes_registered { kubelet.registered_before() } else { kubelet }
         });
-        let parts = Parts::new(User::default(), managers, schedulers, kubelets.map(Arc::new).collect(), guests);
+        let parts =
+            Parts::new(User::default(), managers, schedulers.collect(), kubelets.map(Arc::new).collect(), guests);
         let mut sim = Sim {
             now: Time::ZERO,
             agenda: Agenda::new(),
@@ -118,6 +127,26 @@ impl Setup {
         sim.begin(self.nodes_registered);
         sim
     }
+
+    /// A replica of kube-controller-manager.
+    fn manager(&self, name: &str, host: Name, kinds: &[Kind]) -> Host {
+        let controllers = self.controllers.iter().map(|entry| (entry.build)(&self.controller_flags)).collect();
+        let manager = Host::new(name, controllers, kinds, &self.controller_flags);
+        match &self.controller_election {
+            Some(election) => manager.electing(election.clone(), host),
+            None => manager,
+        }
+    }
+}
+
+/// The names of a component's replicas, each with that of its machine. Upstream: a static pod is called after its node;
+/// one that is the only one goes by its plain name here.
+pub fn replicas(component: &str, count: u8) -> impl Iterator<Item = (Name, Name)> {
+    (0..count.max(1)).map(move |number| {
+        let host = ecow::eco_format!("control-plane-{number}");
+        let name = if count <= 1 { component.into() } else { ecow::eco_format!("{component}-{host}") };
+        (name, host)
+    })
 }
 
 /// The address of a node, by its number: 172.16.0.0/12 from .1 on.

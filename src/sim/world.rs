@@ -385,10 +385,7 @@ impl Sim {
             Primitive::ReplicaThaw(replica) => {
                 if release(&mut self.world.replicas_frozen, &replica) {
                     self.store.replicas_mut()[usize::from(replica)].frozen_at = None;
-                    let all = self.store.watchers_of(&Parties::All, None, Some(replica));
-                    for watcher in all {
-                        self.post(self.now, SimEvent::Wake(watcher.0));
-                    }
+                    self.wake_silenced();
                 }
             }
         }

@@ -33,7 +33,7 @@ impl Store {
         let created = self.timestamp(context);
         let meta = object.meta_mut();
         meta.id = id;
-        meta.uid = uuid(draw.word(0), draw.word(1));
+        meta.uid = Uid::version_4(draw.word(0), draw.word(1));
         meta.created = created;
         meta.deletion = None;
         meta.generation = i64::from(has_generation(kind));
@@ -111,11 +111,4 @@ fn prepared(object: Object) -> Result<Object, ApiError> {
         .map_err(|error| ApiError::new(ErrorReason::BadRequest, error.to_string()))?;
     prepared.meta_mut().id = id;
     Ok(prepared)
-}
-
-/// A random (version 4) UUID of two drawn words.
-fn uuid(high: u64, low: u64) -> Uid {
-    let high = (high & !0xf000) | 0x4000;
-    let low = (low & !(0b11 << 62)) | (0b10 << 62);
-    Uid((u128::from(high) << 64) | u128::from(low))
 }

@@ -3,8 +3,10 @@
 mod choices;
 mod cli;
 mod determinism;
+mod faults;
 mod guest;
 mod invariants;
+mod leaders;
 mod manifests;
 mod quiet;
 mod random;

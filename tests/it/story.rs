@@ -63,7 +63,8 @@ impl Story {
              capacity: {{cpu: 4, memory: 16Gi, pods: 110}}}}\n{behaviours}\n"
         );
         let read = |_: &Path| Ok(Found::File(text.clone()));
-        let scenario = load(&[PathBuf::from("story.yaml")], &[], &read).unwrap_or_else(|errors| panic!("{errors}"));
+        let mut scenario = load(&[PathBuf::from("story.yaml")], &[], &read).unwrap_or_else(|errors| panic!("{errors}"));
+        scenario.setup.keep_journal = true;
         Story { sim: scenario.setup.build(7) }
     }
 

@@ -16,7 +16,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use behaviour::{BehaviourFile, ExitFile, ImageFile, MatchFile};
+pub use behaviour::{
+    BehaviourFile, CourseFile, ExitFile, ImageFile, LapseFile, MatchFile, RampFile, StepFile, UsageFile,
+};
 pub use expectation::{ClaimFile, CountFile, ExpectationFile};
 pub use fault::FaultFile;
 pub use manifest::{ManifestFile, ManifestFiles, RepeatBlock, RepeatFile};
@@ -124,6 +126,18 @@ pub struct ComponentsFile {
     pub kubelet: FlagsFile,
     /// The API server.
     pub api_server: ApiServerFile,
+    /// How many replicas of other components there are.
+    pub replicas: ReplicasFile,
+}
+
+/// How many replicas of a component there are, of which one works, the leader, and the others stand by: 1 to 9 each.
+#[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Replicas")]
+pub struct ReplicasFile {
+    /// Of kube-controller-manager. Default: 1.
+    pub kube_controller_manager: Option<u8>,
+    /// Of kube-scheduler. Default: 1.
+    pub kube_scheduler: Option<u8>,
 }
 
 /// Settings of the API server.

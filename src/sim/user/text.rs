@@ -4,6 +4,9 @@ use super::shell::Failure;
 use crate::api::Name;
 use crate::event::{ApiError, ErrorReason};
 
+const REFUSED: &str =
+    "The connection to the server 10.96.0.1:443 was refused - did you specify the right host or port?";
+
 /// What kubectl prints when it ends with these failures: one alone reads otherwise than one of several.
 /// Upstream: `checkErr`.
 pub(super) fn at_the_end(failures: &[Failure]) -> Vec<Name> {
@@ -24,7 +27,11 @@ fn alone(failure: &Failure) -> Name {
 
 fn among_others(failure: &Failure) -> Name {
     match failure {
-        Failure::Server(error) => ecow::eco_format!("Error from server ({}): {}", error.reason.as_str(), error.message),
+        Failure::Server(error) => match error.reason {
+            ErrorReason::ConnectionRefused => REFUSED.into(),
+            ErrorReason::ConnectionLost => ecow::eco_format!("Unable to connect to the server: {}", error.message),
+            reason => ecow::eco_format!("Error from server ({}): {}", reason.as_str(), error.message),
+        },
         Failure::Plain(message) => message.into(),
     }
 }
@@ -45,6 +52,9 @@ fn invalid(error: &ApiError) -> Name {
 /// What the server said, with the verb and where the document came from. A document here has no file: its name stands
 /// for it. Upstream: `AddSourceToErr`.
 pub(super) fn with_source(verb: &str, source: &str, mut error: ApiError) -> Failure {
+    if error.reason.code() == 0 {
+        return Failure::Server(error);
+    }
     error.message = ecow::eco_format!("error when {verb} {source:?}: {}", error.message);
     Failure::Server(error)
 }

@@ -1,0 +1,141 @@
+//! What the scheduler's informers tell: its view of the cluster, and which pods a change may help.
+//! Upstream: `pkg/scheduler/eventhandlers.go`.
+
+use std::sync::Arc;
+
+use super::Scheduler;
+use crate::api::{Namespace, Node, Obj, Object, Pod};
+use crate::event::{Cause, Change, ChangeKind};
+use crate::kernel::Time;
+use crate::scheduler::{ClusterEvent, EventKind, node_events, pod_events};
+
+impl Scheduler {
+    pub(super) fn take_in(&mut self, changes: &[Change], now: Time) {
+        for change in changes {
+            match &change.object {
+                Object::Pod(pod) => self.pod_changed(change.kind, pod, now, change.cause),
+                Object::Node(node) => self.node_changed(change.kind, node, now, change.cause),
+                Object::Namespace(namespace) => self.namespace_changed(change.kind, namespace),
+                Object::Deployment(_)
+                | Object::ReplicaSet(_)
+                | Object::Event(_)
+                | Object::Lease(_)
+                | Object::Untyped(_) => {}
+            }
+        }
+    }
+
+    fn namespace_changed(&mut self, kind: ChangeKind, namespace: &Arc<Obj<Namespace>>) {
+        match kind {
+            ChangeKind::Added | ChangeKind::Modified => {
+                self.cluster.namespaces.insert(namespace.clone());
+            }
+            ChangeKind::Deleted => {
+                self.cluster.namespaces.remove(&namespace.meta);
+            }
+        }
+    }
+
+    fn node_changed(&mut self, kind: ChangeKind, node: &Arc<Obj<Node>>, now: Time, cause: Cause) {
+        let name = &node.meta.name;
+        let before = self.cluster.nodes.find(name).and_then(|number| self.cluster.nodes.info(number).node.clone());
+        if kind == ChangeKind::Deleted {
+            self.happened(EventKind::NodeDelete, Some(Object::Node(node.clone())), None, None, now, cause);
+            self.cluster.nodes.remove(name);
+            return;
+        }
+        self.cluster.nodes.set(node);
+        let new = Some(Object::Node(node.clone()));
+        match before {
+            None => self.happened(EventKind::NodeAdd, None, new, None, now, cause),
+            Some(before) => {
+                for event in node_events(&before, node) {
+                    self.happened(event, Some(Object::Node(before.clone())), new.clone(), None, now, cause);
+                }
+            }
+        }
+    }
+
+    pub(super) fn happened(
+        &mut self,
+        kind: EventKind,
+        old: Option<Object>,
+        new: Option<Object>,
+        except: Option<u32>,
+        now: Time,
+        cause: Cause,
+    ) {
+        self.queue.move_all(ClusterEvent { kind, old, new }, except, now, cause, &self.settings.profiles);
+    }
+
+    /// Pods that have finished are out of sight, as with upstream's field selector.
+    fn pod_changed(&mut self, kind: ChangeKind, pod: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
+        let slot = pod.meta.id.slot;
+        let old = match kind {
+            ChangeKind::Added | ChangeKind::Modified => self.pods.set(slot, pod.clone()),
+            ChangeKind::Deleted => self.pods.take(slot),
+        };
+        let old = old.filter(|old| !old.body.status.phase.is_finished());
+        let is_live = kind != ChangeKind::Deleted && !pod.body.status.phase.is_finished();
+        match (old, is_live) {
+            (None, false) => {}
+            (None, true) => self.pod_added(pod, now, cause),
+            (Some(old), true) if old.meta.uid == pod.meta.uid => self.pod_updated(&old, pod, now, cause),
+            (Some(old), true) => {
+                self.pod_deleted(&old, now, cause);
+                self.pod_added(pod, now, cause);
+            }
+            (Some(old), false) => self.pod_deleted(&old, now, cause),
+        }
+    }
+
+    fn pod_added(&mut self, pod: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
+        if !pod.body.node_name.is_empty() {
+            self.cluster.set_pod(pod);
+            self.happened(EventKind::AssignedPodAdd, None, Some(Object::Pod(pod.clone())), None, now, cause);
+        } else if let Some(profile) = self.profile_of(pod) {
+            self.queue.add(pod, profile, now, cause, &self.settings.profiles);
+        }
+    }
+
+    fn pod_updated(&mut self, old: &Arc<Obj<Pod>>, new: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
+        let slot = new.meta.id.slot;
+        match (old.body.node_name.is_empty(), new.body.node_name.is_empty()) {
+            (true, true) => {
+                if let Some(profile) = self.profile_of(new)
+                    && !self.cluster.is_assumed(slot)
+                {
+                    self.queue.update(old, new, profile, now, cause, &self.settings.profiles);
+                }
+            }
+            (true, false) => {
+                self.queue.delete(slot);
+                self.pod_added(new, now, cause);
+            }
+            (false, true) => {
+                self.pod_deleted(old, now, cause);
+                self.pod_added(new, now, cause);
+            }
+            (false, false) => {
+                self.cluster.set_pod(new);
+                for event in pod_events(old, new) {
+                    let (old, new) = (Object::Pod(old.clone()), Object::Pod(new.clone()));
+                    self.happened(event, Some(old), Some(new), None, now, cause);
+                }
+            }
+        }
+    }
+
+    fn pod_deleted(&mut self, pod: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
+        let slot = pod.meta.id.slot;
+        self.queue.delete(slot);
+        if self.cluster.remove_pod(slot).is_some() {
+            self.happened(EventKind::AssignedPodDelete, Some(Object::Pod(pod.clone())), None, None, now, cause);
+        }
+    }
+
+    fn profile_of(&self, pod: &Obj<Pod>) -> Option<u8> {
+        let wanted = &pod.body.spec.scheduler_name;
+        self.settings.profiles.iter().position(|profile| profile.scheduler_name == *wanted).map(|number| number as u8)
+    }
+}
