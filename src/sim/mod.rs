@@ -18,7 +18,8 @@ pub use guest::{Guest, NotForkable};
 pub use parts::Parts;
 pub use setup::{NodePool, Setup, TimedAction, replicas};
 pub use tally::{
-    Happening, HappeningKind, Happenings, Load, NodeUse, PartClass, PodCounts, RolloutCounts, Rollouts, Sample, Tally, Usage,
+    Happening, HappeningKind, Happenings, Load, NodeUse, PartClass, PodCounts, RolloutCounts, Rollouts, Sample, Tally,
+    Usage,
 };
 pub use user::{ActionOutcome, Printed, Tone, User};
 pub use world::{StrikeRecord, TimedFault, Trigger};
