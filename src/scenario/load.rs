@@ -142,6 +142,7 @@ impl<'a> Lowering<'a> {
             controller_flags: components.controller_flags,
             timeline,
             faults: Vec::new(),
+            invariants: crate::check::ALL.to_vec(),
             keep_journal: false,
         };
         Ok(Scenario {

@@ -24,6 +24,7 @@ pub use world::{StrikeRecord, TimedFault, Trigger};
 use std::sync::Arc;
 
 use crate::api::Clock;
+use crate::check::{Invariants, Look, Sight, Violation};
 use crate::event::{Cause, PartId, SimEvent};
 use crate::kernel::{Agenda, Chance, Span, Time};
 use crate::net::Net;
@@ -46,6 +47,7 @@ pub struct Sim {
     tally: Tally,
     timeline: Arc<[TimedAction]>,
     world: world::World,
+    invariants: Invariants,
     /// Which life each part is in, by part; absent: the first.
     incarnations: std::collections::BTreeMap<PartId, u32>,
     events_handled: u64,
@@ -85,6 +87,11 @@ impl Sim {
     /// The digest of the history so far.
     pub fn digest(&self) -> DigestValue {
         self.journal.digest()
+    }
+
+    /// The invariants that were violated so far, each once.
+    pub fn violations(&self) -> &[Violation] {
+        self.invariants.violations()
     }
 
     /// How many events were handled.
@@ -172,6 +179,7 @@ impl Sim {
             tally: self.tally.clone(),
             timeline: self.timeline.clone(),
             world: self.world.clone(),
+            invariants: self.invariants.clone(),
             incarnations: self.incarnations.clone(),
             events_handled: self.events_handled,
         })
@@ -197,6 +205,12 @@ impl Sim {
     pub(crate) fn post(&mut self, at: Time, event: SimEvent) {
         self.pending += u64::from(!event.is_background());
         self.agenda.post(at, event);
+    }
+
+    /// Tells the invariants of something.
+    fn show(&mut self, sight: &Sight<'_>, cause: Cause) {
+        let look = Look { store: &self.store, now: self.now };
+        self.invariants.observe(sight, look, cause);
     }
 
     fn incarnation(&self, part: PartId) -> u32 {
