@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::api::{Kind, ObjectId};
+use crate::api::{Kind, Name, ObjectId};
 use crate::event::{Cause, PartId};
 use crate::kernel::Time;
 use crate::store::{Commit, Store};
@@ -52,6 +52,8 @@ pub enum Sight<'a> {
     PodStarts {
         /// The node's number in the set-up.
         node: u32,
+        /// Its name.
+        name: &'a Name,
         /// The pod.
         pod: ObjectId,
     },

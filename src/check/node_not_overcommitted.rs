@@ -181,3 +181,93 @@ fn excess(asked: &Resources, used: &Resources, offered: &Resources) -> Option<St
     let over = scalars.into_iter().find(|(_, used, offered)| used > offered);
     over.map(|(name, used, offered)| format!("{name} {used} of {offered} requested"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::check::bench::{Bench, SCHEDULER, node, pod};
+
+    const HAND: PartId = PartId::User;
+
+    /// A node, and pods with these requests bound to it by these parts.
+    fn bound(pods: &[(PartId, Value)]) -> Bench {
+        let mut bench = Bench::new(&ENTRY);
+        bench.create(HAND, node("n", "10.0.0.0/24"));
+        for (index, (part, requests)) in pods.iter().enumerate() {
+            let name = format!("p{index}");
+            let mut requests = requests.clone();
+            if let Some(device) = requests.get("example.com/device").cloned() {
+                requests = json!({"example.com/device": device});
+            }
+            let mut manifest = pod(&name, requests.clone());
+            manifest["spec"]["containers"][0]["resources"]["limits"] = requests;
+            bench.create(HAND, manifest);
+            bench.bind(*part, &name, "n");
+        }
+        bench
+    }
+
+    #[track_caller]
+    fn check(requests: &[Value], expected: &str) {
+        let pods: Vec<(PartId, Value)> = requests.iter().map(|requests| (SCHEDULER, requests.clone())).collect();
+        bound(&pods).expect(expected);
+    }
+
+    #[test]
+    fn a_scheduler_that_binds_too_much_is_caught() {
+        check(&[json!({"cpu": "3"}), json!({"cpu": "1"}), json!({"memory": "8Gi"})], "");
+        check(
+            &[json!({"cpu": "3"}), json!({"cpu": "1001m"})],
+            "node/n: pod default/p1 was bound to it: cpu 4001m of 4000m requested",
+        );
+        check(&[json!({}), json!({}), json!({}), json!({})], "node/n: pod default/p3 was bound to it: 4 pods of 3");
+        check(
+            &[json!({"example.com/device": "1"}), json!({"example.com/device": "2"})],
+            "node/n: pod default/p1 was bound to it: example.com/device 3 of 2 requested",
+        );
+    }
+
+    #[test]
+    fn finished_and_deleted_pods_take_no_room() {
+        let large = json!({"cpu": "3"});
+        let mut bench = bound(&[(SCHEDULER, large.clone())]);
+        bench.patch(PartId::Kubelet(0), Kind::Pod, "p0", json!({"status": {"phase": "Succeeded"}}));
+        bench.create(HAND, pod("q", large.clone()));
+        bench.bind(SCHEDULER, "q", "n");
+        bench.delete(PartId::Kubelet(0), Kind::Pod, "q");
+        bench.create(HAND, pod("r", large));
+        bench.bind(SCHEDULER, "r", "n");
+        bench.expect("");
+    }
+
+    #[test]
+    fn what_the_scheduler_may_not_know_counts_after_an_hour() {
+        let (large, small) = (json!({"cpu": "3"}), json!({"cpu": "2"}));
+        let late = "node/n: pod default/q was bound to it: cpu 5000m of 4000m requested";
+        let check = |mut bench: Bench, after: Span, expected: &str| {
+            bench.now += after;
+            bench.create(HAND, pod("q", small.clone()));
+            bench.bind(SCHEDULER, "q", "n");
+            bench.expect(expected);
+        };
+        check(bound(&[(HAND, large.clone())]), Span::ZERO, "");
+        check(bound(&[(HAND, large.clone())]), DOUBT, late);
+        check(bound(&[(PartId::Scheduler(1), large.clone())]), Span::ZERO, "");
+        let mut restarted = bound(&[(SCHEDULER, large.clone())]);
+        restarted.show(&Sight::PartStops(SCHEDULER));
+        check(restarted, Span::ZERO, "");
+        let mut lost = bound(&[(SCHEDULER, large.clone())]);
+        let object = lost.id(Kind::Pod, "p0");
+        lost.show(&Sight::AnswerLost { to: SCHEDULER, object });
+        check(lost, Span::ZERO, "");
+        let mut late_binding = bound(&[(SCHEDULER, large.clone())]);
+        late_binding.outlived = true;
+        check(late_binding, Span::ZERO, "");
+        let mut shrunk = bound(&[(SCHEDULER, json!({"cpu": "1"}))]);
+        shrunk.patch(PartId::Kubelet(0), Kind::Node, "n", json!({"status": {"allocatable": {"cpu": "2"}}}));
+        check(shrunk, Span::ZERO, "");
+        check(bound(&[(SCHEDULER, large.clone())]), Span::ZERO, late);
+    }
+}

@@ -72,6 +72,7 @@ pub fn run(scenario: &Scenario, seed: u64, progress: &mut dyn FnMut(&Sim)) -> Ru
             sim.run_until(end);
         }
     }
+    sim.judge_at_rest();
     progress(&sim);
     let outcomes = expectations.finish(sim.store(), sim.now());
     RunResult { sim, outcomes, ended }

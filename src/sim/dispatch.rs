@@ -200,7 +200,10 @@ impl Sim {
     fn show_note(&mut self, part: PartId, kind: NoteKind, pod: ObjectId, cause: Cause) {
         let PartId::Kubelet(node) = part else { return };
         match kind {
-            NoteKind::PodStarts => self.show(&Sight::PodStarts { node, pod }, cause),
+            NoteKind::PodStarts => {
+                let name = self.parts.kubelets[node as usize].name().clone();
+                self.show(&Sight::PodStarts { node, name: &name, pod }, cause);
+            }
             NoteKind::PodStops => self.show(&Sight::PodStops { node, pod }, cause),
             NoteKind::ReconcileBegins
             | NoteKind::ReconcileDone

@@ -48,6 +48,8 @@ pub struct Sim {
     timeline: Arc<[TimedAction]>,
     world: world::World,
     invariants: Invariants,
+    /// At which revision it was last judged what holds at rest.
+    rested: Option<u64>,
     /// Which life each part is in, by part; absent: the first.
     incarnations: std::collections::BTreeMap<PartId, u32>,
     events_handled: u64,
@@ -120,6 +122,9 @@ impl Sim {
         if self.waits_for_triggers() {
             self.look_for_triggers();
         }
+        if self.pending == 0 {
+            self.judge_at_rest();
+        }
         true
     }
 
@@ -180,6 +185,7 @@ impl Sim {
             timeline: self.timeline.clone(),
             world: self.world.clone(),
             invariants: self.invariants.clone(),
+            rested: self.rested,
             incarnations: self.incarnations.clone(),
             events_handled: self.events_handled,
         })
@@ -205,6 +211,31 @@ impl Sim {
     pub(crate) fn post(&mut self, at: Time, event: SimEvent) {
         self.pending += u64::from(!event.is_background());
         self.agenda.post(at, event);
+    }
+
+    /// Judges what holds at rest, if the cluster is: nothing is broken, no message is under way, and no controller has
+    /// anything left to do. A quiet simulation does it by itself; whoever ends another one may ask for it.
+    pub fn judge_at_rest(&mut self) {
+        let revision = self.store.revision();
+        if self.rested != Some(revision) && self.world.is_calm() && self.net.rules.is_empty() && !self.is_under_way() {
+            self.rested = Some(revision);
+            self.show(&Sight::Rest, Cause::START);
+        }
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.agenda.iter().any(|(_, event)| match event {
+            SimEvent::Timer { part, background, .. } => !background && matches!(part, PartId::ControllerManager(_)),
+            SimEvent::Action(_) | SimEvent::Fault { .. } => false,
+            SimEvent::Start(_)
+            | SimEvent::Boot(_)
+            | SimEvent::Heal(_)
+            | SimEvent::Silent(_)
+            | SimEvent::Arrive(_)
+            | SimEvent::Reply(_)
+            | SimEvent::Wake(_)
+            | SimEvent::WatchEnded(_) => true,
+        })
     }
 
     /// Tells the invariants of something.

@@ -115,6 +115,7 @@ impl Setup {
             timeline: self.timeline.clone().into(),
             world: World::new(&self.faults),
             invariants: Invariants::new(self.invariants.iter().filter(|entry| self.can_hold(entry))),
+            rested: None,
             incarnations: std::collections::BTreeMap::new(),
             events_handled: 0,
             parts,

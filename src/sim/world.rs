@@ -155,6 +155,15 @@ impl World {
         }
     }
 
+    /// Whether all that can be up and running is.
+    pub(super) fn is_calm(&self) -> bool {
+        self.stopped.is_empty()
+            && self.off.is_empty()
+            && self.paused.is_empty()
+            && self.replicas_down.is_empty()
+            && self.replicas_frozen.is_empty()
+    }
+
     fn machine_is_off(&self, part: PartId) -> bool {
         matches!(part, PartId::Kubelet(node) if self.off.contains_key(&node))
     }
@@ -529,13 +538,7 @@ impl Sim {
     fn touched_now(&self) -> BTreeSet<PartId> {
         let world = &self.world;
         let mut touched = BTreeSet::new();
-        let is_calm = self.net.rules.is_empty()
-            && world.stopped.is_empty()
-            && world.off.is_empty()
-            && world.paused.is_empty()
-            && world.replicas_down.is_empty()
-            && world.replicas_frozen.is_empty();
-        if is_calm {
+        if self.net.rules.is_empty() && world.is_calm() {
             return touched;
         }
         let beating: Vec<PartId> = self
