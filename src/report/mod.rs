@@ -27,7 +27,7 @@ pub use objects::write_objects;
 pub use pod_status::pod_status;
 pub use pods::{PodLine, PodsReport, pods_report};
 pub use requests::{RequestLine, requests_by_client};
-pub use summary::{ActionLine, ExpectationLine, Story, Summary};
+pub use summary::{ActionLine, ExpectationLine, Story, Summary, ViolationLine};
 pub use table::Table;
 pub use text::{Looks, write_text};
 pub use unserved::{UnservedKind, counted, unserved_kinds};

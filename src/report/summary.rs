@@ -7,6 +7,7 @@ use super::{
     pods_report, requests_by_client, unserved_kinds, workloads,
 };
 use crate::api::Name;
+use crate::check::Violation;
 use crate::kernel::Time;
 use crate::sim::{Printed, Sim, Tone};
 
@@ -41,6 +42,24 @@ pub struct ExpectationLine {
     pub detail: String,
 }
 
+/// An invariant that was violated.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ViolationLine {
+    /// Its name.
+    pub invariant: &'static str,
+    /// When it was violated first, in seconds since the start.
+    pub at_seconds: f64,
+    /// What that was about: `node/worker-1`.
+    pub object: String,
+    /// What was wrong.
+    pub message: String,
+    /// The journal's entry for what made it so.
+    pub cause: u32,
+    /// How often it was violated in all.
+    pub count: u64,
+}
+
 /// A line that an action of the timeline printed, in the words of kubectl.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -65,7 +84,7 @@ pub struct Summary {
     pub scenario: Name,
     /// The seed.
     pub seed: u64,
-    /// Whether all expectations were met.
+    /// Whether all expectations were met, and all invariants held.
     pub met: bool,
     /// Why the run ended where it did.
     pub ended: String,
@@ -77,6 +96,8 @@ pub struct Summary {
     pub journal_entries: u64,
     /// What was expected.
     pub expectations: Vec<ExpectationLine>,
+    /// The invariants that did not hold, each once.
+    pub violations: Vec<ViolationLine>,
     /// Workloads by namespace and name.
     pub workloads: Vec<WorkloadLine>,
     /// Pods.
@@ -107,12 +128,13 @@ impl Summary {
             digest: sim.digest().to_string(),
             scenario,
             seed,
-            met: expectations.iter().all(|expectation| expectation.met),
+            met: expectations.iter().all(|expectation| expectation.met) && sim.violations().is_empty(),
             ended,
             simulated_seconds: seconds(at),
             events: sim.events_handled(),
             journal_entries: sim.journal().len(),
             expectations,
+            violations: sim.violations().iter().map(violation).collect(),
             workloads: workloads(store, at, now),
             pods: pods_report(store, now),
             nodes: nodes_report(store, at),
@@ -123,6 +145,17 @@ impl Summary {
             unserved: unserved_kinds(sim),
             repeat,
         }
+    }
+}
+
+fn violation(violation: &Violation) -> ViolationLine {
+    ViolationLine {
+        invariant: violation.invariant,
+        at_seconds: seconds(violation.at),
+        object: violation.object.clone(),
+        message: violation.message.clone(),
+        cause: violation.cause.0,
+        count: violation.count,
     }
 }
 

@@ -10,7 +10,7 @@ use super::nodes::default_pools;
 use super::place::{Place, suggestion};
 use super::resource::Kinds;
 use super::timeline::{self, Known};
-use super::{Scenario, behaviours, expect, nodes, overrides};
+use super::{Scenario, behaviours, checks, expect, nodes, overrides};
 use crate::api::located::{InputError, InputErrors, Located, from_located, parse};
 use crate::api::{Clock, Kind, text};
 use crate::kernel::Time;
@@ -124,6 +124,7 @@ impl<'a> Lowering<'a> {
         let behaviours = behaviours::lower(&typed.behaviours, &place.key("behaviours"), &mut self.gathering.errors);
         let timeline = self.timeline(loose);
         let expectations = self.expectations();
+        let invariants = checks::lower(&typed.checks, &place.key("checks"), &mut self.gathering.errors);
         if !self.gathering.errors.is_empty() {
             return Err(InputErrors(self.gathering.errors));
         }
@@ -142,7 +143,7 @@ impl<'a> Lowering<'a> {
             controller_flags: components.controller_flags,
             timeline,
             faults: Vec::new(),
-            invariants: crate::check::ALL.to_vec(),
+            invariants,
             keep_journal: false,
         };
         Ok(Scenario {

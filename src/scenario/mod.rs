@@ -8,6 +8,7 @@
 //! controllers and kinds only through their registries. What it lowers into never sees a file.
 
 mod behaviours;
+mod checks;
 mod components;
 mod expect;
 pub mod file;

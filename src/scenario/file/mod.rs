@@ -74,6 +74,17 @@ pub struct ScenarioFile {
     /// What must come true.
     #[serde(default)]
     pub expect: Vec<ExpectationFile>,
+    /// What is checked all the time.
+    #[serde(default)]
+    pub checks: ChecksFile,
+}
+
+/// What is checked all the time, whatever is expected.
+#[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Checks")]
+pub struct ChecksFile {
+    /// The invariants, by name. Default: all of them.
+    pub invariants: Option<Vec<String>>,
 }
 
 /// `metadata` of a scenario.
