@@ -8,6 +8,7 @@ use super::{
     fault_lines, nodes_report, notable_events, pods_report, requests_by_client, unserved_kinds, workloads,
 };
 use crate::api::Name;
+use crate::check::Violation;
 use crate::kernel::Time;
 use crate::sim::{Printed, Sim, Tone};
 
@@ -62,6 +63,24 @@ pub struct FailedActionLine {
     pub errors: Vec<Name>,
 }
 
+/// An invariant that was violated.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ViolationLine {
+    /// Its name.
+    pub invariant: &'static str,
+    /// When it was violated first, in seconds since the start.
+    pub at_seconds: f64,
+    /// What that was about: `node/worker-1`.
+    pub object: String,
+    /// What was wrong.
+    pub message: String,
+    /// The journal's entry for what made it so.
+    pub cause: u32,
+    /// How often it was violated in all.
+    pub count: u64,
+}
+
 /// A line that an action of the timeline printed, in the words of kubectl.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -86,7 +105,7 @@ pub struct Summary {
     pub scenario: Name,
     /// The seed.
     pub seed: u64,
-    /// Whether all expectations were met and no action failed that may not.
+    /// Whether all expectations were met, no action failed that may not, and all invariants held.
     pub met: bool,
     /// Why the run ended where it did.
     pub ended: String,
@@ -100,6 +119,8 @@ pub struct Summary {
     pub expectations: Vec<ExpectationLine>,
     /// The actions of the timeline that failed.
     pub failed_actions: Vec<FailedActionLine>,
+    /// The invariants that did not hold, each once.
+    pub violations: Vec<ViolationLine>,
     /// Workloads by namespace and name.
     pub workloads: Vec<WorkloadLine>,
     /// Pods.
@@ -137,13 +158,14 @@ impl Summary {
             digest: sim.digest().to_string(),
             scenario,
             seed,
-            met,
+            met: met && sim.violations().is_empty(),
             ended,
             simulated_seconds: seconds(at),
             events: sim.events_handled(),
             journal_entries: sim.journal().len(),
             expectations,
             failed_actions,
+            violations: sim.violations().iter().map(violation).collect(),
             workloads: workloads(store, at, now),
             pods: pods_report(store, now),
             nodes: nodes_report(store, at),
@@ -156,6 +178,17 @@ impl Summary {
             unserved: unserved_kinds(sim),
             repeat,
         }
+    }
+}
+
+fn violation(violation: &Violation) -> ViolationLine {
+    ViolationLine {
+        invariant: violation.invariant,
+        at_seconds: seconds(violation.at),
+        object: violation.object.clone(),
+        message: violation.message.clone(),
+        cause: violation.cause.0,
+        count: violation.count,
     }
 }
 

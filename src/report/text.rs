@@ -48,6 +48,7 @@ pub fn write_text(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::R
         writeln!(out, "{sentence}\n")?;
     }
     write_expectations(summary, looks, out)?;
+    write_violations(summary, looks, out)?;
     writeln!(
         out,
         "ended after {} s simulated, {}: {}",
@@ -181,14 +182,33 @@ fn write_expectations(summary: &Summary, looks: Looks, out: &mut dyn Write) -> i
     writeln!(out)
 }
 
+fn write_violations(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
+    for line in &summary.violations {
+        let verdict = match looks {
+            Looks::Plain => "violated",
+            Looks::Terminal => looks.verdict(false),
+        };
+        let more = match line.count {
+            1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        let (at, object, message) = (line.at_seconds, &line.object, &line.message);
+        writeln!(out, "{verdict} invariant {} at {at:.3} s, {object}: {message}{more}", line.invariant)?;
+    }
+    if !summary.violations.is_empty() {
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
     use crate::report::{
-        ActionLine, CostReport, EventLine, ExpectationLine, FailedActionLine, NodesReport, PodLine, PodsReport,
-        PoolCost, RequestLine, UnservedKind, WorkloadLine,
+        ActionLine, CostReport, EventLine, ExpectationLine, FailedActionLine, FaultLine, NodesReport, PodLine,
+        PodsReport, PoolCost, RequestLine, UnservedKind, ViolationLine, WorkloadLine,
     };
 
     fn pods() -> PodsReport {
@@ -214,6 +234,12 @@ mod tests {
 
     fn summary() -> Summary {
         Summary {
+            faults: vec![FaultLine {
+                fault: "nodeCrash",
+                hits: vec!["node a".into()],
+                from_seconds: 90.0,
+                until_seconds: Some(690.0),
+            }],
             digest: "00ff".into(),
             scenario: "hello".into(),
             seed: 7,
@@ -241,6 +267,14 @@ mod tests {
                 at_seconds: 9.0,
                 may_fail: false,
                 errors: vec!["Error from server (NotFound): nodes \"x\" not found".into()],
+            }],
+            violations: vec![ViolationLine {
+                invariant: "node-not-overcommitted",
+                at_seconds: 3.25,
+                object: "node/node-0".into(),
+                message: "pod default/web-1 was bound to it: 4 pods of 3".into(),
+                cause: 17,
+                count: 3,
             }],
             workloads: vec![WorkloadLine {
                 namespace: "default".into(),
@@ -343,6 +377,8 @@ met    deployment/web is Available within 60s
 failed all pods are ready: 1 of 2 is
 failed timeline[0].drain at 9 s: Error from server (NotFound): nodes \"x\" not found
 
+violated invariant node-not-overcommitted at 3.250 s, node/node-0: pod default/web-1 was bound to it: 4 pods of 3 (and 2 more)
+
 ended after 12.5 s simulated, 1234 events: nothing is going to happen any more
 digest 00ff
 repeat with: wavetank run hello.yaml --seed 7
@@ -365,5 +401,6 @@ repeat with: wavetank run hello.yaml --seed 7
         assert_eq!(value["pods"]["byStatus"]["ImagePullBackOff"], 1);
         assert_eq!(value["notableEvents"][0]["type"], "Warning");
         assert_eq!(value["workloads"][0]["upToDate"], 2);
+        assert_eq!(value["violations"][0]["atSeconds"], 3.25);
     }
 }

@@ -110,6 +110,7 @@ pub fn run(scenario: &Scenario, seed: u64, progress: &mut dyn FnMut(&Sim)) -> Ru
             sim.run_until(end);
         }
     }
+    sim.judge_at_rest();
     progress(&sim);
     let outcomes = expectations.finish(sim.store(), sim.now());
     let failed_actions = failed_actions(scenario, &sim);
