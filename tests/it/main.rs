@@ -7,6 +7,7 @@ mod guest;
 mod invariants;
 mod leaders;
 mod manifests;
+mod nodes;
 mod quiet;
 mod random;
 mod report;
