@@ -10,6 +10,7 @@ use super::{Duration, DurationRange, QuantityText};
 
 /// What the matching containers do.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Behaviour")]
 pub struct BehaviourFile {
     /// Which containers; what is not given matches all. Default: all containers.
@@ -47,6 +48,7 @@ pub struct BehaviourFile {
 
 /// Which containers a behaviour is about; all that is given must hold.
 #[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "BehaviourMatch")]
 pub struct MatchFile {
     /// The image as the pod names it; `*` stands for any run of characters: `nginx:*`.
@@ -59,6 +61,7 @@ pub struct MatchFile {
 
 /// How a program ends by itself.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Exit")]
 pub struct ExitFile {
     /// How long after its start.
@@ -72,6 +75,7 @@ pub struct ExitFile {
 
 /// A while in which a program is not as it should be.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Lapse")]
 pub struct LapseFile {
     /// How long after the program's start it begins.
@@ -85,6 +89,7 @@ pub struct LapseFile {
 
 /// What a program takes of its node.
 #[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Usage")]
 pub struct UsageFile {
     /// CPU, as `250m`. Default: what its container requests.
@@ -97,6 +102,7 @@ pub struct UsageFile {
 /// An amount over time: one quantity (`300Mi`), a ramp (`{from: 100Mi, to: 1Gi, over: 10m}`) or steps
 /// (`[{after: 0s, is: 100Mi}, {after: 5m, is: 600Mi}]`).
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(untagged, rename = "Course"))]
 pub enum CourseFile {
     /// Always the same.
     Constant(QuantityText),
@@ -108,6 +114,7 @@ pub enum CourseFile {
 
 /// An amount that grows or shrinks in a straight line from the program's start on.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Ramp")]
 pub struct RampFile {
     /// At the program's start.
@@ -120,6 +127,7 @@ pub struct RampFile {
 
 /// One of the steps of an amount.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Step")]
 pub struct StepFile {
     /// How long after the program's start; later than the step before.
@@ -170,6 +178,7 @@ impl<'de> Deserialize<'de> for CourseFile {
 
 /// How an image behaves when it is pulled.
 #[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Image")]
 pub struct ImageFile {
     /// What is downloaded, in bytes: `180Mi`. Default: 100M.
