@@ -83,6 +83,9 @@ fn expect_lost_and_back(fault: &str) {
     story.expect_ready("web", 3);
     assert_eq!(endpoints(&story), (3, 0), "{fault}");
     assert_eq!(story.pods_of("web").len(), 3);
+    let conditions = story.get(Kind::Pod, "def").unwrap()["status"]["conditions"].clone();
+    let ready = conditions.as_array().unwrap().iter().find(|condition| condition["type"] == "Ready").cloned();
+    assert_eq!(ready.unwrap()["status"], "True", "{fault}: its kubelet puts it right");
     let cancelled = "Cancelling deletion of Pod default/def".to_owned();
     assert!(story.events("TaintManagerEviction").contains(&cancelled), "{fault}");
     story.run_until_quiet();
