@@ -233,6 +233,7 @@ impl Kubelet {
             Timer::Container(serial, container) => self.container_due(serial, usize::from(container), out),
             Timer::Retry(serial) => self.retry_due(serial, out),
             Timer::Deadline(serial) => self.deadline_due(serial, out),
+            Timer::Reconcile(serial) => self.reconcile_due(serial, out),
         }
     }
 }
