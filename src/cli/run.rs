@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::read::read;
 use crate::check::{ExpectationOutcome, ExpectationStatus};
 use crate::kernel::{Span, Time};
-use crate::report::{ExpectationLine, Machines, Page, Story, Summary, counted, write_text};
+use crate::report::{ExpectationLine, Machines, Page, Story, Summary, counted, fault_bands, write_text};
 use crate::scenario::{self, Ended, RunResult, Scenario};
 use crate::sim::{Action, TimedAction};
 
@@ -90,8 +90,8 @@ pub(super) fn run(arguments: &Arguments, note: &BugNote) -> Result<ExitCode, Fai
     let summary = summary(&scenario, seed, repeat, &result);
     print(&summary, arguments.output, &mut output)?;
     if let Some(out_dir) = &out_dir {
-        let machines = machines(&scenario);
-        let page = Page { summary: &summary, sim: &result.sim, machines: &machines, faults: &[] };
+        let (machines, faults) = (machines(&scenario), fault_bands(&result.sim));
+        let page = Page { summary: &summary, sim: &result.sim, machines: &machines, faults: &faults };
         out_dir.write(&page, with_journal)?;
     }
     // The process ends: taking the cluster apart piece by piece would be work for nothing.

@@ -26,7 +26,7 @@ pub use actions::action_text;
 pub use age::human_duration;
 pub use cost::{CostReport, Machines, PoolCost, cost_report};
 pub use events::{EventLine, notable_events};
-pub use html::{FaultBand, Page, write_page};
+pub use html::{FaultBand, Page, fault_bands, write_page};
 pub use journal::write_journal;
 pub use metrics::write_metrics;
 pub use nodes::{NodeLine, NodesReport, Spread, nodes_report};
