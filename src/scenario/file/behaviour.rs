@@ -75,6 +75,7 @@ pub struct ExitFile {
 
 /// A while in which a program is not as it should be.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Lapse")]
 pub struct LapseFile {
     /// How long after the program's start it begins.
@@ -88,6 +89,7 @@ pub struct LapseFile {
 
 /// What a program takes of its node.
 #[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Usage")]
 pub struct UsageFile {
     /// CPU, as `250m`. Default: what its container requests.
@@ -111,6 +113,7 @@ pub enum CourseFile {
 
 /// An amount that grows or shrinks in a straight line from the program's start on.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Ramp")]
 pub struct RampFile {
     /// At the program's start.
@@ -123,6 +126,7 @@ pub struct RampFile {
 
 /// One of the steps of an amount.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Step")]
 pub struct StepFile {
     /// How long after the program's start; later than the step before.

@@ -132,11 +132,14 @@ pub struct ComponentsFile {
 
 /// How many replicas of a component there are, of which one works, the leader, and the others stand by: 1 to 9 each.
 #[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Replicas")]
 pub struct ReplicasFile {
     /// Of kube-controller-manager. Default: 1.
+    #[cfg_attr(feature = "cli", schemars(range(min = 1, max = 9)))]
     pub kube_controller_manager: Option<u8>,
     /// Of kube-scheduler. Default: 1.
+    #[cfg_attr(feature = "cli", schemars(range(min = 1, max = 9)))]
     pub kube_scheduler: Option<u8>,
 }
 
