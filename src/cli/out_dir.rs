@@ -11,17 +11,17 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Failure;
-use crate::report::{Summary, SweepSummary, write_journal, write_metrics, write_objects};
-use crate::sim::Sim;
+use crate::report::{Page, SweepSummary, write_journal, write_metrics, write_objects, write_page};
 
 const SUMMARY: &str = "summary.json";
 const JOURNAL: &str = "journal.jsonl";
 const OBJECTS: &str = "objects.json";
 const METRICS: &str = "metrics.csv";
+const REPORT: &str = "report.html";
 /// The folder of a sweep's runs that failed, a folder each.
 const FAILED: &str = "failed";
 /// All files that an output may have.
-const FILES: [&str; 4] = [SUMMARY, JOURNAL, OBJECTS, METRICS];
+const FILES: [&str; 5] = [SUMMARY, JOURNAL, OBJECTS, METRICS, REPORT];
 
 /// A folder that may be written.
 pub(super) struct OutDir {
@@ -58,8 +58,8 @@ impl OutDir {
     ///
     /// # Errors
     /// What the operating system refuses.
-    pub(super) fn write(&self, summary: &Summary, sim: &Sim, with_journal: bool) -> Result<(), Failure> {
-        self.write_with(|folder| write_run(folder, summary, sim, with_journal)).map_err(|error| self.failure(&error))
+    pub(super) fn write(&self, page: &Page<'_>, with_journal: bool) -> Result<(), Failure> {
+        self.write_with(|folder| write_run(folder, page, with_journal)).map_err(|error| self.failure(&error))
     }
 
     /// Writes the summary of a sweep, and hands the folder for the runs that failed to whoever writes them.
@@ -111,13 +111,15 @@ impl OutDir {
 }
 
 /// Writes the files of a run into a folder.
-pub(super) fn write_run(folder: &Path, summary: &Summary, sim: &Sim, with_journal: bool) -> io::Result<()> {
-    write_json(&folder.join(SUMMARY), summary)?;
+pub(super) fn write_run(folder: &Path, page: &Page<'_>, with_journal: bool) -> io::Result<()> {
+    let sim = page.sim;
+    write_json(&folder.join(SUMMARY), page.summary)?;
     if with_journal {
         write_file(&folder.join(JOURNAL), |out| write_journal(sim, out))?;
     }
     write_file(&folder.join(OBJECTS), |out| write_objects(sim.store(), sim.now(), out))?;
-    write_file(&folder.join(METRICS), |out| write_metrics(&sim.tally().samples(sim.now()), out))
+    write_file(&folder.join(METRICS), |out| write_metrics(&sim.tally().samples(sim.now()), out))?;
+    write_file(&folder.join(REPORT), |out| write_page(page, out))
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {

@@ -14,7 +14,9 @@ use super::{Failure, sweep};
 use crate::check::{ExpectationOutcome, ExpectationStatus};
 use crate::explore::Seeds;
 use crate::kernel::{Span, Time};
-use crate::report::{ExpectationLine, FailedActionLine, Story, Summary, counted, write_text};
+use crate::report::{
+    ExpectationLine, FailedActionLine, Machines, Page, Story, Summary, counted, fault_bands, write_text,
+};
 use crate::scenario::{self, Draft, Ended, FailedAction, RunResult, Scenario};
 use crate::sim::{Action, TimedAction};
 
@@ -56,7 +58,7 @@ pub(super) struct Arguments {
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     pub(super) output: Format,
 
-    /// Write summary.json, journal.jsonl, objects.json and metrics.csv into this folder; of several runs one
+    /// Write report.html, summary.json, journal.jsonl, objects.json and metrics.csv into this folder; of several runs one
     /// summary.json, and the others for those that failed
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
@@ -119,7 +121,9 @@ fn run_one(
     let summary = summary(&scenario, seed, repeat, &result);
     output.print(&summary, arguments.output, |summary, looks, out| write_text(summary, looks, out))?;
     if let Some(out_dir) = out_dir {
-        out_dir.write(&summary, &result.sim, with_journal)?;
+        let (machines, faults) = (machines(&scenario), fault_bands(&result.sim));
+        let page = Page { summary: &summary, sim: &result.sim, machines: &machines, faults: &faults };
+        out_dir.write(&page, with_journal)?;
     }
     // The process ends: taking the cluster apart piece by piece would be work for nothing.
     std::mem::forget(result);
@@ -187,10 +191,22 @@ pub(super) fn summary(scenario: &Scenario, seed: u64, repeat: String, result: &R
         seed,
         ended: ended(result.ended),
         expectations: result.outcomes.iter().map(expectation).collect(),
+        machines: machines(scenario),
+        // A scenario's prices are in any currency.
+        currency: None,
         failed_actions: result.failed_actions.iter().map(failed_action).collect(),
         repeat,
     };
     Summary::of(&result.sim, story)
+}
+
+pub(super) fn machines(scenario: &Scenario) -> Vec<Machines> {
+    let of_pool = |pool: &scenario::Pool| Machines {
+        pool: pool.name.clone(),
+        nodes: pool.node_names().collect(),
+        price_per_hour: pool.price_per_hour,
+    };
+    scenario.pools.iter().map(of_pool).collect()
 }
 
 fn ended(ended: Ended) -> String {

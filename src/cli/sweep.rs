@@ -15,12 +15,12 @@ use super::out_dir::{OutDir, write_run};
 use super::output::Output;
 use super::progress::SweepProgress;
 use super::read::Once;
-use super::run::{Arguments, say, summary};
+use super::run::{Arguments, machines, say, summary};
 use crate::check::ExpectationStatus;
 use crate::explore::{Case, Seeds, Sweep, digest_of_all};
 use crate::kernel::Time;
 use crate::record::DigestValue;
-use crate::report::{AxisLine, FirstFailed, SweepLine, SweepSummary, counted, write_sweep};
+use crate::report::{AxisLine, FirstFailed, Page, SweepLine, SweepSummary, counted, fault_bands, write_sweep};
 use crate::scenario::{Axis, Draft, RunResult, Scenario};
 
 /// A grid with more points is a slip of the pen, unless `--force` says otherwise.
@@ -74,7 +74,10 @@ pub(super) fn run(
                 };
                 let folder = folder.join(name);
                 fs::create_dir(&folder)?;
-                write_run(&folder, &summary(scenario, case.seed, repeat(case), &result), &result.sim, with_journal)
+                let summary = summary(scenario, case.seed, repeat(case), &result);
+                let (machines, faults) = (machines(scenario), fault_bands(&result.sim));
+                let page = Page { summary: &summary, sim: &result.sim, machines: &machines, faults: &faults };
+                write_run(&folder, &page, with_journal)
             };
             sweep.run(&failed, with_journal, &begin, &write).into_iter().collect()
         })?;
@@ -133,6 +136,7 @@ fn line(draft: &Draft, case: Case, scenario: &Scenario, result: &RunResult) -> S
         failed: unmet
             .map(|outcome| outcome.text.clone())
             .chain(failed_actions.map(|failed| failed.origin.place.clone()))
+            .chain(result.sim.violations().iter().map(|violation| format!("invariant {}", violation.invariant)))
             .collect(),
         converged_at_seconds: result.converged_at(scenario).map(seconds),
         pods: pods.unscheduled + pods.pending + pods.running + pods.succeeded + pods.failed,

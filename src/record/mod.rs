@@ -5,6 +5,8 @@
 
 mod digest;
 mod journal;
+mod series;
 
 pub use digest::{Digest, DigestValue};
 pub use journal::{Entry, EntryKind, Journal};
+pub use series::{FINEST, Series, thinned};

@@ -1,14 +1,19 @@
-//! What a run looks like to people and tools: tables in kubectl's looks, and files.
+//! What a run looks like to people and tools: tables in kubectl's looks, files, a page with plots.
 //!
 //! Everything here is a pure function of a finished simulation: nothing is timed, nothing is remembered, no file is
 //! opened. What writes takes a `Write`; `cli` decides where it leads. The same run gives the same bytes.
 
+mod actions;
 mod age;
+mod cost;
 mod events;
+mod faults;
+mod html;
 mod journal;
 mod metrics;
 mod nodes;
 mod objects;
+pub mod plots;
 mod pod_status;
 mod pods;
 mod requests;
@@ -19,8 +24,12 @@ mod text;
 mod unserved;
 mod workloads;
 
+pub use actions::action_text;
 pub use age::human_duration;
+pub use cost::{CostReport, Machines, PoolCost, cost_report};
 pub use events::{EventLine, notable_events};
+pub use faults::{FaultLine, fault_bands, fault_lines};
+pub use html::{FaultBand, Page, write_page};
 pub use journal::write_journal;
 pub use metrics::write_metrics;
 pub use nodes::{NodeLine, NodesReport, Spread, nodes_report};
@@ -28,7 +37,7 @@ pub use objects::write_objects;
 pub use pod_status::pod_status;
 pub use pods::{PodLine, PodsReport, pods_report};
 pub use requests::{RequestLine, requests_by_client};
-pub use summary::{ActionLine, ExpectationLine, FailedActionLine, Story, Summary};
+pub use summary::{ActionLine, ExpectationLine, FailedActionLine, Story, Summary, ViolationLine};
 pub use sweep::{AxisLine, FirstFailed, SweepLine, SweepSummary, write_sweep};
 pub use table::Table;
 pub use text::{Looks, write_text};

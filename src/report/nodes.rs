@@ -99,16 +99,10 @@ fn report_of<'a>(nodes: impl Iterator<Item = &'a Obj<Node>>, pods: impl Iterator
 }
 
 fn line(node: &Obj<Node>) -> NodeLine {
-    let ready = match node.body.condition("Ready") {
-        Some(condition) if condition.status == "True" => "Ready",
-        Some(_) => "NotReady",
-        None => "Unknown",
-    };
-    let cordoned = if node.body.is_unschedulable() { ",SchedulingDisabled" } else { "" };
     let allocatable = node.body.allocatable();
     NodeLine {
         name: node.meta.name.clone(),
-        status: ecow::eco_format!("{ready}{cordoned}"),
+        status: node_status(&node.body),
         pods: 0,
         pods_allocatable: allocatable.pods,
         milli_cpu_requested: 0,
@@ -116,6 +110,17 @@ fn line(node: &Obj<Node>) -> NodeLine {
         memory_requested: 0,
         memory_allocatable: allocatable.memory,
     }
+}
+
+/// A node's STATUS as kubectl has it.
+pub(super) fn node_status(node: &Node) -> Name {
+    let ready = match node.condition("Ready") {
+        Some(condition) if condition.status == "True" => "Ready",
+        Some(_) => "NotReady",
+        None => "Unknown",
+    };
+    let cordoned = if node.is_unschedulable() { ",SchedulingDisabled" } else { "" };
+    ecow::eco_format!("{ready}{cordoned}")
 }
 
 impl NodeLine {
@@ -180,12 +185,13 @@ fn percent(part: i64, whole: i64) -> i64 {
     if whole <= 0 { 0 } else { (i128::from(part) * 100 / i128::from(whole)) as i64 }
 }
 
-fn cpu(milli_cpu: i64) -> String {
+/// CPUs as in manifests.
+pub(super) fn cpu(milli_cpu: i64) -> String {
     if milli_cpu % 1000 == 0 { (milli_cpu / 1000).to_string() } else { format!("{milli_cpu}m") }
 }
 
 /// Bytes in the largest unit that shows them exactly, or in whole MiB from one on.
-fn memory(bytes: i64) -> String {
+pub(super) fn memory(bytes: i64) -> String {
     const MIB: i64 = 1 << 20;
     match bytes {
         0 => "0".to_owned(),

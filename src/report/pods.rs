@@ -59,10 +59,17 @@ pub struct PodLine {
 
 /// The pods of a store at an instant.
 pub fn pods_report(store: &Store, now: Timestamp) -> PodsReport {
-    report_of(store.unordered(Kind::Pod).filter_map(Object::get::<Pod>).map(|pod| &**pod), now)
+    report_of(store.unordered(Kind::Pod).filter_map(Object::get::<Pod>).map(|pod| &**pod), now, SHOWN)
 }
 
-fn report_of<'a>(pods: impl Iterator<Item = &'a Obj<Pod>>, now: Timestamp) -> PodsReport {
+/// The first so many pods that have not ended well and are not ready, by namespace and name, and how many there are.
+pub(super) fn pods_not_ready(store: &Store, now: Timestamp, most: usize) -> (Vec<PodLine>, usize) {
+    let pods = store.unordered(Kind::Pod).filter_map(Object::get::<Pod>).map(|pod| &**pod);
+    let report = report_of(pods, now, most);
+    (report.not_ready, report.not_ready_total as usize)
+}
+
+fn report_of<'a>(pods: impl Iterator<Item = &'a Obj<Pod>>, now: Timestamp, most: usize) -> PodsReport {
     let mut report = PodsReport {
         total: 0,
         ready: 0,
@@ -84,7 +91,7 @@ fn report_of<'a>(pods: impl Iterator<Item = &'a Obj<Pod>>, now: Timestamp) -> Po
     }
     report.not_ready_total = not_ready.len() as u64;
     not_ready.sort_by(|a, b| (&a.meta.namespace, &a.meta.name).cmp(&(&b.meta.namespace, &b.meta.name)));
-    report.not_ready = not_ready.into_iter().take(SHOWN).map(|pod| line(pod, now)).collect();
+    report.not_ready = not_ready.into_iter().take(most).map(|pod| line(pod, now)).collect();
     report
 }
 
@@ -240,7 +247,7 @@ mod tests {
             waits,
             pod("d", PodPhase::Succeeded, vec![terminated(0, "Completed")]),
         ];
-        let report = report_of(pods.iter(), Timestamp(65));
+        let report = report_of(pods.iter(), Timestamp(65), SHOWN);
         assert_eq!((report.total, report.ready, report.not_ready_total), (4, 1, 2));
         assert_eq!(
             report.counts().to_string(),
@@ -261,7 +268,7 @@ mod tests {
     #[test]
     fn of_many_pods_that_are_not_ready_ten_are_shown() {
         let pods: Vec<Obj<Pod>> = (0..25).map(|n| pod(&format!("p{n:02}"), PodPhase::Pending, Vec::new())).collect();
-        let report = report_of(pods.iter(), Timestamp(0));
+        let report = report_of(pods.iter(), Timestamp(0), SHOWN);
         assert_eq!(report.not_ready_total, 25);
         assert_eq!(report.not_ready.len(), 10);
         assert_eq!(report.by_phase.get("Pending"), Some(&25));

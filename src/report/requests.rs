@@ -37,7 +37,7 @@ pub fn requests_by_client(sim: &Sim) -> Vec<RequestLine> {
 }
 
 /// What a client is called; kubelets go by their common name.
-fn client_name(parts: &Parts, class: PartClass, client: ClientIndex) -> Name {
+pub(super) fn client_name(parts: &Parts, class: PartClass, client: ClientIndex) -> Name {
     let (names, fallback) = match class {
         PartClass::User => (parts.user.client_names(), "kubectl"),
         PartClass::ControllerManager(index) => {

@@ -7,6 +7,8 @@ use super::{Summary, events, workloads};
 
 /// How many lines about what actions did are shown; those about what failed are all shown.
 const ACTION_LINES: usize = 20;
+/// How many strikes of faults are shown.
+const FAULT_LINES: usize = 20;
 
 /// What the reader's screen can show.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,14 +36,19 @@ impl Looks {
 /// What the writer refuses.
 pub fn write_text(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
     write_actions(summary, out)?;
+    write_faults(summary, out)?;
     write_workloads(summary, out)?;
     write_pods(summary, out)?;
     write_nodes(summary, out)?;
     write_events(summary, out)?;
+    if let Some(cost) = &summary.cost {
+        writeln!(out, "{}\n{}", cost.sentence(), cost.table())?;
+    }
     if let Some(sentence) = sentence(&summary.unserved) {
         writeln!(out, "{sentence}\n")?;
     }
     write_expectations(summary, looks, out)?;
+    write_violations(summary, looks, out)?;
     writeln!(
         out,
         "ended after {} s simulated, {}: {}",
@@ -82,6 +89,20 @@ fn write_actions(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out)?;
     }
     Ok(())
+}
+
+fn write_faults(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    if summary.faults.is_empty() {
+        return Ok(());
+    }
+    for line in summary.faults.iter().take(FAULT_LINES) {
+        let until = line.until_seconds.map_or("the end".to_owned(), |until| format!("{until:.3}s"));
+        writeln!(out, "[{:.3}s to {until}] {}: {}", line.from_seconds, line.fault, line.hit())?;
+    }
+    if let Some(left_out) = summary.faults.len().checked_sub(FAULT_LINES).filter(|left_out| *left_out > 0) {
+        writeln!(out, "… and {}", counted(left_out as u64, "more strike"))?;
+    }
+    writeln!(out)
 }
 
 fn write_workloads(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
@@ -161,14 +182,33 @@ fn write_expectations(summary: &Summary, looks: Looks, out: &mut dyn Write) -> i
     writeln!(out)
 }
 
+fn write_violations(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
+    for line in &summary.violations {
+        let verdict = match looks {
+            Looks::Plain => "violated",
+            Looks::Terminal => looks.verdict(false),
+        };
+        let more = match line.count {
+            1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        let (at, object, message) = (line.at_seconds, &line.object, &line.message);
+        writeln!(out, "{verdict} invariant {} at {at:.3} s, {object}: {message}{more}", line.invariant)?;
+    }
+    if !summary.violations.is_empty() {
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
     use crate::report::{
-        ActionLine, EventLine, ExpectationLine, FailedActionLine, NodesReport, PodLine, PodsReport, RequestLine,
-        UnservedKind, WorkloadLine,
+        ActionLine, CostReport, EventLine, ExpectationLine, FailedActionLine, FaultLine, NodesReport, PodLine,
+        PodsReport, PoolCost, RequestLine, UnservedKind, ViolationLine, WorkloadLine,
     };
 
     fn pods() -> PodsReport {
@@ -194,6 +234,12 @@ mod tests {
 
     fn summary() -> Summary {
         Summary {
+            faults: vec![FaultLine {
+                fault: "nodeCrash",
+                hits: vec!["node a".into()],
+                from_seconds: 90.0,
+                until_seconds: Some(690.0),
+            }],
             digest: "00ff".into(),
             scenario: "hello".into(),
             seed: 7,
@@ -221,6 +267,14 @@ mod tests {
                 at_seconds: 9.0,
                 may_fail: false,
                 errors: vec!["Error from server (NotFound): nodes \"x\" not found".into()],
+            }],
+            violations: vec![ViolationLine {
+                invariant: "node-not-overcommitted",
+                at_seconds: 3.25,
+                object: "node/node-0".into(),
+                message: "pod default/web-1 was bound to it: 4 pods of 3".into(),
+                cause: 17,
+                count: 3,
             }],
             workloads: vec![WorkloadLine {
                 namespace: "default".into(),
@@ -265,6 +319,20 @@ mod tests {
                 total: 2,
                 by_verb: BTreeMap::from([("create", 2)]),
             }],
+            cost: Some(CostReport {
+                currency: None,
+                total: 2.0,
+                idle: 0.5,
+                pools: vec![PoolCost {
+                    pool: "node".into(),
+                    machines: 4,
+                    price_per_hour: 0.5,
+                    machine_hours: 4.0,
+                    cost: 2.0,
+                    idle: 0.5,
+                    idle_percent: 25.0,
+                }],
+            }),
             unserved: vec![UnservedKind { kind: "Service".into(), count: 1 }],
             repeat: "wavetank run hello.yaml --seed 7".into(),
         }
@@ -299,11 +367,17 @@ no nodes
 LAST SEEN   TYPE      REASON   OBJECT      MESSAGE
 3s          Warning   Failed   pod/web-2   Error: ImagePullBackOff
 
+cost 2.00, of which 0.5000 (25%) sat idle
+POOL   MACHINES   PRICE/H   MACHINE-HOURS   COST   IDLE
+node   4          0.5       4.00            2.00   0.5000 (25%)
+
 1 Service: stored; no controller serves this kind yet
 
 met    deployment/web is Available within 60s
 failed all pods are ready: 1 of 2 is
 failed timeline[0].drain at 9 s: Error from server (NotFound): nodes \"x\" not found
+
+violated invariant node-not-overcommitted at 3.250 s, node/node-0: pod default/web-1 was bound to it: 4 pods of 3 (and 2 more)
 
 ended after 12.5 s simulated, 1234 events: nothing is going to happen any more
 digest 00ff
@@ -327,5 +401,6 @@ repeat with: wavetank run hello.yaml --seed 7
         assert_eq!(value["pods"]["byStatus"]["ImagePullBackOff"], 1);
         assert_eq!(value["notableEvents"][0]["type"], "Warning");
         assert_eq!(value["workloads"][0]["upToDate"], 2);
+        assert_eq!(value["violations"][0]["atSeconds"], 3.25);
     }
 }

@@ -64,7 +64,7 @@ fn line(object: &Object, now: Timestamp) -> Option<WorkloadLine> {
 }
 
 impl WorkloadLine {
-    fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         self.ready == self.desired && self.up_to_date == self.desired && self.available == self.desired
     }
 }

@@ -11,7 +11,7 @@ use super::nodes::default_pools;
 use super::place::{Place, suggestion};
 use super::resource::Kinds;
 use super::timeline::{self, Known};
-use super::{Draft, Origin, Scenario, behaviours, expect, faults, nodes};
+use super::{Draft, Origin, Scenario, behaviours, checks, expect, faults, nodes};
 use crate::api::located::{InputErrors, Located};
 use crate::api::{Clock, Name, text};
 use crate::kernel::Time;
@@ -67,6 +67,7 @@ impl<'a> Lowering<'a> {
         let (timeline, origins) = self.timeline(loose).into_iter().unzip();
         let expectations = self.expectations();
         let faults = self.faults(&setup_pools);
+        let invariants = checks::lower(&typed.checks, &place.key("checks"), &mut self.gathering.errors);
         if !self.gathering.errors.is_empty() {
             return Err(InputErrors(self.gathering.errors));
         }
@@ -88,6 +89,7 @@ impl<'a> Lowering<'a> {
             controller_managers: components.controller_managers,
             timeline,
             faults,
+            invariants,
             keep_journal: false,
         };
         Ok(Scenario {

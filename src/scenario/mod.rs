@@ -9,6 +9,7 @@
 
 mod axes;
 mod behaviours;
+mod checks;
 mod components;
 mod draft;
 mod expect;

@@ -306,9 +306,20 @@ fn lower_taint(file: &TaintFile, place: &Place<'_>) -> Result<Taint, InputError>
     Ok(Taint { key: key.to_owned(), value, effect: effect.to_owned(), time_added: None })
 }
 
+impl Pool {
+    /// The names of its nodes.
+    pub fn node_names(&self) -> impl Iterator<Item = Name> + '_ {
+        (0..self.count).map(|number| node_name(&self.name, number))
+    }
+}
+
+fn node_name(pool: &str, number: u32) -> Name {
+    ecow::eco_format!("{pool}-{number}")
+}
+
 /// The nodes of a pool by zone, dealt in turn.
 fn by_zone(file: &NodePoolFile, template: NodeTemplate) -> Vec<NodePool> {
-    let name = |number: u32| ecow::eco_format!("{}-{number}", file.name);
+    let name = |number: u32| node_name(&file.name, number);
     if file.zones.is_empty() {
         return vec![NodePool { names: (0..file.count).map(name).collect(), template: Arc::new(template) }];
     }

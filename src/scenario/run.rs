@@ -50,10 +50,12 @@ pub struct RunResult {
 }
 
 impl RunResult {
-    /// Whether every expectation came true and no action failed that may not fail.
+    /// Whether every expectation came true, no action failed that may not fail, and every invariant held.
     pub fn met(&self) -> bool {
         let is_met = |outcome: &ExpectationOutcome| matches!(outcome.status, ExpectationStatus::Met { .. });
-        self.outcomes.iter().all(is_met) && self.failed_actions.iter().all(|failed| failed.origin.may_fail)
+        self.outcomes.iter().all(is_met)
+            && self.failed_actions.iter().all(|failed| failed.origin.may_fail)
+            && self.sim.violations().is_empty()
     }
 
     /// When the last `eventually` of the scenario came true; `None` where one did not, or there is none.
@@ -110,6 +112,7 @@ pub fn run(scenario: &Scenario, seed: u64, progress: &mut dyn FnMut(&Sim)) -> Ru
             sim.run_until(end);
         }
     }
+    sim.judge_at_rest();
     progress(&sim);
     let outcomes = expectations.finish(sim.store(), sim.now());
     let failed_actions = failed_actions(scenario, &sim);

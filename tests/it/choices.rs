@@ -31,7 +31,7 @@ fn check_refused(arguments: &[&str], expected: &str) {
 fn families_and_their_members_are_listed_with_docs() {
     let families = printed(&["list"]);
     assert!(families.starts_with("NAME          MEMBERS   DOC\n"), "{families}");
-    for family in ["controllers", "plugins", "behaviours", "actions", "flags", "faults"] {
+    for family in ["controllers", "plugins", "behaviours", "actions", "flags", "faults", "checks"] {
         assert!(families.contains(&format!("\n{family} ")), "{families}");
         let json: Value = serde_json::from_str(&printed(&["list", family, "-o", "json"])).expect("JSON");
         let members = json.as_array().expect("a list of members");
@@ -50,7 +50,7 @@ fn families_and_their_members_are_listed_with_docs() {
 #[test]
 fn a_fault_is_shown_whole() {
     let whole = printed(&["list", "faults", "nodeCrash"]);
-    for part in ["PARAMETER   TYPE", "nodes       nodes", "example:\n- at: ", "\n  nodeCrash: {"] {
+    for part in ["PARAMETER   TYPE", "nodes       nodes", "example:\nfaults:\n- at: ", "\n  nodeCrash: {"] {
         assert!(whole.contains(part), "{part:?} in {whole}");
     }
 }

@@ -10,6 +10,7 @@ mod leaders;
 mod manifests;
 mod quiet;
 mod random;
+mod report;
 mod rollouts;
 mod schema;
 mod stories;

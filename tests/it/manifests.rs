@@ -56,6 +56,8 @@ impl Shown {
             seed: scenario.seed,
             ended: String::new(),
             expectations: Vec::new(),
+            machines: Vec::new(),
+            currency: None,
             repeat: String::new(),
         };
         Shown { summary: Summary::of(&result.sim, story), sim: result.sim }

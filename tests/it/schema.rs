@@ -71,6 +71,7 @@ fn every_section_is_taken() {
          deployment/a, toRevision: 1}}",
         "expect: [{eventually: {all: pods, condition: Ready, count: {atLeast: 1}}, within: 5s}, {always: {resource: node/a, \
          field: spec.x, equals: null}}]",
+        "checks: {invariants: [owners-exist-at-rest]}",
         "axes: {\"nodes[0].count\": [1, 2], components.kubeScheduler.tie: [draw, first]}",
     ] {
         check_taken(&validator, "s.yaml", &whole(rest));
@@ -137,6 +138,8 @@ fn what_is_wrong_at_its_place_is_refused() {
         "expect: [{eventually: {all: pods, exists: true}, always: {all: pods, exists: true}}]",
         "manifests: [{kind: Pod}]",
         "manifests: [{repeat: {cout: 2}, object: {}}]",
+        "checks: {invariants: [owners-exist]}",
+        "checks: {invariant: []}",
         "faults: [{at: 1s}]",
         "faults: [{nodeCrash: {nodes: node-0}}]",
         "faults: [{at: 1s, every: 5s, nodeCrash: {nodes: node-0}}]",

@@ -102,6 +102,7 @@ pub struct UsageFile {
 /// An amount over time: one quantity (`300Mi`), a ramp (`{from: 100Mi, to: 1Gi, over: 10m}`) or steps
 /// (`[{after: 0s, is: 100Mi}, {after: 5m, is: 600Mi}]`).
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(untagged, rename = "Course"))]
 pub enum CourseFile {
     /// Always the same.
     Constant(QuantityText),

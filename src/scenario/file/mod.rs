@@ -89,11 +89,24 @@ pub struct ScenarioFile {
     /// What must come true.
     #[serde(default)]
     pub expect: Vec<ExpectationFile>,
+    /// What is checked all the time.
+    #[serde(default)]
+    pub checks: ChecksFile,
     /// Axes of a sweep: paths as `--set` takes them, each with a list of values: `nodes[0].count: [3, 5, 9]`. The whole
     /// grid is run, every point with each seed. An axis whose value `--set` gives is left out.
     #[serde(default)]
     #[cfg_attr(feature = "cli", schemars(extend("additionalProperties" = {"type": "array", "minItems": 1})))]
     pub axes: BTreeMap<String, Vec<Value>>,
+}
+
+/// What is checked all the time, whatever is expected.
+#[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Checks")]
+pub struct ChecksFile {
+    /// The invariants, by name. Default: all of them.
+    #[cfg_attr(feature = "cli", schemars(schema_with = "crate::scenario::schema::names_of_invariants"))]
+    pub invariants: Option<Vec<String>>,
 }
 
 /// `metadata` of a scenario.

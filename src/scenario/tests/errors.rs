@@ -49,6 +49,20 @@ fn scalars_say_what_they_should_be() {
 }
 
 #[test]
+fn invariants_are_looked_up() {
+    check("checks: {invariants: [owners-exist-at-rest]}\n", "fine");
+    check(
+        "checks: {invariants: [owner-exist-at-rest]}\n",
+        "s.yaml:4:23: checks.invariants[0]: no invariant is named \"owner-exist-at-rest\"\n  help: did you mean \
+         \"owners-exist-at-rest\"?",
+    );
+    check(
+        "checks: {invariants: [no-address-twice, no-address-twice]}\n",
+        "s.yaml:4:41: checks.invariants[1]: no-address-twice is named twice",
+    );
+}
+
+#[test]
 fn pools_are_checked() {
     let pool = |rest: &str| format!("nodes:\n- {{name: a, count: 1, capacity: {{cpu: 1, memory: 1Gi}}, {rest}}}\n");
     check(

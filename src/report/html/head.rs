@@ -1,0 +1,140 @@
+//! The head of the page: the verdict, what was expected and what was seen, the figures that sum the run up.
+
+use maud::{Markup, html};
+
+use super::Page;
+use super::axis::instant;
+use crate::kernel::{Span, Time};
+use crate::report::{ExpectationLine, WorkloadLine, counted};
+use crate::sim::{Happening, HappeningKind};
+
+pub(super) fn head(page: &Page<'_>) -> Markup {
+    let summary = page.summary;
+    html! {
+        header {
+            div class="name" {
+                h1 { (summary.scenario) }
+                p { "seed " (summary.seed) " · simulated " (instant(page.sim.now())) " · " (summary.ended) }
+            }
+            button id="theme" type="button" title="Light or dark" aria-label="Light or dark" hidden { "◐" }
+        }
+        (verdict(page))
+        (tiles(page))
+        (expectations(page))
+        dl class="facts" {
+            dt { "Repeat" } dd { code class="copy" { (summary.repeat) } }
+            dt { "Digest" } dd { code { (summary.digest) } }
+            dt { "Events" } dd { (summary.events) " handled, " (summary.journal_entries) " entries of the journal" }
+        }
+    }
+}
+
+fn verdict(page: &Page<'_>) -> Markup {
+    let expectations = &page.summary.expectations;
+    let failed = expectations.iter().filter(|line| !line.met).count();
+    let (class, sign, words) = match (page.summary.met, expectations.len()) {
+        (true, 0) => ("plain", "–", "Nothing was expected".to_owned()),
+        (true, 1) => ("met", "✓", "The expectation was met".to_owned()),
+        (true, all) => ("met", "✓", format!("All {all} expectations were met")),
+        (false, _) if failed == 0 => ("failed", "✗", "The run failed".to_owned()),
+        (false, all) => ("failed", "✗", format!("{failed} of {} not met", counted(all as u64, "expectation"))),
+    };
+    html! {
+        div class=(format!("verdict {class}")) {
+            span class="sign" aria-hidden="true" { (sign) }
+            div { strong { (words) } (first_sign(page)) }
+        }
+    }
+}
+
+/// When anyone could first have seen that something is wrong, and how long that was before the first failure.
+fn first_sign(page: &Page<'_>) -> Markup {
+    let of_unsettled = if page.summary.met { None } else { first_of_unsettled(page) };
+    let Some(first) = of_unsettled.or(page.sim.tally().happenings.first_warning()) else {
+        return html! { p { "No Warning was raised at any time." } };
+    };
+    let name = format!("{}/{}", page.sim.store().info(first.object_kind).singular, first.name);
+    let failures = page.summary.expectations.iter().filter(|line| !line.met).filter_map(|line| line.decided_at_seconds);
+    let lead = failures.min_by(f64::total_cmp).map(|at| at - first.first.since(Time::ZERO).as_secs_f64());
+    html! {
+        p {
+            @if of_unsettled.is_some() { "First sign of what is unsettled: " } @else { "First Warning: " }
+            b { (first.reason) } " on " (name) " at " b { (instant(first.first)) }
+            @if let Some(lead) = lead.filter(|lead| *lead > 0.0) {
+                ", " (rounded(lead)) " before the first expectation had failed"
+            }
+            ". " span class="quiet" { (first.message) }
+        }
+    }
+}
+
+/// The first Warning about a workload that is not settled at the end, or about one of its pods, by their names.
+fn first_of_unsettled<'a>(page: &Page<'a>) -> Option<&'a Happening> {
+    let unsettled: Vec<&WorkloadLine> = page.summary.workloads.iter().filter(|line| !line.is_settled()).collect();
+    let concerns = |happening: &&Happening| {
+        let is_of = |line: &&WorkloadLine| {
+            let rest = happening.name.strip_prefix(line.name.as_str());
+            line.namespace == happening.namespace && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        happening.kind == HappeningKind::Warning && unsettled.iter().any(is_of)
+    };
+    page.sim.tally().happenings.iter().filter(concerns).min_by_key(|happening| happening.first)
+}
+
+fn rounded(seconds: f64) -> String {
+    instant(Time::ZERO + Span::from_secs(1).scale(seconds))
+}
+
+fn tiles(page: &Page<'_>) -> Markup {
+    let summary = page.summary;
+    let settled = summary.workloads.iter().filter(|line| line.is_settled()).count();
+    let running = summary.pods.by_phase.iter().filter(|(phase, _)| *phase != "Succeeded").map(|(_, n)| n).sum::<u64>();
+    let unplaced = page.sim.tally().pods.unscheduled;
+    let warnings = page.sim.tally().happenings.iter().filter(|one| one.kind == HappeningKind::Warning);
+    let warnings: u64 = warnings.map(|one| one.count).sum();
+    html! {
+        div class="tiles" {
+            (tile("pods ready", &format!("{}/{running}", summary.pods.ready), summary.pods.ready == running))
+            (tile("unscheduled pods", &unplaced.to_string(), unplaced == 0))
+            (tile("workloads settled", &format!("{settled}/{}", summary.workloads.len()), settled == summary.workloads.len()))
+            (tile("nodes ready", &format!("{}/{}", summary.nodes.ready, summary.nodes.total), summary.nodes.ready == summary.nodes.total))
+            (tile("warnings", &warnings.to_string(), warnings == 0))
+            @if let Some(cost) = &summary.cost {
+                @let percent = if cost.total > 0.0 { cost.idle * 100.0 / cost.total } else { 0.0 };
+                (tile("cost", &cost.amount(cost.total), true))
+                (tile("of it idle", &format!("{percent:.0}%"), true))
+            }
+        }
+    }
+}
+
+fn tile(name: &str, value: &str, is_good: bool) -> Markup {
+    html! { div class=(if is_good { "tile" } else { "tile bad" }) { b { (value) } span { (name) } } }
+}
+
+fn expectations(page: &Page<'_>) -> Markup {
+    let lines = &page.summary.expectations;
+    let decided = |line: &ExpectationLine| match line.decided_at_seconds {
+        Some(at) => rounded(at),
+        None => "never".to_owned(),
+    };
+    html! {
+        @if !lines.is_empty() {
+            div class="scroll" {
+                table id="expectations" {
+                    thead { tr { th { "" } th { "Expected" } th { "Decided" } th { "Seen" } } }
+                    tbody {
+                        @for line in lines {
+                            tr class=(if line.met { "met" } else { "failed" }) {
+                                td class="sign" title=(if line.met { "met" } else { "not met" }) { (if line.met { "✓" } else { "✗" }) }
+                                td { (line.expectation) }
+                                td class="time" { (decided(line)) }
+                                td { (if line.detail.is_empty() && line.met { "as expected" } else { line.detail.as_str() }) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
