@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 
 use super::components::controller_manager_flags;
 use super::file::{
-    CourseFile, Duration, DurationRange, Every, FlagText, Instant, ManifestFile, ManifestFiles, NodeTypeEntry,
-    NodeTypeFile, NodeTypesInFile, QuantityText, RampFile, RepeatFile, ScenarioFile, StepFile, TaintFields, TaintFile,
+    Duration, DurationRange, Every, FlagText, Instant, ManifestFile, ManifestFiles, NodeTypeEntry, NodeTypeFile,
+    NodeTypesInFile, QuantityText, RepeatFile, ScenarioFile, TaintFields, TaintFile,
 };
 use crate::check;
 use crate::client::{Flag, FlagValue};
@@ -259,12 +259,6 @@ schema_of!(TaintFile, "TaintOrText", generator => json_schema!({"anyOf": [
         "pattern": "^[^=:]+(=[^=:]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$",
     },
     generator.subschema_for::<TaintFields>(),
-]}));
-
-schema_of!(CourseFile, "Course", generator => json_schema!({"anyOf": [
-    generator.subschema_for::<QuantityText>(),
-    generator.subschema_for::<RampFile>(),
-    {"type": "array", "items": generator.subschema_for::<StepFile>()},
 ]}));
 
 schema_of!(NodeTypeEntry, "NodeTypeEntry", generator => json_schema!({"anyOf": [
