@@ -28,6 +28,7 @@
 //! | [`check`] | claims, expectations, invariants |
 //! | [`sim`] | the tank |
 //! | [`scenario`] | typed scenario files, lowered into a set-up |
+//! | [`explore`] | many simulations of one scenario: seeds and grids over all cores |
 //! | [`report`] | tables and files: pure functions of a finished simulation |
 //! | `cli` | the command line: all other I/O |
 //!
@@ -53,6 +54,7 @@ pub mod cli;
 pub mod client;
 pub mod controllers;
 pub mod event;
+pub mod explore;
 pub mod fault;
 pub mod kernel;
 pub mod kubelet;

@@ -50,6 +50,11 @@ impl Clock {
         MicroTimestamp(self.start_unix_seconds * 1_000_000 + (at.nanos() / 1_000) as i64)
     }
 
+    /// The instant of a timestamp with microseconds; time zero for anything before the start.
+    pub fn time_of_micros(self, at: MicroTimestamp) -> Time {
+        Time::ZERO + Span::from_micros((at.0 - self.start_unix_seconds * 1_000_000).max(0) as u64)
+    }
+
     /// The instant of a timestamp; time zero for anything before the start.
     pub fn time(self, at: Timestamp) -> Time {
         Time::ZERO + Span::from_secs((at.0 - self.start_unix_seconds).max(0) as u64)

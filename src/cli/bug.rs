@@ -1,35 +1,35 @@
 //! A panic is our own bug: it says so, and with which command it comes again.
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
-use std::sync::{Arc, OnceLock};
 
 use super::output::shell_word;
 
 /// The exit code of a bug.
 pub(super) const EXIT: u8 = 3;
 
-/// The command that a panic is to name.
-pub(super) struct BugNote {
-    repeat: Arc<OnceLock<String>>,
+thread_local! {
+    /// What repeats that which this thread is doing. Each thread of a sweep runs a seed of its own.
+    static REPEAT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
+
+/// Panics are reported as bugs, with the command that repeats them.
+pub(super) struct BugNote {}
 
 impl BugNote {
     /// From now on panics are reported as bugs, with the command line as it was typed until a better one is known.
     pub(super) fn install() -> BugNote {
-        let repeat = Arc::new(OnceLock::<String>::new());
-        let known = repeat.clone();
         std::panic::set_hook(Box::new(move |info| {
             let typed = || std::env::args().map(|word| shell_word(&word)).collect::<Vec<_>>().join(" ");
-            report(info, &known.get().cloned().unwrap_or_else(typed));
+            report(info, &REPEAT.with(|known| known.borrow().clone()).unwrap_or_else(typed));
         }));
-        BugNote { repeat }
+        BugNote {}
     }
 
-    /// The command that repeats what is going on, seed included.
-    pub(super) fn set_repeat(&self, command: &str) {
-        // Only the first command counts, and there is only one.
-        let _ = self.repeat.set(command.to_owned());
+    /// The command that repeats what is going on in this thread from now on, seed included.
+    pub(super) fn set_repeat(&self, command: String) {
+        REPEAT.with(|known| *known.borrow_mut() = Some(command));
     }
 
     /// Does something. `None` where it panicked, which has been reported.

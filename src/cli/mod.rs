@@ -5,11 +5,16 @@
 
 mod bug;
 mod failure;
+mod families;
+mod list;
+mod new;
 mod out_dir;
 mod output;
 mod progress;
 mod read;
 mod run;
+mod schema;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -48,6 +53,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Arguments),
+    New(new::Arguments),
+    List(list::Arguments),
+    Schema(schema::Arguments),
 }
 
 /// Reads the command line, does what it says, and says how it went.
@@ -63,6 +71,9 @@ pub fn main() -> ExitCode {
     let note = BugNote::install();
     let outcome = note.guard(|| match &cli.command {
         Command::Run(arguments) => run::run(arguments, &note),
+        Command::New(arguments) => new::run(arguments),
+        Command::List(arguments) => list::run(arguments),
+        Command::Schema(arguments) => schema::run(arguments),
     });
     match outcome {
         None => ExitCode::from(bug::EXIT),

@@ -8,14 +8,18 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::Failure;
-use crate::report::{Page, write_journal, write_metrics, write_objects, write_page};
+use crate::report::{Page, SweepSummary, write_journal, write_metrics, write_objects, write_page};
 
 const SUMMARY: &str = "summary.json";
 const JOURNAL: &str = "journal.jsonl";
 const OBJECTS: &str = "objects.json";
 const METRICS: &str = "metrics.csv";
 const REPORT: &str = "report.html";
+/// The folder of a sweep's runs that failed, a folder each.
+const FAILED: &str = "failed";
 /// All files that an output may have.
 const FILES: [&str; 5] = [SUMMARY, JOURNAL, OBJECTS, METRICS, REPORT];
 
@@ -55,20 +59,32 @@ impl OutDir {
     /// # Errors
     /// What the operating system refuses.
     pub(super) fn write(&self, page: &Page<'_>, with_journal: bool) -> Result<(), Failure> {
-        let (summary, sim) = (page.summary, page.sim);
-        self.write_with(|folder| {
-            write_file(&folder.join(SUMMARY), |out| {
-                serde_json::to_writer_pretty(&mut *out, summary)?;
-                out.write_all(b"\n")
-            })?;
-            if with_journal {
-                write_file(&folder.join(JOURNAL), |out| write_journal(sim, out))?;
+        self.write_with(|folder| write_run(folder, page, with_journal)).map_err(|error| self.failure(&error))
+    }
+
+    /// Writes the summary of a sweep, and hands the folder for the runs that failed to whoever writes them.
+    ///
+    /// # Errors
+    /// What the operating system refuses.
+    pub(super) fn write_sweep(
+        &self,
+        summary: &SweepSummary,
+        write_failed: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let fill = |folder: &Path| {
+            write_json(&folder.join(SUMMARY), summary)?;
+            if summary.met {
+                return Ok(());
             }
-            write_file(&folder.join(OBJECTS), |out| write_objects(sim.store(), sim.now(), out))?;
-            write_file(&folder.join(METRICS), |out| write_metrics(&sim.tally().samples(sim.now()), out))?;
-            write_file(&folder.join(REPORT), |out| write_page(page, out))
-        })
-        .map_err(|error| Failure::of_system(format!("--out {}", self.target.display()), &error))
+            let failed = folder.join(FAILED);
+            fs::create_dir(&failed)?;
+            write_failed(&failed)
+        };
+        self.write_with(fill).map_err(|error| self.failure(&error))
+    }
+
+    fn failure(&self, error: &io::Error) -> Failure {
+        Failure::of_system(format!("--out {}", self.target.display()), error)
     }
 
     /// Fills a folder beside the target and lets it take the target's name.
@@ -94,6 +110,25 @@ impl OutDir {
     }
 }
 
+/// Writes the files of a run into a folder.
+pub(super) fn write_run(folder: &Path, page: &Page<'_>, with_journal: bool) -> io::Result<()> {
+    let sim = page.sim;
+    write_json(&folder.join(SUMMARY), page.summary)?;
+    if with_journal {
+        write_file(&folder.join(JOURNAL), |out| write_journal(sim, out))?;
+    }
+    write_file(&folder.join(OBJECTS), |out| write_objects(sim.store(), sim.now(), out))?;
+    write_file(&folder.join(METRICS), |out| write_metrics(&sim.tally().samples(sim.now()), out))?;
+    write_file(&folder.join(REPORT), |out| write_page(page, out))
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    write_file(path, |out| {
+        serde_json::to_writer_pretty(&mut *out, value)?;
+        out.write_all(b"\n")
+    })
+}
+
 fn write_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(1 << 16, File::create(path)?);
     fill(&mut out)?;
@@ -107,13 +142,29 @@ fn may_be_replaced(folder: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        if !FILES.iter().any(|file| name == *file) || !entry.file_type()?.is_file() {
+        let is_ours = match entry.file_type()? {
+            kind if kind.is_file() => FILES.iter().any(|file| name == *file),
+            kind if kind.is_dir() => name == FAILED && holds_outputs(&entry.path())?,
+            _ => false,
+        };
+        if !is_ours {
             return Ok(false);
         }
         is_empty = false;
         has_summary |= name == SUMMARY;
     }
     Ok(is_empty || (has_summary && is_summary(&folder.join(SUMMARY))))
+}
+
+/// Whether a folder holds folders of outputs and nothing else.
+fn holds_outputs(folder: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() || !may_be_replaced(&entry.path())? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn is_summary(path: &Path) -> bool {

@@ -2,8 +2,23 @@
 
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 
+use clap::ValueEnum;
+use serde::Serialize;
+
 use super::Failure;
 use crate::report::Looks;
+
+/// How an answer is printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Tables in kubectl's looks
+    #[value(alias = "text")]
+    Table,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
 
 /// Standard output and what can be shown there. Once the reader is gone, the rest is dropped without a word.
 pub(super) struct Output {
@@ -33,6 +48,27 @@ impl Output {
             }
             Err(error) => Err(Failure::of_system("standard output cannot be written", &error)),
         }
+    }
+
+    /// Prints an answer: as tables by `write_table`, or as it is.
+    pub(super) fn print<S: Serialize>(
+        &mut self,
+        answer: &S,
+        format: Format,
+        write_table: impl FnOnce(&S, Looks, &mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let looks = self.looks;
+        self.write(|out| match format {
+            Format::Table => write_table(answer, looks, out),
+            Format::Json => {
+                serde_json::to_writer_pretty(&mut *out, answer)?;
+                writeln!(out)
+            }
+            Format::Yaml => {
+                let text = serde_saphyr::to_string(answer).map_err(io::Error::other)?;
+                out.write_all(text.as_bytes())
+            }
+        })
     }
 }
 

@@ -1,6 +1,7 @@
-//! The line that moves while a simulation runs, on a terminal alone.
+//! The line that moves while simulations run, on a terminal alone.
 
 use std::io::{IsTerminal, stderr};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -44,6 +45,42 @@ impl Progress {
             ],
         ));
         bar.tick();
+    }
+
+    /// Takes the line away.
+    pub(super) fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// The line of a sweep, if there is a terminal to draw it on: any thread may move it.
+pub(super) struct SweepProgress {
+    bar: Option<ProgressBar>,
+    failed: AtomicU64,
+}
+
+impl SweepProgress {
+    pub(super) fn start(runs: u64) -> SweepProgress {
+        let bar = stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(runs);
+            if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} runs, {msg}{eta} left") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        SweepProgress { bar, failed: AtomicU64::new(0) }
+    }
+
+    /// A run has ended.
+    pub(super) fn ended(&self, met: bool) {
+        let Some(bar) = &self.bar else { return };
+        if !met {
+            let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
+            bar.set_message(format!("{failed} failed, "));
+        }
+        bar.inc(1);
     }
 
     /// Takes the line away.

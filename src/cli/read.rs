@@ -1,8 +1,10 @@
 //! Reads what the command line names.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use crate::scenario::Found;
 
@@ -22,4 +24,19 @@ pub(super) fn read(path: &Path) -> Result<Found, String> {
     let entries = fs::read_dir(path).map_err(sentence)?;
     let paths: Result<Vec<PathBuf>, io::Error> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
     paths.map(Found::Folder).map_err(sentence)
+}
+
+/// Reads each path once: what a sweep loads again and again is the same text each time, whatever happens to the files.
+#[derive(Default)]
+pub(super) struct Once {
+    found: Mutex<BTreeMap<PathBuf, Result<Found, String>>>,
+}
+
+impl Once {
+    /// A file's text, or what is in a folder, as it was when it was first asked for.
+    pub(super) fn read(&self, path: &Path) -> Result<Found, String> {
+        // A thread that panicked here has left the map whole.
+        let mut found = self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        found.entry(path.to_path_buf()).or_insert_with(|| read(path)).clone()
+    }
 }

@@ -3,18 +3,21 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::Failure;
 use super::bug::BugNote;
 use super::out_dir::OutDir;
-use super::output::{Output, shell_word, to_stderr};
+use super::output::{Format, Output, shell_word, to_stderr};
 use super::progress::Progress;
-use super::read::read;
+use super::read::Once;
+use super::{Failure, sweep};
 use crate::check::{ExpectationOutcome, ExpectationStatus};
+use crate::explore::Seeds;
 use crate::kernel::{Span, Time};
-use crate::report::{ExpectationLine, Machines, Page, Story, Summary, counted, fault_bands, write_text};
-use crate::scenario::{self, Ended, RunResult, Scenario};
+use crate::report::{
+    ExpectationLine, FailedActionLine, Machines, Page, Story, Summary, counted, fault_bands, write_text,
+};
+use crate::scenario::{self, Draft, Ended, FailedAction, RunResult, Scenario};
 use crate::sim::{Action, TimedAction};
 
 /// Run a scenario, or Kubernetes manifests as they are, and show the cluster that comes out
@@ -25,11 +28,23 @@ and all Deployments are expected to become Available.")]
 pub(super) struct Arguments {
     /// A Scenario, Kubernetes manifests, or folders of them
     #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    pub(super) files: Vec<PathBuf>,
 
     /// Seed of all draws [default: the scenario's, else 1]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    pub(super) seed: Option<u64>,
+
+    /// Run every seed of a range, both ends included, and print one table
+    #[arg(long, value_name = "A..B", value_parser = seeds)]
+    pub(super) seeds: Option<Seeds>,
+
+    /// Runs at a time, where there are several [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) jobs: Option<u16>,
+
+    /// Run a grid of more than 10,000 points all the same
+    #[arg(long)]
+    pub(super) force: bool,
 
     /// Replace a value of the scenario, as in nodes.0.count=10
     #[arg(long = "set", value_name = "PATH=VALUE")]
@@ -40,27 +55,17 @@ pub(super) struct Arguments {
     duration: Option<Span>,
 
     /// What to print
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
-    output: Format,
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
+    pub(super) output: Format,
 
-    /// Write report.html, summary.json, journal.jsonl, objects.json and metrics.csv into this folder
+    /// Write report.html, summary.json, journal.jsonl, objects.json and metrics.csv into this folder; of several runs one
+    /// summary.json, and the others for those that failed
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
 
     /// With --out: leave journal.jsonl out, and the memory that it takes
     #[arg(long, requires = "out")]
-    no_journal: bool,
-}
-
-/// How the summary is printed.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Tables in kubectl's looks
-    Text,
-    /// The summary as one JSON object
-    Json,
-    /// The summary as YAML
-    Yaml,
+    pub(super) no_journal: bool,
 }
 
 fn duration(text: &str) -> Result<Span, String> {
@@ -71,15 +76,41 @@ fn duration(text: &str) -> Result<Span, String> {
     }
 }
 
+fn seeds(text: &str) -> Result<Seeds, String> {
+    let example = "write for example 1..100, which runs seeds 1 and 100 too";
+    let Some((first, last)) = text.split_once("..") else { return Err(example.to_owned()) };
+    let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{text:?} is no seed; {example}"));
+    let (first, last) = (number(first)?, number(last)?);
+    if last < first {
+        return Err("it ends before it begins; write the smaller seed first".to_owned());
+    }
+    Ok(Seeds { first, last })
+}
+
 /// Does it. The exit code says whether all expectations were met.
 pub(super) fn run(arguments: &Arguments, note: &BugNote) -> Result<ExitCode, Failure> {
     let out_dir = arguments.out.as_deref().map(OutDir::at).transpose()?;
+    let once = Once::default();
+    let draft = Draft::open(&arguments.files, &arguments.all_sets(), &|path| once.read(path))?;
+    if arguments.seeds.is_some() || !draft.axes.is_empty() {
+        return sweep::run(arguments, &draft, &once, out_dir.as_ref(), note);
+    }
+    run_one(arguments, &draft, &once, out_dir.as_ref(), note)
+}
+
+fn run_one(
+    arguments: &Arguments,
+    draft: &Draft,
+    once: &Once,
+    out_dir: Option<&OutDir>,
+    note: &BugNote,
+) -> Result<ExitCode, Failure> {
     let with_journal = out_dir.is_some() && !arguments.no_journal;
-    let mut scenario = scenario::load(&arguments.files, &arguments.all_sets(), &read)?;
+    let mut scenario = draft.scenario(&|path| once.read(path))?;
     scenario.setup.keep_journal = with_journal;
     let seed = arguments.seed.unwrap_or(scenario.seed);
-    let repeat = arguments.repeat(seed);
-    note.set_repeat(&repeat);
+    let repeat = arguments.repeat(seed, &[]);
+    note.set_repeat(repeat.clone());
 
     let mut output = Output::stdout();
     say(arguments.output, &mut output, &loaded(&scenario))?;
@@ -88,8 +119,8 @@ pub(super) fn run(arguments: &Arguments, note: &BugNote) -> Result<ExitCode, Fai
     progress.finish();
 
     let summary = summary(&scenario, seed, repeat, &result);
-    print(&summary, arguments.output, &mut output)?;
-    if let Some(out_dir) = &out_dir {
+    output.print(&summary, arguments.output, |summary, looks, out| write_text(summary, looks, out))?;
+    if let Some(out_dir) = out_dir {
         let (machines, faults) = (machines(&scenario), fault_bands(&result.sim));
         let page = Page { summary: &summary, sim: &result.sim, machines: &machines, faults: &faults };
         out_dir.write(&page, with_journal)?;
@@ -106,41 +137,32 @@ impl Arguments {
         self.sets.iter().cloned().chain(duration).collect()
     }
 
-    /// The command that repeats the history: what does not influence it is left out.
-    fn repeat(&self, seed: u64) -> String {
+    /// The command that repeats one history: what does not influence it is left out. `axes` are the values of axes, as
+    /// `--set` takes them.
+    pub(super) fn repeat(&self, seed: u64, axes: &[String]) -> String {
+        self.words(&format!("--seed {seed}"), axes)
+    }
+
+    /// The command with a choice of seeds, which may be empty.
+    pub(super) fn words(&self, seeds: &str, axes: &[String]) -> String {
         let mut words = vec!["wavetank".to_owned(), "run".to_owned()];
         words.extend(self.files.iter().map(|file| shell_word(&file.to_string_lossy())));
-        words.push(format!("--seed {seed}"));
-        words.extend(self.sets.iter().map(|set| format!("--set {}", shell_word(set))));
+        words.extend((!seeds.is_empty()).then(|| seeds.to_owned()));
+        words.extend(self.sets.iter().chain(axes).map(|set| format!("--set {}", shell_word(set))));
         words.extend(self.duration.map(|span| format!("--duration {span}")));
         words.join(" ")
     }
 }
 
 /// A line for people: where programs read standard output, it goes to standard error.
-fn say(format: Format, output: &mut Output, line: &str) -> Result<(), Failure> {
+pub(super) fn say(format: Format, output: &mut Output, line: &str) -> Result<(), Failure> {
     match format {
-        Format::Text => output.write(|out| writeln!(out, "{line}\n")),
+        Format::Table => output.write(|out| writeln!(out, "{line}\n")),
         Format::Json | Format::Yaml => {
             to_stderr(line);
             Ok(())
         }
     }
-}
-
-fn print(summary: &Summary, format: Format, output: &mut Output) -> Result<(), Failure> {
-    let looks = output.looks;
-    output.write(|out| match format {
-        Format::Text => write_text(summary, looks, out),
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, summary)?;
-            writeln!(out)
-        }
-        Format::Yaml => {
-            let text = serde_saphyr::to_string(summary).map_err(std::io::Error::other)?;
-            out.write_all(text.as_bytes())
-        }
-    })
 }
 
 /// `loaded scenario hello: 3 nodes, 1 object, 0 actions`.
@@ -163,7 +185,7 @@ fn loaded(scenario: &Scenario) -> String {
     )
 }
 
-fn summary(scenario: &Scenario, seed: u64, repeat: String, result: &RunResult) -> Summary {
+pub(super) fn summary(scenario: &Scenario, seed: u64, repeat: String, result: &RunResult) -> Summary {
     let story = Story {
         scenario: scenario.name.as_str().into(),
         seed,
@@ -172,12 +194,13 @@ fn summary(scenario: &Scenario, seed: u64, repeat: String, result: &RunResult) -
         machines: machines(scenario),
         // A scenario's prices are in any currency.
         currency: None,
+        failed_actions: result.failed_actions.iter().map(failed_action).collect(),
         repeat,
     };
     Summary::of(&result.sim, story)
 }
 
-fn machines(scenario: &Scenario) -> Vec<Machines> {
+pub(super) fn machines(scenario: &Scenario) -> Vec<Machines> {
     let of_pool = |pool: &scenario::Pool| Machines {
         pool: pool.name.clone(),
         nodes: pool.node_names().collect(),
@@ -192,6 +215,15 @@ fn ended(ended: Ended) -> String {
         Ended::Duration => "its duration was over".to_owned(),
         Ended::Limit(limit) => format!("after {limit} things were still going to happen, and no duration was given"),
         Ended::Decided => "every expectation was decided".to_owned(),
+    }
+}
+
+fn failed_action(failed: &FailedAction) -> FailedActionLine {
+    FailedActionLine {
+        place: failed.origin.place.clone(),
+        at_seconds: failed.at.since(Time::ZERO).as_secs_f64(),
+        may_fail: failed.origin.may_fail,
+        errors: failed.errors.clone(),
     }
 }
 

@@ -130,6 +130,32 @@ impl OwnerIndex {
     }
 }
 
+/// The pods of each node. Upstream: the indexer `spec.nodeName`.
+#[derive(Clone, Debug, Default)]
+pub struct NodeIndex(imbl::OrdMap<Name, imbl::OrdSet<u32>>);
+
+impl NodeIndex {
+    fn add(&mut self, pod: &Obj<Pod>) {
+        if !pod.body.node_name.is_empty() {
+            self.0.entry(pod.body.node_name.clone()).or_default().insert(pod.meta.id.slot);
+        }
+    }
+
+    fn remove(&mut self, pod: &Obj<Pod>) {
+        if let Some(slots) = self.0.get_mut(&pod.body.node_name) {
+            slots.remove(&pod.meta.id.slot);
+            if slots.is_empty() {
+                self.0.remove(&pod.body.node_name);
+            }
+        }
+    }
+
+    /// The numbers of the pods of a node, rising.
+    pub fn on(&self, node: &Name) -> impl Iterator<Item = u32> + '_ {
+        self.0.get(node).into_iter().flat_map(|slots| slots.iter().copied())
+    }
+}
+
 /// The caches that the controllers of one process share.
 #[derive(Clone, Debug, Default)]
 pub struct Caches {
@@ -137,6 +163,8 @@ pub struct Caches {
     pub pods: Cache<Pod>,
     /// Pods by controller.
     pub pod_owners: OwnerIndex,
+    /// Pods by node.
+    pub pod_nodes: NodeIndex,
     /// Nodes.
     pub nodes: Cache<Node>,
     /// Namespaces.
@@ -161,6 +189,13 @@ impl Caches {
             Object::Pod(pod) => {
                 let before = put(&mut self.pods, pod, deleted);
                 reindex(&mut self.pod_owners, before.as_deref(), pod, deleted);
+                let moved = |before: &Obj<Pod>| deleted || before.body.node_name != pod.body.node_name;
+                if let Some(before) = before.as_deref().filter(|before| moved(before)) {
+                    self.pod_nodes.remove(before);
+                }
+                if !deleted && before.as_deref().is_none_or(moved) {
+                    self.pod_nodes.add(pod);
+                }
                 before.map(Object::Pod)
             }
             Object::ReplicaSet(set) => {
@@ -200,6 +235,11 @@ impl Caches {
     /// The pods whose controller has this uid.
     pub fn pods_of(&self, owner: Uid) -> impl Iterator<Item = &Arc<Obj<Pod>>> + '_ {
         self.pod_owners.owned_by(owner).filter_map(|slot| self.pods.by_slot(slot))
+    }
+
+    /// The pods that are bound to a node.
+    pub fn pods_on<'a>(&'a self, node: &'a Name) -> impl Iterator<Item = &'a Arc<Obj<Pod>>> + 'a {
+        self.pod_nodes.on(node).filter_map(|slot| self.pods.by_slot(slot))
     }
 
     /// The pods of a namespace that have no controller.

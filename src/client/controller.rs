@@ -45,6 +45,15 @@ pub struct Observed<'a> {
     pub resync: bool,
 }
 
+/// When a controller wants to be woken for work that comes with time and not with a change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tick {
+    /// When; what has passed counts as now.
+    pub at: Time,
+    /// Whether a simulation counts as quiet while only this is pending: a look that will find nothing new.
+    pub background: bool,
+}
+
 /// A control loop.
 ///
 /// Its fields are its process memory: they die with a crash, when `ControllerEntry::build` makes a new one.
@@ -75,6 +84,16 @@ pub trait Controller: Send + Sync + fmt::Debug {
     fn empty_queue(&self) -> WorkQueue {
         WorkQueue::default()
     }
+
+    /// When it wants [`Controller::tick`] next; asked after everything that it was handed. `Time::ZERO` means once, as
+    /// soon as all caches of the process are filled.
+    fn next_tick(&mut self, _view: &View) -> Option<Tick> {
+        None
+    }
+
+    /// Work that comes with time: puts keys into the queue. Called when [`Controller::next_tick`] says so; sets the next
+    /// one. Upstream: the loops of `wait.UntilWithContext`.
+    fn tick(&mut self, _view: &View, _queue: &mut WorkQueue) {}
 
     /// A copy, memory included.
     fn boxed_clone(&self) -> Box<dyn Controller>;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::controller::{Controller, Observed, View, Watches};
+use super::controller::{Controller, Observed, Tick, View, Watches};
 use super::plan::{Outcome, Plan, Step};
 use super::recorder::{FORGET, Occurrence, Recorder};
 use super::{
@@ -48,6 +48,8 @@ const TIMER_INFORMERS: u64 = 1 << 32;
 const TIMER_RESYNC: u64 = 1 << 33;
 const TIMER_ELECTOR: u64 = 1 << 34;
 const TIMER_QUEUES: u64 = 0;
+/// Timers of controllers' ticks start here; they need no work of their own, since ticks are looked for on every input.
+const TIMER_TICKS: u64 = 1 << 35;
 /// Tokens of informers' lists start here; those of plans count from zero.
 const TOKEN_LISTS: u64 = 1 << 48;
 /// Those of the leader election, beyond those of lists.
@@ -63,6 +65,8 @@ struct Hosted {
     recorder: Recorder,
     running: BTreeMap<ObjectId, Running>,
     armed: Option<Time>,
+    /// The tick that has a timer.
+    tick: Option<Tick>,
 }
 
 /// A plan under way.
@@ -130,6 +134,7 @@ impl Host {
                 recorder: Recorder::new(controller.entry().name, ""),
                 running: BTreeMap::new(),
                 armed: None,
+                tick: None,
                 controller,
             })
             .collect();
@@ -397,6 +402,35 @@ impl Host {
         }
     }
 
+    /// Wakes the controllers whose time has come.
+    fn tick(&mut self, out: &Outbox) {
+        let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance, beats: &out.beats };
+        for hosted in &mut self.controllers {
+            if hosted.controller.next_tick(&view).is_some_and(|tick| tick.at <= out.now) {
+                hosted.controller.tick(&view, &mut hosted.queue);
+            }
+        }
+    }
+
+    /// Keeps a timer for the next tick of each controller.
+    fn arm_ticks(&mut self, out: &mut Outbox) {
+        for (index, hosted) in self.controllers.iter_mut().enumerate() {
+            let caches = &self.caches;
+            let view = View { caches, now: out.now, clock: out.clock, chance: out.chance, beats: &out.beats };
+            let Some(next) = hosted.controller.next_tick(&view) else { continue };
+            let is_armed = |armed: Tick| armed.at <= next.at && (next.background || !armed.background);
+            if hosted.tick.is_some_and(is_armed) {
+                continue;
+            }
+            hosted.tick = Some(next);
+            let token = TimerToken(TIMER_TICKS + index as u64);
+            match next.background {
+                true => out.background_timer_after(next.at.max(out.now).since(out.now), token),
+                false => out.timer_at(next.at, token),
+            }
+        }
+    }
+
     /// Keeps one timer for the soonest delayed key of each queue.
     fn arm(&mut self, out: &mut Outbox) {
         for (index, hosted) in self.controllers.iter_mut().enumerate() {
@@ -416,6 +450,9 @@ impl Part for Host {
             hosted.queue.advance(out.now);
             if hosted.armed.is_some_and(|armed| armed <= out.now) {
                 hosted.armed = None;
+            }
+            if hosted.tick.is_some_and(|armed| armed.at <= out.now) {
+                hosted.tick = None;
             }
         }
         match input {
@@ -444,7 +481,9 @@ impl Part for Host {
                 self.informers[usize::from(informer.0)].ended(end, &self.informer_client, out);
             }
             Input::Timer(TimerToken(token)) => {
-                if let Some(elector) = &mut self.elector
+                if token >= TIMER_TICKS {
+                    // Ticks are looked for below.
+                } else if let Some(elector) = &mut self.elector
                     && token >= TIMER_ELECTOR
                 {
                     let election = elector.timer(token, out);
@@ -457,7 +496,9 @@ impl Part for Host {
             }
         }
         if self.has_synced() {
+            self.tick(out);
             self.work(out);
+            self.arm_ticks(out);
         }
         self.arm(out);
     }

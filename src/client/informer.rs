@@ -250,3 +250,7 @@ impl Backoff {
         drawn
     }
 }
+
+#[cfg(test)]
+#[path = "informer_tests.rs"]
+mod tests;

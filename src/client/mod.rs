@@ -18,8 +18,8 @@ mod queue;
 mod rate;
 mod recorder;
 
-pub use cache::{Cache, Caches, OwnerIndex};
-pub use controller::{Controller, ControllerEntry, Observed, View, Watches};
+pub use cache::{Cache, Caches, NodeIndex, OwnerIndex};
+pub use controller::{Controller, ControllerEntry, Observed, Tick, View, Watches};
 pub use expectations::Expectations;
 pub use flags::{Flag, FlagValue, Flags};
 pub use host::{Host, KUBE_API_BURST, KUBE_API_QPS, LEADER_ELECT_RESOURCE_NAME, MIN_RESYNC_PERIOD};

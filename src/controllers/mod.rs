@@ -4,13 +4,17 @@
 //! decide are pure functions over plain data; the methods of `client::Controller` read, decide and plan.
 
 pub mod deployment;
+pub mod endpoint_slice;
 pub mod garbage_collector;
 pub mod namespace;
 pub mod node_ipam;
+pub mod node_lifecycle;
+pub mod pod_gc;
 pub mod pod_util;
 pub mod refs;
 pub mod replicaset;
 mod script;
+pub mod taint_eviction;
 #[cfg(test)]
 pub mod test_support;
 #[cfg(test)]
@@ -19,5 +23,14 @@ mod test_toy;
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 5] =
-    [&deployment::ENTRY, &replicaset::ENTRY, &garbage_collector::ENTRY, &namespace::ENTRY, &node_ipam::ENTRY];
+pub static ALL: [&ControllerEntry; 9] = [
+    &deployment::ENTRY,
+    &replicaset::ENTRY,
+    &garbage_collector::ENTRY,
+    &namespace::ENTRY,
+    &node_ipam::ENTRY,
+    &node_lifecycle::ENTRY,
+    &taint_eviction::ENTRY,
+    &pod_gc::ENTRY,
+    &endpoint_slice::ENTRY,
+];

@@ -32,6 +32,11 @@ impl Beats {
         };
     }
 
+    /// Whether the two are one and the same in memory: a quick test for change.
+    pub fn same(&self, other: &Beats) -> bool {
+        self.0.ptr_eq(&other.0)
+    }
+
     /// All of them, by namespace and name.
     pub fn iter(&self) -> impl Iterator<Item = &Heartbeat> {
         self.0.values()

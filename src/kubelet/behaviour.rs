@@ -3,6 +3,7 @@
 //!
 //! Plain data; the scenario room parses. The first entry that matches a container wins whole: entries are not merged.
 
+use super::course::Course;
 use super::settings::Range;
 use crate::api::{Name, Obj, Pod, Selector};
 use crate::kernel::Span;
@@ -12,14 +13,22 @@ use crate::kernel::Span;
 pub struct Behaviour {
     /// From the start of the container to the start of the program; added to the runtime's own time.
     pub start_delay: Range,
+    /// From the program's start until it answers at all; before, every probe fails.
+    pub answers_after: Range,
     /// When the program can serve. Seen by readiness probes alone: a container without one is ready when it runs.
     pub ready: Readiness,
+    /// When it cannot serve for a while: its readiness probe fails.
+    pub unready: Vec<Lapse>,
+    /// When it answers nobody: all its probes fail.
+    pub hangs: Vec<Lapse>,
     /// When the program ends by itself; `None`: never (init containers: after the settings' `init_run`, with 0).
     pub exit: Option<Exit>,
     /// From SIGTERM to the program's end; where the grace period is shorter, it is killed (exit code 137).
     pub stop: Range,
     /// Exit code after SIGTERM.
     pub stop_code: i32,
+    /// What it takes of the node.
+    pub usage: UsageBehaviour,
     /// Its image.
     pub image: ImageBehaviour,
 }
@@ -34,12 +43,41 @@ pub enum Readiness {
 }
 
 /// How a program ends by itself.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Exit {
     /// This long after its start.
     pub after: Range,
     /// With this code.
     pub code: i32,
+    /// In how many of its lives, from 0 to 1; drawn anew for each.
+    pub probability: f64,
+}
+
+/// A while in which a program is not as it should be.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Lapse {
+    /// This long after the program's start.
+    pub after: Range,
+    /// For so long; `None`: until the program ends.
+    pub lasts: Option<Range>,
+    /// In how many of its lives, from 0 to 1; drawn anew for each.
+    pub probability: f64,
+}
+
+impl Lapse {
+    /// A lapse that comes in every life.
+    pub const fn new(after: Range, lasts: Option<Range>) -> Lapse {
+        Lapse { after, lasts, probability: 1.0 }
+    }
+}
+
+/// What a program takes of its node, from its start on.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct UsageBehaviour {
+    /// CPU in millicores; `None`: what its container requests.
+    pub cpu: Option<Course>,
+    /// Memory in bytes; `None`: what its container requests. Above the container's limit it is killed (OOMKilled).
+    pub memory: Option<Course>,
 }
 
 /// How an image behaves when it is pulled.
@@ -58,10 +96,14 @@ impl Behaviour {
     pub const fn server() -> Behaviour {
         Behaviour {
             start_delay: Range::ZERO,
+            answers_after: Range::ZERO,
             ready: Readiness::After(Range::ZERO),
+            unready: Vec::new(),
+            hangs: Vec::new(),
             exit: None,
             stop: Range::millis(50, 500),
             stop_code: 0,
+            usage: UsageBehaviour { cpu: None, memory: None },
             image: ImageBehaviour { bytes: None, pull_time: None, missing: false },
         }
     }
@@ -69,7 +111,35 @@ impl Behaviour {
     /// The same, ending by itself.
     #[must_use]
     pub const fn exits(mut self, after: Range, code: i32) -> Behaviour {
-        self.exit = Some(Exit { after, code });
+        self.exit = Some(Exit { after, code, probability: 1.0 });
+        self
+    }
+
+    /// The same, answering later.
+    #[must_use]
+    pub const fn answers_after(mut self, after: Range) -> Behaviour {
+        self.answers_after = after;
+        self
+    }
+
+    /// The same, unable to serve for a while.
+    #[must_use]
+    pub fn unready_at(mut self, lapse: Lapse) -> Behaviour {
+        self.unready.push(lapse);
+        self
+    }
+
+    /// The same, hanging for a while.
+    #[must_use]
+    pub fn hangs_at(mut self, lapse: Lapse) -> Behaviour {
+        self.hangs.push(lapse);
+        self
+    }
+
+    /// The same with a course of its memory, in bytes.
+    #[must_use]
+    pub fn uses_memory(mut self, memory: Course) -> Behaviour {
+        self.usage.memory = Some(memory);
         self
     }
 

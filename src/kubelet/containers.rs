@@ -2,14 +2,14 @@
 //! Upstream: `kuberuntime_manager.go` (`SyncPod`), `kuberuntime_container.go` (`startContainer`), `images`.
 
 use super::Kubelet;
-use super::behaviour::{Behaviour, Exit, Readiness};
 use super::images::Pull;
 use super::pod::{ContainerRecord, Life, NOBODY, PodRecord, Sandbox, Stage};
-use super::settings::{BEGIN, EXIT, READY, START};
+use super::settings::START;
 use super::texts;
 use super::token::Timer;
-use crate::api::{EventType, Name, ReasonText, Terminated};
+use crate::api::{Clock, EventType, Name, ReasonText, Terminated};
 use crate::client::Outbox;
+use crate::event::NoteKind;
 use crate::kernel::{Span, Time};
 
 /// When images are pulled. Upstream: `v1.PullPolicy`.
@@ -196,14 +196,14 @@ impl Kubelet {
     pub(super) fn container_due(&mut self, serial: u32, index: usize, out: &mut Outbox) {
         let Some(at) = self.at(serial) else { return };
         let container = &mut self.pods[at].containers[index];
-        if container.due != out.now {
+        if container.due > out.now {
             return;
         }
         container.due = Time::MAX;
         match container.stage {
             Stage::Starting => self.started(at, index, out),
-            Stage::Running { exit_at, .. } if exit_at == out.now => self.exited(at, index, out),
-            Stage::Running { .. } => self.became_ready(at, index, out),
+            Stage::Running { exit_at, .. } if exit_at <= out.now => self.exited(at, index, out),
+            Stage::Running { .. } => self.turn(at, index, out),
             Stage::NoImage => {
                 container.stage = Stage::Wanted;
                 self.advance(at, out);
@@ -218,40 +218,37 @@ impl Kubelet {
 
     fn started(&mut self, at: usize, index: usize, out: &mut Outbox) {
         let fixed = self.fixed.clone();
-        let noticed = self.next_relist(out.now);
         let record = &mut self.pods[at];
-        let life = attempt(&record.containers[index]);
-        let behaviour = fixed.behaviours.get(record.containers[index].behaviour);
-        let plain_init = record.is_plain_init(index);
-        let probe = if plain_init { None } else { record.spec(index).readiness_probe.as_ref() };
-        let has_probe = probe.is_some();
-        let path = record.containers[index].path;
-        let draw = |range: super::Range, purpose| range.draw(out.chance, purpose, path, u64::from(life));
-        let begins = out.now + draw(behaviour.start_delay, BEGIN);
-        let ready_at = match (probe, behaviour.ready) {
-            (None, _) | (Some(_), Readiness::Never) => Time::MAX,
-            (Some(probe), Readiness::After(range)) => {
-                first_success(probe, out.now, noticed, begins + draw(range, READY))
-            }
-        };
-        let exit = exit_of(behaviour, plain_init, fixed.settings.init_run);
-        let exit_at = exit.map_or(Time::MAX, |exit| begins + draw(exit.after, EXIT));
-        let code = exit.map_or(0, |exit| exit.code);
         let container = &mut record.containers[index];
         if container.has_run {
             container.restarts += 1;
             container.last = container.exit.take();
         }
         container.has_run = true;
-        container.ready = !has_probe && !plain_init;
-        container.stage = Stage::Running { since: out.now, ready_at, exit_at, code };
+        container.stopping = false;
+        (container.was_ready, container.was_started) = (false, false);
         record.active = NOBODY;
+        let end = record.program(index, out.now, &fixed.behaviours, out.chance).end(record, index, &fixed.settings);
+        record.containers[index].stage = Stage::Running {
+            since: out.now,
+            turn_at: Time::MAX,
+            exit_at: end.at,
+            code: end.code,
+            out_of_memory: end.out_of_memory,
+        };
         let name = record.spec(index).name.clone();
         let reference = record.pod.meta.reference();
+        if self.pods[at].running() == 1 {
+            self.note_pod(at, NoteKind::PodStarts, out);
+        }
+        let sick = self.probe(at, index, out);
         self.arm(at, index, out);
         let created = ecow::eco_format!("Created container: {name}");
         self.say(out, reference.clone(), EventType::Normal, "Created", created);
         self.say(out, reference, EventType::Normal, "Started", ecow::eco_format!("Started container {name}"));
+        if let Some((kind, finding)) = sick {
+            self.kill_sick(at, index, kind, finding, out);
+        }
         self.stir(at, out);
         self.advance(at, out);
     }
@@ -260,44 +257,59 @@ impl Kubelet {
     pub(super) fn arm(&mut self, at: usize, index: usize, out: &mut Outbox) {
         let record = &mut self.pods[at];
         let container = &mut record.containers[index];
-        if let Stage::Running { ready_at, exit_at, .. } = container.stage {
-            container.due = ready_at.min(exit_at);
+        if let Stage::Running { turn_at, exit_at, .. } = container.stage {
+            container.due = turn_at.min(exit_at);
             if container.due != Time::MAX {
                 out.timer_at(container.due, Timer::Container(record.serial, index as u16).token());
             }
         }
     }
 
-    fn became_ready(&mut self, at: usize, index: usize, out: &mut Outbox) {
-        let container = &mut self.pods[at].containers[index];
-        if let Stage::Running { ready_at, .. } = &mut container.stage {
-            *ready_at = Time::MAX;
-        }
-        container.ready = true;
-        self.arm(at, index, out);
-        self.report(at, out);
+    /// Tells the journal that a pod runs on the node, or no longer.
+    pub(super) fn note_pod(&self, at: usize, kind: NoteKind, out: &mut Outbox) {
+        out.note(kind, self.pods[at].pod.meta.id, self.api.index, out.cause);
     }
 
+    /// A container that runs has ended, now or while nobody looked.
     fn exited(&mut self, at: usize, index: usize, out: &mut Outbox) {
-        let clock = out.clock;
         let record = &mut self.pods[at];
-        let container = &mut record.containers[index];
-        let Stage::Running { since, code, .. } = container.stage else { return };
-        container.exit = Some(Box::new(Terminated {
-            exit_code: code,
-            reason: if code == 0 { "Completed".into() } else { "Error".into() },
-            message: Name::new(),
-            started_at: clock.timestamp(since),
-            finished_at: out.timestamp(),
-        }));
-        container.ready = false;
+        record.note_exit(index, out.clock);
+        if record.running() == 0 {
+            self.note_pod(at, NoteKind::PodStops, out);
+        }
+        let record = &mut self.pods[at];
         if record.life == Life::Terminating {
-            container.stage = Stage::Ended;
+            record.containers[index].stage = Stage::Ended;
             self.stop_on(at, out);
+        } else if record.containers[index].stopping {
+            // The kubelet has killed it and waits for its end.
+            self.sync(at, out);
         } else {
-            container.stage = Stage::Exited { at: out.now };
             self.stir(at, out);
         }
+    }
+}
+
+impl PodRecord {
+    /// Keeps how a running container has ended.
+    pub(super) fn note_exit(&mut self, index: usize, clock: Clock) {
+        let container = &mut self.containers[index];
+        let Stage::Running { since, exit_at, code, out_of_memory, .. } = container.stage else { return };
+        let reason = match (out_of_memory, code) {
+            (true, _) => "OOMKilled",
+            (false, 0) => "Completed",
+            (false, _) => "Error",
+        };
+        container.exit = Some(Box::new(Terminated {
+            exit_code: code,
+            reason: reason.into(),
+            message: Name::new(),
+            started_at: clock.timestamp(since),
+            finished_at: clock.timestamp(exit_at),
+        }));
+        (container.ready, container.started) = (false, false);
+        container.due = Time::MAX;
+        container.stage = Stage::Exited { at: exit_at };
     }
 }
 
@@ -307,7 +319,8 @@ fn attempt(container: &ContainerRecord) -> u32 {
 }
 
 /// The container whose turn it is: init containers one after another, sidecars without waiting for their end, then all
-/// others. Upstream: `computePodActions`. An init container is through when it has ended well (a sidecar: has run once).
+/// others. Upstream: `computePodActions`. An init container is through when it has ended well (a sidecar: has started
+/// once).
 fn next_wanted(record: &mut PodRecord) -> Option<usize> {
     let wanted = |record: &PodRecord, index: usize| record.containers[index].stage == Stage::Wanted;
     for index in 0..record.inits() {
@@ -315,7 +328,8 @@ fn next_wanted(record: &mut PodRecord) -> Option<usize> {
             if wanted(record, index) {
                 return Some(index);
             }
-            if !record.initialized && !record.containers[index].has_run {
+            let container = &record.containers[index];
+            if !record.initialized && (!container.has_run || (record.is_running(index) && !container.started)) {
                 return None;
             }
         } else if !record.initialized && record.containers[index].stage != Stage::Ended {
@@ -324,28 +338,6 @@ fn next_wanted(record: &mut PodRecord) -> Option<usize> {
     }
     record.initialized = true;
     (record.inits()..record.containers.len()).find(|index| wanted(record, *index))
-}
-
-fn exit_of(behaviour: &Behaviour, plain_init: bool, init_run: super::Range) -> Option<Exit> {
-    let by_default = plain_init.then_some(Exit { after: init_run, code: 0 });
-    behaviour.exit.or(by_default)
-}
-
-/// When a readiness probe has succeeded as often as it must. It first runs when the kubelet has noticed the container,
-/// then once a period; nothing counts before its initial delay is over. Upstream: `pkg/kubelet/prober/worker.go`.
-fn first_success(
-    probe: &k8s_openapi::api::core::v1::Probe,
-    since: Time,
-    first_probe: Time,
-    program_ready: Time,
-) -> Time {
-    let seconds = |value: Option<i32>, default: i32| Span::from_secs(value.unwrap_or(default).max(0) as u64);
-    let period = seconds(probe.period_seconds, 10).max(Span::from_secs(1));
-    let earliest = program_ready.max(since + seconds(probe.initial_delay_seconds, 0));
-    let periods = earliest.since(first_probe).as_nanos().div_ceil(period.as_nanos());
-    let more = probe.success_threshold.unwrap_or(1).max(1) as u64 - 1;
-    let wait = u128::from(period.as_nanos()) * (u128::from(periods) + u128::from(more));
-    first_probe.saturating_add(Span::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX)))
 }
 
 fn pull_policy(written: Option<&str>, full_image: &str) -> PullPolicy {

@@ -21,8 +21,14 @@ impl Kubelet {
             record.containers[index].stage = Stage::Ended;
             return;
         }
-        let Some(until) = record.trouble(index).crash.until(ended, out.now, max) else {
-            return self.restart(at, index, ended, out.now);
+        // A container that the kubelet has killed is started again in the same sync: upstream then looks at the end
+        // before this one.
+        let before = record.containers[index].last.as_ref().map(|last| out.clock.time(last.finished_at));
+        let counts_from = if record.containers[index].stopping { before } else { Some(ended) };
+        let crash = record.trouble(index).crash;
+        let in_backoff = counts_from.is_some_and(|from| crash.until(from, out.now, max).is_some());
+        let Some(until) = crash.until(ended, out.now, max).filter(|_| in_backoff) else {
+            return self.restart(at, index, counts_from.unwrap_or(ended), out.now);
         };
         let pod = texts::pod(&record.pod);
         let name = record.spec(index).name.clone();

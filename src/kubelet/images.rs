@@ -71,6 +71,11 @@ impl Pull {
 }
 
 impl Images {
+    /// What is on the disk when a process starts: all images; pulls ended with the process before.
+    pub(super) fn kept(before: Images) -> Images {
+        Images { present: before.present, unreported: before.unreported, ..Images::default() }
+    }
+
     /// Whether an image, under its full name, is on the node.
     pub(super) fn has(&self, image: &str) -> bool {
         self.present.contains_key(image)
@@ -102,7 +107,7 @@ impl Images {
     /// `None` where no pull ends now.
     pub(super) fn finish(&mut self, bandwidth: u64, now: Time) -> Option<(Pull, Span, Option<Time>)> {
         let (began, ends) = self.under_way?;
-        if ends != now {
+        if ends > now {
             return None;
         }
         let pull = self.queue.pop_front()?;

@@ -9,27 +9,38 @@
 //!   step of the pod there; upstream's resync every minute is left out, since nothing would come of it;
 //! - a back-off ends when it is over (as since 1.35; before, at the next sync, 10 to 15 s apart), and says so in one
 //!   Event, not one a sync;
-//! - a kubelet that starts with pods that have run before is a machine that was started again.
+//! - what probes find is computed from what containers are declared to do: one timer for each change, none a period; an
+//!   Event tells of a failed probe when it changes something;
+//! - a kubelet that starts at time zero with pods that have run before is a machine that was started again.
 //!
-//! Left out so far: liveness and startup probes and readiness that changes, ordered stop of sidecars, hooks, OOM,
-//! node-pressure eviction, volumes, node affinity and ports at admission, preemption by critical pods,
-//! `activeDeadlineSeconds`, in-place resize.
+//! A timer that comes late (the process stood still meanwhile) counts; what containers did bears its true time, and
+//! probes count as if they had run.
+//!
+//! Left out: `postStart` hooks, `preStop` hooks other than sleeps, node-pressure eviction, volumes, preemption by
+//! critical pods, in-place resize.
 
 mod admission;
 mod backoff;
 mod behaviour;
 mod containers;
+mod course;
 mod exits;
+mod health;
+mod heartbeats;
 mod images;
+mod machine;
 mod node;
 mod pod;
 mod pods;
+mod probes;
+mod program;
 mod report;
 mod settings;
 mod status;
 mod termination;
 mod texts;
 mod token;
+mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -37,19 +48,25 @@ mod tests;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use behaviour::{Behaviour, BehaviourEntry, Behaviours, Exit, ImageBehaviour, Matching, Readiness, SPAN_MAX};
+pub use behaviour::{
+    Behaviour, BehaviourEntry, Behaviours, Exit, ImageBehaviour, Lapse, Matching, Readiness, SPAN_MAX, UsageBehaviour,
+};
+pub use course::Course;
 pub use node::NodeTemplate;
 pub use settings::{
     EVENT_BURST, EVENT_QPS, FLAGS, KUBE_API_BURST, KUBE_API_QPS, KubeletSettings, NODE_STATUS_UPDATE_FREQUENCY, Range,
 };
+
+pub use usage::Usage;
 
 use crate::api::{Cidr, EventType, Kind, Name, Reference};
 use crate::client::{Client, FORGET, Informer, Occurrence, Outbox, Part, Recorder, TokenBucket};
 use crate::event::{Change, ClientIndex, Filter, InformerIndex, Input, Reply, TimerToken, Token};
 use crate::kernel::{Span, Time};
 use images::Images;
+use machine::Machine;
 use node::NodeState;
-use pod::{Life, PodRecord, Sandbox, Stage};
+use pod::{ContainerRecord, Life, PodRecord, Sandbox, Stage};
 use token::{Ask, Timer};
 
 const PODS: InformerIndex = InformerIndex(0);
@@ -71,10 +88,13 @@ pub struct Kubelet {
     fixed: Arc<Fixed>,
     api: Client,
     events: Client,
+    /// Upstream's client of its own for Lease and node status, without a limit.
+    heartbeats: Client,
     recorder: Recorder,
     pods_informer: Informer,
     node_informer: Informer,
     node: NodeState,
+    machine: Machine,
     /// The ranges from which pods get their addresses.
     pod_cidrs: Vec<Cidr>,
     /// Rising by serial.
@@ -82,6 +102,8 @@ pub struct Kubelet {
     next_serial: u32,
     next_address: u32,
     images: Images,
+    /// When this process started.
+    process_since: Time,
     /// Where the relist grid lies.
     relist_phase: Span,
     /// The relist that has a timer; `Time::MAX`: none.
@@ -111,15 +133,18 @@ impl Kubelet {
         Kubelet {
             api: client(0, "kubelet", TokenBucket::new(settings.kube_api_qps, settings.kube_api_burst)),
             events: client(1, "kubelet/events", TokenBucket::new(settings.event_qps, settings.event_burst)),
+            heartbeats: client(2, "kubelet/heartbeats", TokenBucket::unlimited()),
             recorder: Recorder::new("kubelet", fixed.name.clone()),
             pods_informer: informer(PODS, Kind::Pod, Filter::OnNode(fixed.name.clone())),
             node_informer: informer(NODE, Kind::Node, Filter::Named(Name::new(), fixed.name.clone())),
             node: NodeState::default(),
+            machine: Machine { ran_before: false, starts: 0, boots: 0, computed: settings.elide_heartbeats },
             pod_cidrs,
             pods: Vec::new(),
             next_serial: 0,
             next_address: 0,
             images: Images::default(),
+            process_since: Time::ZERO,
             relist_phase: Span::ZERO,
             relist_at: Time::MAX,
             fixed,
@@ -158,14 +183,18 @@ impl Kubelet {
 
     fn listed(&mut self, informer: InformerIndex, reply: Reply, out: &mut Outbox) {
         let changes = if informer == PODS {
-            let live = self.pods.iter().filter(|pod| !pod.gone);
+            let live = self.pods.iter().filter(|pod| pod.confirmed && !pod.gone);
             let known = || live.map(|pod| crate::api::Object::Pod(pod.pod.clone())).collect();
             self.pods_informer.listed(reply, known, &mut self.api, out)
         } else {
             // Whatever the list shows is looked at afresh.
             self.node_informer.listed(reply, Vec::new, &mut self.api, out)
         };
-        self.take_in(changes.unwrap_or_default(), out);
+        let Some(changes) = changes else { return };
+        self.take_in(changes, out);
+        if informer == PODS {
+            self.kill_unlisted(out);
+        }
     }
 
     fn take_in(&mut self, changes: Vec<Change>, out: &mut Outbox) {
@@ -181,7 +210,8 @@ impl Kubelet {
             Ask::GetNode => self.found_node(reply, out),
             Ask::NodeStatus => self.node_status_answered(reply, out),
             Ask::CreateLease => self.lease_created(reply, out),
-            Ask::RenewLease => {}
+            Ask::RenewLease => self.renewal_answered(reply, out),
+            Ask::LookAtNode => self.looked_at_node(reply, out),
             Ask::PodStatus(serial) => self.status_answered(serial, reply, out),
             Ask::PodDelete(serial) => self.delete_answered(serial, reply, out),
         }
@@ -195,13 +225,14 @@ impl Kubelet {
             }
             Timer::Register => self.register(out),
             Timer::CreateLease => self.create_lease(out),
-            Timer::RenewLease => self.renew_lease(out),
+            Timer::RenewLease => self.renewal_due(out),
             Timer::NodeStatus => self.node_status_due(out),
             Timer::PullDone => self.pull_done(out),
             Timer::Relist => self.relist(out),
             Timer::Sandbox(serial) => self.sandbox_due(serial, out),
             Timer::Container(serial, container) => self.container_due(serial, usize::from(container), out),
             Timer::Retry(serial) => self.retry_due(serial, out),
+            Timer::Deadline(serial) => self.deadline_due(serial, out),
         }
     }
 }
@@ -209,11 +240,10 @@ impl Kubelet {
 impl Part for Kubelet {
     fn handle(&mut self, input: Input, out: &mut Outbox) {
         match input {
-            Input::Start | Input::Boot => {
-                *self = Kubelet::off(self.fixed.clone());
-                self.start(out);
-            }
-            Input::Reply { token: FORGET, result: _ } | Input::Heartbeats { .. } => {}
+            Input::Start => self.process_starts(out),
+            Input::Boot => self.machine_boots(out),
+            Input::Heartbeats { computed } => self.set_computed(computed, out),
+            Input::Reply { token: FORGET, result: _ } => {}
             Input::Reply { token: Token(token), result } => {
                 if let Some(ask) = Ask::of(token) {
                     self.reply(ask, result, out);
@@ -236,7 +266,7 @@ impl Part for Kubelet {
     }
 
     fn client_names(&self) -> Vec<Name> {
-        vec![self.api.name.clone(), self.events.name.clone()]
+        vec![self.api.name.clone(), self.events.name.clone(), self.heartbeats.name.clone()]
     }
 
     /// Whether no pod is on its way to another state: no container being started, no status that the API server has not
@@ -244,8 +274,8 @@ impl Part for Kubelet {
     fn is_idle(&self) -> bool {
         self.images.queued() == 0
             && self.pods.iter().all(|pod| {
-                let at_rest = |stage: Stage| match stage {
-                    Stage::Running { ready_at, .. } => ready_at == Time::MAX,
+                let at_rest = |container: &ContainerRecord| match container.stage {
+                    Stage::Running { turn_at, .. } => !container.stopping && (turn_at == Time::MAX || container.ready),
                     Stage::Wanted | Stage::NoImage | Stage::CrashLoop { .. } | Stage::Ended => true,
                     Stage::Pulling | Stage::Starting | Stage::Exited { .. } => false,
                 };
@@ -254,7 +284,7 @@ impl Part for Kubelet {
                     && !pod.stirred
                     && pod.sent.is_none()
                     && pod.pending.is_none()
-                    && pod.containers.iter().all(|container| at_rest(container.stage))
+                    && pod.containers.iter().all(at_rest)
             })
     }
 
@@ -270,7 +300,7 @@ impl Part for Kubelet {
             hasher.write_u8(u8::from(pod.sent.is_some()) + 2 * u8::from(pod.pending.is_some()));
             for container in &pod.containers {
                 std::mem::discriminant(&container.stage).hash(&mut hasher);
-                container.ready.hash(&mut hasher);
+                (container.ready, container.started).hash(&mut hasher);
                 let delays = container.trouble.as_ref().map(|trouble| (trouble.crash.delay, trouble.image.delay));
                 delays.hash(&mut hasher);
             }

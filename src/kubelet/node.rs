@@ -1,9 +1,9 @@
-//! The node as its kubelet registers it and keeps it alive.
-//! Upstream: `pkg/kubelet/kubelet_node_status.go`, `nodestatus/setters.go`, `component-helpers/apimachinery/lease`.
+//! The node as its kubelet registers it and describes it.
+//! Upstream: `pkg/kubelet/kubelet_node_status.go`, `nodestatus/setters.go`.
 //!
 //! A node registers ready: there is no container runtime here whose network could be missing, and admission
 //! (TaintNodesByCondition) taints only what is created unready. A deleted node is not registered again until the kubelet
-//! starts again, as upstream. Left out: jitter of heartbeats, the Events of a start (`Starting`, `NodeReady`, …).
+//! starts again, as upstream. Of the Events of a start only `Starting`, `Rebooted` and `NodeReady` are said.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,15 +17,13 @@ use super::Kubelet;
 use super::settings::{REGISTER, RELIST};
 use super::token::{Ask, Timer};
 use crate::api::resources::Resources;
-use crate::api::{Cidr, Kind, Labels, Lease, Meta, Name, Node, Obj, Object, OwnerReference, Timestamp};
+use crate::api::{Cidr, EventType, Kind, Labels, Lease, Meta, Name, Node, Obj, Object, Timestamp};
 use crate::client::{ItemBackoff, Outbox};
-use crate::event::{Answer, ApiError, Change, ChangeKind, Effect, ErrorReason, Heartbeat, Reply, Request, Target};
+use crate::event::{Answer, ApiError, Change, ChangeKind, ErrorReason, Reply, Request, Target};
 use crate::kernel::{Span, Time, object_hash};
 
-/// The namespace of the nodes' Leases.
-const LEASES: &str = "kube-node-lease";
 /// Waits between tries to register or to create the Lease. Upstream: `registerWithAPIServer`.
-const TRY_AGAIN: ItemBackoff = ItemBackoff { base: Span::from_millis(100), max: Span::from_secs(7) };
+pub(super) const TRY_AGAIN: ItemBackoff = ItemBackoff { base: Span::from_millis(100), max: Span::from_secs(7) };
 
 /// What the nodes of a pool have in common.
 #[derive(Clone, Debug)]
@@ -85,18 +83,29 @@ impl NodeTemplate {
 #[derive(Clone, Debug)]
 pub(super) struct NodeState {
     /// As the API server showed it last.
-    object: Option<Arc<Obj<Node>>>,
-    lease: Option<Arc<Obj<Lease>>>,
-    /// Whether the Node was there before the simulation began.
-    registered_before: bool,
+    pub(super) object: Option<Arc<Obj<Node>>>,
+    /// The node's Lease, as this process has created or renewed it.
+    pub(super) lease: Option<Arc<Obj<Lease>>>,
     /// Failed tries to register or to create the Lease.
-    failures: u32,
+    pub(super) failures: u32,
     /// Where the grid of status updates begins.
-    registered_at: Time,
-    /// When the status was last sent.
-    reported_at: Time,
+    pub(super) registered_at: Time,
     /// The status update that has a timer; `Time::MAX`: none.
-    status_at: Time,
+    pub(super) status_at: Time,
+    /// Failed tries of the present status update.
+    pub(super) status_tries: u32,
+    /// Whether the next status update asks for the Node first: others may have changed it unseen.
+    pub(super) look: bool,
+    /// Where the grid of heartbeats begins; `Time::MAX`: there is no Lease yet.
+    pub(super) beats_from: Time,
+    /// Where the grid of repeated statuses begins.
+    pub(super) statuses_from: Time,
+    /// The renewal that has a timer; `Time::MAX`: none.
+    pub(super) renew_at: Time,
+    /// When the Lease was last sent.
+    pub(super) renewed_at: Time,
+    /// Whether the last renewal failed.
+    pub(super) renewal_failed: bool,
 }
 
 impl Default for NodeState {
@@ -104,11 +113,16 @@ impl Default for NodeState {
         NodeState {
             object: None,
             lease: None,
-            registered_before: false,
             failures: 0,
             registered_at: Time::ZERO,
-            reported_at: Time::ZERO,
             status_at: Time::MAX,
+            status_tries: 0,
+            look: false,
+            beats_from: Time::MAX,
+            statuses_from: Time::MAX,
+            renew_at: Time::MAX,
+            renewed_at: Time::ZERO,
+            renewal_failed: false,
         }
     }
 }
@@ -121,17 +135,16 @@ impl Kubelet {
         if every > Span::ZERO {
             self.relist_phase = Span::from_nanos(out.chance.draw(RELIST, node, 0).below(every.as_nanos()));
         }
-        if self.node.registered_before {
-            return self.get_node(out);
-        }
-        let delay = self.settings().registration_delay.draw(out.chance, REGISTER, node, 0);
+        let n = u64::from(self.machine.starts.saturating_sub(1));
+        let delay = self.settings().registration_delay.draw(out.chance, REGISTER, node, n);
         out.timer_after(delay, Timer::Register.token());
     }
 
-    /// The kubelet of a node that has been part of the cluster before the simulation began: its Node is there.
+    /// The kubelet of a node that has been part of the cluster before the simulation began: its start at time zero is no
+    /// start that anybody is told of.
     #[must_use]
     pub fn registered_before(mut self) -> Kubelet {
-        self.node.registered_before = true;
+        self.machine.ran_before = true;
         self
     }
 
@@ -190,138 +203,17 @@ impl Kubelet {
         }
     }
 
-    fn try_again(&mut self, timer: Timer, out: &mut Outbox) {
-        out.timer_after(TRY_AGAIN.delay(self.node.failures), timer.token());
-        self.node.failures += 1;
-    }
-
     fn has_node(&mut self, answer: &Answer, out: &mut Outbox) {
         let Some(Object::Node(node)) = answer.object() else { panic!("a Node's request was answered without a Node") };
         self.node.failures = 0;
         self.node.registered_at = out.now;
-        self.node.reported_at = out.now;
         self.node_seen(node);
+        if self.machine.starts > 1 || !self.machine.ran_before {
+            self.say(out, node.meta.reference(), EventType::Normal, "Starting", "Starting kubelet.".into());
+        }
         self.create_lease(out);
         self.list(super::NODE, out);
         self.list(super::PODS, out);
-    }
-
-    /// Creates the Lease.
-    pub(super) fn create_lease(&mut self, out: &mut Outbox) {
-        let Some(node) = &self.node.object else { return };
-        let mut meta = Meta::new(Kind::Lease, LEASES, self.fixed.name.clone());
-        meta.owners = Arc::new([OwnerReference {
-            api_version: "v1".into(),
-            kind: "Node".into(),
-            name: node.meta.name.clone(),
-            uid: node.meta.uid,
-            controller: None,
-            block_owner_deletion: None,
-        }]);
-        let body = Lease {
-            holder: self.fixed.name.clone(),
-            duration_seconds: Some(self.settings().lease_duration_seconds),
-            acquired: None,
-            renewed: Some(out.clock.micro_timestamp(out.now)),
-            transitions: None,
-            rest: None,
-        };
-        out.send(&mut self.api, Ask::CreateLease.token(), Request::Create(Obj { meta, body }.into_object()));
-    }
-
-    /// The Lease is there: from now on the node is kept alive.
-    pub(super) fn lease_created(&mut self, reply: Reply, out: &mut Outbox) {
-        match reply {
-            Ok(answer) => self.node.lease = answer.object().and_then(Object::get::<Lease>).cloned(),
-            Err(ApiError { reason: ErrorReason::AlreadyExists, .. }) => {}
-            Err(_) => return self.try_again(Timer::CreateLease, out),
-        }
-        self.node.failures = 0;
-        let settings = self.fixed.settings.clone();
-        if settings.elide_heartbeats {
-            out.effects.push(Effect::Heartbeat(Heartbeat {
-                namespace: LEASES.into(),
-                name: self.fixed.name.clone(),
-                first: Some(out.now + settings.lease_every()),
-                lease_every: settings.lease_every(),
-                status_every: Some(settings.status_report_every),
-            }));
-        } else {
-            out.timer_after(settings.lease_every(), Timer::RenewLease.token());
-            self.arm_node_status(out);
-        }
-    }
-
-    /// Renews the Lease; whoever wrote it before is overwritten. A failed renewal waits for the next.
-    pub(super) fn renew_lease(&mut self, out: &mut Outbox) {
-        out.timer_after(self.settings().lease_every(), Timer::RenewLease.token());
-        let mut meta = match &self.node.lease {
-            Some(lease) => lease.meta.clone(),
-            None => Meta::new(Kind::Lease, LEASES, self.fixed.name.clone()),
-        };
-        meta.resource_version = 0;
-        let body = Lease {
-            holder: self.fixed.name.clone(),
-            duration_seconds: Some(self.settings().lease_duration_seconds),
-            acquired: None,
-            renewed: Some(out.clock.micro_timestamp(out.now)),
-            transitions: None,
-            rest: None,
-        };
-        out.send(&mut self.api, Ask::RenewLease.token(), Request::Update(Obj { meta, body }.into_object()));
-    }
-
-    /// Asks for a timer at the next point of the grid of status updates, unless there is one.
-    pub(super) fn arm_node_status(&mut self, out: &mut Outbox) {
-        if self.node.status_at != Time::MAX || self.node.object.is_none() {
-            return;
-        }
-        let every = self.settings().status_update_every;
-        let passed = out.now.since(self.node.registered_at).as_nanos() / every.as_nanos();
-        self.node.status_at = self.node.registered_at + every * (passed + 1);
-        out.timer_at(self.node.status_at, Timer::NodeStatus.token());
-    }
-
-    /// Reports the status if it has changed, or has not been reported for long.
-    pub(super) fn node_status_due(&mut self, out: &mut Outbox) {
-        if self.node.status_at != out.now {
-            return;
-        }
-        self.node.status_at = Time::MAX;
-        let settings = &self.fixed.settings;
-        let elided = settings.elide_heartbeats;
-        let is_old = out.now.since(self.node.reported_at) >= settings.status_report_every;
-        if self.images.unreported || (!elided && is_old) {
-            self.report_node(out);
-        }
-        if !elided {
-            self.arm_node_status(out);
-        }
-    }
-
-    fn report_node(&mut self, out: &mut Outbox) {
-        let Some(node) = &self.node.object else { return };
-        let status = self.node_status(Some(&node.body.status), out.timestamp());
-        let body = Node { spec: node.body.spec.clone(), status: Arc::new(status) };
-        let object = Obj { meta: node.meta.clone(), body }.into_object();
-        self.images.unreported = false;
-        self.node.reported_at = out.now;
-        out.send(&mut self.api, Ask::NodeStatus.token(), Request::PatchStatus(object));
-    }
-
-    /// The status has been stored, or waits for the next point of the grid.
-    pub(super) fn node_status_answered(&mut self, reply: Reply, out: &mut Outbox) {
-        match reply {
-            Ok(answer) => {
-                if let Some(Object::Node(node)) = answer.object() {
-                    self.node_seen(node);
-                }
-            }
-            Err(_) => {
-                self.images.unreported = true;
-                self.arm_node_status(out);
-            }
-        }
     }
 
     /// Its own node has changed.
@@ -330,10 +222,21 @@ impl Kubelet {
             return;
         }
         self.node_seen(node);
+        if !self.seems_healthy() {
+            self.arm_node_status(out);
+        }
         self.start_waiting_sandboxes(out);
     }
 
-    fn node_seen(&mut self, node: &Arc<Obj<Node>>) {
+    /// Whether the Node, as last seen, has the conditions that its kubelet gives it.
+    pub(super) fn seems_healthy(&self) -> bool {
+        let Some(node) = &self.node.object else { return true };
+        CONDITIONS
+            .iter()
+            .all(|(kind, status, _, _)| node.body.condition(kind).is_some_and(|condition| condition.status == *status))
+    }
+
+    pub(super) fn node_seen(&mut self, node: &Arc<Obj<Node>>) {
         let newer = |seen: &Arc<Obj<Node>>| node.meta.resource_version >= seen.meta.resource_version;
         if !self.node.object.as_ref().is_none_or(newer) {
             return;
@@ -348,7 +251,7 @@ impl Kubelet {
         self.node.object = Some(node.clone());
     }
 
-    fn node_status(&self, before: Option<&v1::NodeStatus>, now: Timestamp) -> v1::NodeStatus {
+    pub(super) fn node_status(&self, before: Option<&v1::NodeStatus>, now: Timestamp) -> v1::NodeStatus {
         let template = &self.fixed.template;
         let address = |kind: &str, address: String| v1::NodeAddress { type_: kind.to_owned(), address };
         let internal = self.fixed.host_ips.iter().map(|ip| address("InternalIP", ip.to_string()));
@@ -370,6 +273,7 @@ impl Kubelet {
             os_image: "wavetank".to_owned(),
             machine_id: self.fixed.name.to_string(),
             system_uuid: self.fixed.name.to_string(),
+            boot_id: self.boot_id(),
             ..v1::NodeSystemInfo::default()
         });
         let conditions = status.conditions.get_or_insert_default();
@@ -377,6 +281,20 @@ impl Kubelet {
             set_condition(conditions, kind, holds, reason, message, now);
         }
         status
+    }
+}
+
+impl Kubelet {
+    /// The machine's boot id: another one after each boot.
+    fn boot_id(&self) -> String {
+        let part = |number: u32| object_hash(&format!("boot/{}/{}/{number}", self.fixed.name, self.machine.boots));
+        let (high, low) = (part(0), part(1));
+        let (first, second, third) = (high >> 32, high >> 16 & 0xffff, high & 0xfff);
+        format!(
+            "{first:08x}-{second:04x}-4{third:03x}-{:04x}-{:012x}",
+            low >> 48 & 0x3fff | 0x8000,
+            low & 0xffff_ffff_ffff
+        )
     }
 }
 

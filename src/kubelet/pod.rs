@@ -6,8 +6,10 @@ use k8s_openapi::api::core::v1;
 
 use super::backoff::Backoff;
 use super::behaviour::{BehaviourIndex, Behaviours};
+use super::probes::Probes;
+use super::program::Program;
 use crate::api::{ContainerStatus, Obj, Pod, ReasonText, Terminated, Timestamp};
-use crate::kernel::{Time, object_hash};
+use crate::kernel::{Chance, Time, object_hash};
 
 /// How far a pod has come on this node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -29,6 +31,8 @@ pub(super) enum Sandbox {
     Starting(Time),
     /// There.
     Up,
+    /// It was there before the machine went down.
+    Lost,
     /// Gone, or never there.
     Down,
 }
@@ -48,12 +52,14 @@ pub(super) enum Stage {
     Running {
         /// Since when.
         since: Time,
-        /// When its readiness probe succeeds; `Time::MAX`: never, or it has.
-        ready_at: Time,
+        /// When what its probes have found changes next; `Time::MAX`: never.
+        turn_at: Time,
         /// When it ends; `Time::MAX`: not by itself.
         exit_at: Time,
         /// With which exit code.
         code: i32,
+        /// Whether that is because its memory passes its limit.
+        out_of_memory: bool,
     },
     /// Ended, and the kubelet has not noticed yet.
     Exited {
@@ -95,11 +101,17 @@ pub(super) struct ContainerRecord {
     pub(super) restarts: u32,
     /// What it does.
     pub(super) behaviour: BehaviourIndex,
-    /// Whether its readiness probe has succeeded, or it has none.
+    /// Whether it runs and its readiness probe says so, or it has none.
     pub(super) ready: bool,
+    /// Whether it runs and its startup probe has succeeded, or it has none.
+    pub(super) started: bool,
+    /// `ready` when this kubelet process found the container running; false for those that it has started itself.
+    pub(super) was_ready: bool,
+    /// `started`, likewise.
+    pub(super) was_started: bool,
     /// Whether it has run at all.
     pub(super) has_run: bool,
-    /// Whether it has been told to stop.
+    /// Whether its present or latest life has been told to stop.
     pub(super) stopping: bool,
     /// How its present or latest life ended.
     pub(super) exit: Option<Box<Terminated>>,
@@ -133,6 +145,10 @@ pub(super) struct PodRecord {
     pub(super) gone: bool,
     /// Whether its final deletion is under way.
     pub(super) deleting: bool,
+    /// Whether this kubelet process has heard of it from the API server, and not only found it on the machine.
+    pub(super) confirmed: bool,
+    /// Whether its `activeDeadlineSeconds` are over.
+    pub(super) overdue: bool,
     /// When what still runs is killed, once it is terminating.
     pub(super) kill_by: Time,
     /// `status.startTime`.
@@ -173,6 +189,9 @@ impl PodRecord {
                     restarts: restarts(index),
                     behaviour: behaviours.find(pod, &container.name, image),
                     ready: false,
+                    started: false,
+                    was_ready: false,
+                    was_started: false,
                     has_run: false,
                     stopping: false,
                     exit: None,
@@ -191,6 +210,8 @@ impl PodRecord {
             stirred: false,
             gone: false,
             deleting: false,
+            confirmed: true,
+            overdue: false,
             kill_by: Time::MAX,
             start_time: status.start_time.unwrap_or(now),
             containers,
@@ -224,6 +245,37 @@ impl PodRecord {
     /// Whether a container is an init container that has to end before the next begins.
     pub(super) fn is_plain_init(&self, index: usize) -> bool {
         index < self.inits() && !self.is_sidecar(index)
+    }
+
+    /// The present life of a running container that was started at `since`.
+    pub(super) fn program<'a>(
+        &self,
+        index: usize,
+        since: Time,
+        behaviours: &'a Behaviours,
+        chance: Chance,
+    ) -> Program<'a> {
+        let container = &self.containers[index];
+        Program::new(behaviours.get(container.behaviour), chance, container.path, container.restarts, since)
+    }
+
+    /// The probes of a container that a kubelet has probed since `first`.
+    pub(super) fn probes(&self, index: usize, first: Time) -> Probes<'_> {
+        let container = &self.containers[index];
+        let spec = (!self.is_plain_init(index)).then(|| self.spec(index));
+        Probes {
+            startup: spec.and_then(|spec| spec.startup_probe.as_ref()),
+            readiness: spec.and_then(|spec| spec.readiness_probe.as_ref()),
+            liveness: spec.and_then(|spec| spec.liveness_probe.as_ref()),
+            first,
+            was_started: container.was_started,
+            was_ready: container.was_ready,
+        }
+    }
+
+    /// How many containers run.
+    pub(super) fn running(&self) -> usize {
+        (0..self.containers.len()).filter(|index| self.is_running(*index)).count()
     }
 
     /// Whether a container runs.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::pod::{Life, PodRecord, Sandbox, Stage};
 use super::settings::SANDBOX;
 use super::token::Timer;
-use super::{Kubelet, admission};
+use super::{Kubelet, admission, status};
 use crate::api::resources::Resources;
 use crate::api::{EventType, Obj, Object, Pod, PodIps};
 use crate::client::Outbox;
@@ -45,6 +45,9 @@ impl Kubelet {
             }
             (ChangeKind::Added | ChangeKind::Modified, None) => self.admit(pod, out),
             (ChangeKind::Added | ChangeKind::Modified, Some(at)) => {
+                if !self.pods[at].confirmed {
+                    return self.confirm(at, pod, out);
+                }
                 let record = &mut self.pods[at];
                 let generation = record.latest().body.status.observed_generation;
                 if pod.meta.resource_version > record.pod.meta.resource_version {
@@ -76,15 +79,19 @@ impl Kubelet {
         if pod.meta.is_terminating() {
             return self.terminate(at, out);
         }
-        match admission::fits(&self.fixed.template.room, &used, others, &pod.body.spec.requests) {
+        let spec = &pod.body.spec;
+        let beside = self.pods[..at].iter().filter(|record| record.takes_room()).map(|record| &*record.pod.body.spec);
+        let verdict = admission::fits(&self.fixed.template.room, &used, others, &spec.requests)
+            .and_then(|()| self.node.object.as_ref().map_or(Ok(()), |node| admission::suits(spec, node, beside)));
+        match verdict {
             Ok(()) => {
                 self.report(at, out);
+                self.arm_deadline(at, out);
                 self.start_sandbox(at, out);
             }
             Err(refusal) => {
-                let reason = admission::event_reason(&refusal.resource);
-                self.say(out, pod.meta.reference(), EventType::Warning, reason, refusal.message.clone());
-                self.refuse(at, ecow::eco_format!("OutOf{}", refusal.resource), &refusal.message, out);
+                self.say(out, pod.meta.reference(), EventType::Warning, refusal.event, refusal.message.clone());
+                self.refuse(at, refusal.reason, &refusal.message, out);
             }
         }
     }
@@ -102,6 +109,28 @@ impl Kubelet {
         self.start_waiting_sandboxes(out);
     }
 
+    /// Asks for a timer for the end of a pod's `activeDeadlineSeconds`.
+    pub(super) fn arm_deadline(&self, at: usize, out: &mut Outbox) {
+        let record = &self.pods[at];
+        if let Some(seconds) = record.pod.body.spec.full.active_deadline_seconds {
+            let after = Span::from_secs(seconds.clamp(0, DEADLINE_MAX_SECONDS) as u64);
+            let due = out.clock.time(record.start_time) + after;
+            out.timer_at(due, Timer::Deadline(record.serial).token());
+        }
+    }
+
+    /// A pod has been active for as long as it may. Upstream: `active_deadline.go`.
+    pub(super) fn deadline_due(&mut self, serial: u32, out: &mut Outbox) {
+        let Some(at) = self.at(serial) else { return };
+        if self.pods[at].life != Life::Live || !self.pods[at].confirmed {
+            return;
+        }
+        self.pods[at].overdue = true;
+        let reference = self.pods[at].pod.meta.reference();
+        self.say(out, reference, EventType::Normal, status::OVERDUE, status::OVERDUE_MESSAGE.into());
+        self.end(at, out);
+    }
+
     /// Starts the sandboxes of pods that have waited for the node's network.
     pub(super) fn start_waiting_sandboxes(&mut self, out: &mut Outbox) {
         if self.pod_cidrs.is_empty() {
@@ -114,7 +143,7 @@ impl Kubelet {
         }
     }
 
-    fn start_sandbox(&mut self, at: usize, out: &mut Outbox) {
+    pub(super) fn start_sandbox(&mut self, at: usize, out: &mut Outbox) {
         let reference = self.pods[at].pod.meta.reference();
         if !self.pods[at].uses_host_network() {
             if self.pod_cidrs.is_empty() {
@@ -126,7 +155,8 @@ impl Kubelet {
             self.pods[at].address = address;
         }
         let path = object_hash(&self.pods[at].pod.meta.key());
-        let due = out.now + self.settings().sandbox_start.draw(out.chance, SANDBOX, path, 0);
+        let due =
+            out.now + self.settings().sandbox_start.draw(out.chance, SANDBOX, path, u64::from(self.machine.boots));
         self.pods[at].sandbox = Sandbox::Starting(due);
         out.timer_at(due, Timer::Sandbox(self.pods[at].serial).token());
     }
@@ -166,7 +196,8 @@ impl Kubelet {
     /// A sandbox is ready.
     pub(super) fn sandbox_due(&mut self, serial: u32, out: &mut Outbox) {
         let Some(at) = self.at(serial) else { return };
-        if self.pods[at].sandbox != Sandbox::Starting(out.now) || self.pods[at].life != Life::Live {
+        let due = matches!(self.pods[at].sandbox, Sandbox::Starting(due) if due <= out.now);
+        if !due || self.pods[at].life != Life::Live {
             return;
         }
         self.pods[at].sandbox = Sandbox::Up;
@@ -197,7 +228,7 @@ impl Kubelet {
 
     /// Looks at the pods in which something has happened.
     pub(super) fn relist(&mut self, out: &mut Outbox) {
-        if self.relist_at != out.now {
+        if self.relist_at > out.now {
             return;
         }
         self.relist_at = Time::MAX;
@@ -211,8 +242,8 @@ impl Kubelet {
     }
 
     /// What upstream's pod worker does in a sync: notices exits, starts what is to be started, reports.
-    fn sync(&mut self, at: usize, out: &mut Outbox) {
-        if self.pods[at].life != Life::Live {
+    pub(super) fn sync(&mut self, at: usize, out: &mut Outbox) {
+        if self.pods[at].life != Life::Live || !self.pods[at].confirmed {
             return;
         }
         for index in 0..self.pods[at].containers.len() {
@@ -235,6 +266,8 @@ impl Kubelet {
     }
 }
 
+/// The longest deadline that is waited for: thirty years.
+const DEADLINE_MAX_SECONDS: i64 = 1_000_000_000;
 const NETWORK_NOT_READY: &str = "network is not ready: container runtime network not ready: NetworkReady=false \
                                  reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not \
                                  initialized";

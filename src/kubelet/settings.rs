@@ -51,6 +51,22 @@ pub(super) const BEGIN: Purpose = Purpose::new("behaviour-start");
 pub(super) const READY: Purpose = Purpose::new("behaviour-ready");
 /// When a program ends by itself (object: namespace/name/container; n: the restart).
 pub(super) const EXIT: Purpose = Purpose::new("behaviour-exit");
+/// Whether a program ends by itself (object: namespace/name/container; n: the restart).
+pub(super) const EXIT_CHANCE: Purpose = Purpose::new("behaviour-exit-chance");
+/// When a program answers (object: namespace/name/container; n: the restart).
+pub(super) const ANSWERS: Purpose = Purpose::new("behaviour-answers");
+/// When a program hangs (object: namespace/name/container; n: the restart and the number of the lapse).
+pub(super) const HANG_AFTER: Purpose = Purpose::new("behaviour-hang-after");
+/// For how long (as above).
+pub(super) const HANG_LASTS: Purpose = Purpose::new("behaviour-hang-lasts");
+/// Whether it does (as above).
+pub(super) const HANG_CHANCE: Purpose = Purpose::new("behaviour-hang-chance");
+/// When a program cannot serve (object: namespace/name/container; n: the restart and the number of the lapse).
+pub(super) const UNREADY_AFTER: Purpose = Purpose::new("behaviour-unready-after");
+/// For how long (as above).
+pub(super) const UNREADY_LASTS: Purpose = Purpose::new("behaviour-unready-lasts");
+/// Whether it does (as above).
+pub(super) const UNREADY_CHANCE: Purpose = Purpose::new("behaviour-unready-chance");
 /// How long a program takes to stop (object: namespace/name/container; n: the restart).
 pub(super) const STOP: Purpose = Purpose::new("behaviour-stop");
 

@@ -35,13 +35,19 @@ const OWN: [PodConditionType; 5] = [
 
 type Finding = (ConditionStatus, Option<Arc<ReasonText>>);
 
+/// The reason of pods whose `activeDeadlineSeconds` are over. Upstream: `active_deadline.go`.
+pub(super) const OVERDUE: &str = "DeadlineExceeded";
+/// Its message.
+pub(super) const OVERDUE_MESSAGE: &str = "Pod was active on the node longer than the specified deadline";
+
 /// The status of a pod.
 pub(super) fn of(record: &PodRecord, facts: &Facts) -> PodStatus {
     let before = &record.latest().body.status;
     let init_containers: Vec<_> = (0..record.inits()).map(|index| container(record, index, facts.clock)).collect();
     let containers: Vec<_> =
         (record.inits()..record.containers.len()).map(|index| container(record, index, facts.clock)).collect();
-    let phase = phase(record, &init_containers, &containers);
+    let overdue = record.overdue && record.life == Life::Finished;
+    let phase = if overdue { PodPhase::Failed } else { phase(record, &init_containers, &containers) };
     let containers_ready = containers_ready(record, &init_containers, &containers, phase);
     let findings = [
         (ConditionStatus::of(record.sandbox == Sandbox::Up), None),
@@ -58,13 +64,13 @@ pub(super) fn of(record: &PodRecord, facts: &Facts) -> PodStatus {
         start_time: Some(record.start_time),
         host_ip: facts.host_ip,
         pod_ips: match record.sandbox {
-            Sandbox::Waiting | Sandbox::Starting(_) => PodIps::default(),
+            Sandbox::Waiting | Sandbox::Starting(_) | Sandbox::Lost => PodIps::default(),
             Sandbox::Up => facts.addresses,
             Sandbox::Down => before.pod_ips,
         },
         nominated_node_name: record.pod.body.status.nominated_node_name.clone(),
-        reason: before.reason.clone(),
-        message: before.message.clone(),
+        reason: if overdue { OVERDUE.into() } else { before.reason.clone() },
+        message: if overdue { OVERDUE_MESSAGE.into() } else { before.message.clone() },
         observed_generation: record.pod.meta.generation,
         rest: record.pod.body.status.rest.clone(),
     }
@@ -150,7 +156,7 @@ fn container(record: &PodRecord, index: usize, clock: Clock) -> ContainerStatus 
     let plain_init = record.is_plain_init(index);
     ContainerStatus {
         ready: if plain_init { ended_well } else { running && container.ready },
-        started: running && !plain_init,
+        started: running && container.started,
         state,
         last: last.clone(),
         restart_count: container.restarts,

@@ -17,6 +17,8 @@ pub(super) enum Ask {
     CreateLease,
     /// Its renewal.
     RenewLease,
+    /// The Node as others may have changed it.
+    LookAtNode,
     /// A pod's status.
     PodStatus(u32),
     /// A pod's final deletion.
@@ -46,6 +48,8 @@ pub(super) enum Timer {
     Container(u32, u16),
     /// A pod's failed request is sent again.
     Retry(u32),
+    /// A pod's active deadline is over.
+    Deadline(u32),
 }
 
 fn pack(code: u64, index: u16, serial: u32) -> u64 {
@@ -72,6 +76,7 @@ impl Ask {
             Ask::RenewLease => pack(5, 0, 0),
             Ask::PodStatus(serial) => pack(6, 0, serial),
             Ask::PodDelete(serial) => pack(7, 0, serial),
+            Ask::LookAtNode => pack(8, 0, 0),
         })
     }
 
@@ -86,6 +91,7 @@ impl Ask {
             5 => Ask::RenewLease,
             6 => Ask::PodStatus(serial(token)),
             7 => Ask::PodDelete(serial(token)),
+            8 => Ask::LookAtNode,
             _ => return None,
         })
     }
@@ -105,6 +111,7 @@ impl Timer {
             Timer::Sandbox(serial) => pack(7, 0, serial),
             Timer::Container(serial, container) => pack(8, container, serial),
             Timer::Retry(serial) => pack(9, 0, serial),
+            Timer::Deadline(serial) => pack(10, 0, serial),
         })
     }
 
@@ -121,6 +128,7 @@ impl Timer {
             7 => Timer::Sandbox(serial(token)),
             8 => Timer::Container(serial(token), index(token)),
             9 => Timer::Retry(serial(token)),
+            10 => Timer::Deadline(serial(token)),
             _ => return None,
         })
     }

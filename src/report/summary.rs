@@ -4,10 +4,11 @@ use serde::Serialize;
 
 use super::cost::cost_report;
 use super::{
-    CostReport, EventLine, Machines, NodesReport, PodsReport, RequestLine, UnservedKind, WorkloadLine, nodes_report,
-    notable_events, pods_report, requests_by_client, unserved_kinds, workloads,
+    CostReport, EventLine, FaultLine, Machines, NodesReport, PodsReport, RequestLine, UnservedKind, WorkloadLine,
+    fault_lines, nodes_report, notable_events, pods_report, requests_by_client, unserved_kinds, workloads,
 };
 use crate::api::Name;
+use crate::check::Violation;
 use crate::kernel::Time;
 use crate::sim::{Printed, Sim, Tone};
 
@@ -26,6 +27,8 @@ pub struct Story {
     pub machines: Vec<Machines>,
     /// The currency of their prices, where it is known.
     pub currency: Option<Name>,
+    /// The actions that failed, in order of time.
+    pub failed_actions: Vec<FailedActionLine>,
     /// The one command that repeats the run.
     pub repeat: String,
 }
@@ -44,6 +47,38 @@ pub struct ExpectationLine {
     /// What was seen instead, or what decided it; may be empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub detail: String,
+}
+
+/// An action of the timeline that kubectl would have ended with an error.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedActionLine {
+    /// Where it stands in the scenario: `timeline[2].setImage`.
+    pub place: String,
+    /// When it ended, in seconds since the start.
+    pub at_seconds: f64,
+    /// Whether the scenario says that it may fail; if not, the run has failed.
+    pub may_fail: bool,
+    /// What kubectl would have said.
+    pub errors: Vec<Name>,
+}
+
+/// An invariant that was violated.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ViolationLine {
+    /// Its name.
+    pub invariant: &'static str,
+    /// When it was violated first, in seconds since the start.
+    pub at_seconds: f64,
+    /// What that was about: `node/worker-1`.
+    pub object: String,
+    /// What was wrong.
+    pub message: String,
+    /// The journal's entry for what made it so.
+    pub cause: u32,
+    /// How often it was violated in all.
+    pub count: u64,
 }
 
 /// A line that an action of the timeline printed, in the words of kubectl.
@@ -70,7 +105,7 @@ pub struct Summary {
     pub scenario: Name,
     /// The seed.
     pub seed: u64,
-    /// Whether all expectations were met.
+    /// Whether all expectations were met, no action failed that may not, and all invariants held.
     pub met: bool,
     /// Why the run ended where it did.
     pub ended: String,
@@ -82,6 +117,10 @@ pub struct Summary {
     pub journal_entries: u64,
     /// What was expected.
     pub expectations: Vec<ExpectationLine>,
+    /// The actions of the timeline that failed.
+    pub failed_actions: Vec<FailedActionLine>,
+    /// The invariants that did not hold, each once.
+    pub violations: Vec<ViolationLine>,
     /// Workloads by namespace and name.
     pub workloads: Vec<WorkloadLine>,
     /// Pods.
@@ -92,6 +131,8 @@ pub struct Summary {
     pub notable_events: Vec<EventLine>,
     /// What the actions of the timeline printed.
     pub actions: Vec<ActionLine>,
+    /// The strikes of faults, in order.
+    pub faults: Vec<FaultLine>,
     /// The actions that were still under way at the end, by their number in the timeline.
     pub unfinished_actions: Vec<u32>,
     /// Requests by client.
@@ -110,28 +151,44 @@ impl Summary {
     pub fn of(sim: &Sim, story: Story) -> Summary {
         let (store, at) = (sim.store(), sim.now());
         let now = sim.clock().timestamp(at);
-        let Story { scenario, seed, ended, expectations, machines, currency, repeat } = story;
+        let Story { scenario, seed, ended, expectations, failed_actions, machines, currency, repeat } = story;
+        let met = expectations.iter().all(|expectation| expectation.met)
+            && failed_actions.iter().all(|failed| failed.may_fail);
         Summary {
             digest: sim.digest().to_string(),
             scenario,
             seed,
-            met: expectations.iter().all(|expectation| expectation.met),
+            met: met && sim.violations().is_empty(),
             ended,
             simulated_seconds: seconds(at),
             events: sim.events_handled(),
             journal_entries: sim.journal().len(),
             expectations,
+            failed_actions,
+            violations: sim.violations().iter().map(violation).collect(),
             workloads: workloads(store, at, now),
             pods: pods_report(store, now),
             nodes: nodes_report(store, at),
             notable_events: notable_events(store, now),
             actions: actions(sim),
+            faults: fault_lines(sim),
             unfinished_actions: sim.parts().user.under_way().collect(),
             requests: requests_by_client(sim),
             cost: cost_report(sim, &machines, currency),
             unserved: unserved_kinds(sim),
             repeat,
         }
+    }
+}
+
+fn violation(violation: &Violation) -> ViolationLine {
+    ViolationLine {
+        invariant: violation.invariant,
+        at_seconds: seconds(violation.at),
+        object: violation.object.clone(),
+        message: violation.message.clone(),
+        cause: violation.cause.0,
+        count: violation.count,
     }
 }
 

@@ -17,6 +17,17 @@ impl Table {
         Table { lines: vec![headers.map(str::to_owned).to_vec()] }
     }
 
+    /// A table with as many headers as its data has columns, and no line yet.
+    pub fn of_columns(headers: Vec<String>) -> Table {
+        Table { lines: vec![headers] }
+    }
+
+    /// Adds a line to a table of any number of columns: one cell a header, from the left.
+    pub fn add_cells(&mut self, cells: Vec<String>) {
+        debug_assert_eq!(self.lines[0].len(), cells.len(), "a line has a cell for each header");
+        self.lines.push(cells);
+    }
+
     /// Adds a line: one cell a header, from the left.
     pub fn add<const N: usize>(&mut self, cells: [String; N]) {
         debug_assert_eq!(self.lines[0].len(), N, "a line has a cell for each header");

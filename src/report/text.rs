@@ -7,6 +7,8 @@ use super::{Summary, events, workloads};
 
 /// How many lines about what actions did are shown; those about what failed are all shown.
 const ACTION_LINES: usize = 20;
+/// How many strikes of faults are shown.
+const FAULT_LINES: usize = 20;
 
 /// What the reader's screen can show.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,7 +20,7 @@ pub enum Looks {
 }
 
 impl Looks {
-    fn verdict(self, met: bool) -> &'static str {
+    pub(super) fn verdict(self, met: bool) -> &'static str {
         match (self, met) {
             (Looks::Plain, true) => "met",
             (Looks::Plain, false) => "failed",
@@ -34,6 +36,7 @@ impl Looks {
 /// What the writer refuses.
 pub fn write_text(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
     write_actions(summary, out)?;
+    write_faults(summary, out)?;
     write_workloads(summary, out)?;
     write_pods(summary, out)?;
     write_nodes(summary, out)?;
@@ -45,6 +48,7 @@ pub fn write_text(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::R
         writeln!(out, "{sentence}\n")?;
     }
     write_expectations(summary, looks, out)?;
+    write_violations(summary, looks, out)?;
     writeln!(
         out,
         "ended after {} s simulated, {}: {}",
@@ -85,6 +89,20 @@ fn write_actions(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out)?;
     }
     Ok(())
+}
+
+fn write_faults(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    if summary.faults.is_empty() {
+        return Ok(());
+    }
+    for line in summary.faults.iter().take(FAULT_LINES) {
+        let until = line.until_seconds.map_or("the end".to_owned(), |until| format!("{until:.3}s"));
+        writeln!(out, "[{:.3}s to {until}] {}: {}", line.from_seconds, line.fault, line.hit())?;
+    }
+    if let Some(left_out) = summary.faults.len().checked_sub(FAULT_LINES).filter(|left_out| *left_out > 0) {
+        writeln!(out, "… and {}", counted(left_out as u64, "more strike"))?;
+    }
+    writeln!(out)
 }
 
 fn write_workloads(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
@@ -144,7 +162,8 @@ fn write_events(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn write_expectations(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
-    if summary.expectations.is_empty() {
+    let mut failed = summary.failed_actions.iter().filter(|failed| !failed.may_fail).peekable();
+    if summary.expectations.is_empty() && failed.peek().is_none() {
         return Ok(());
     }
     let width = match looks {
@@ -156,7 +175,30 @@ fn write_expectations(summary: &Summary, looks: Looks, out: &mut dyn Write) -> i
         let detail = if line.detail.is_empty() { String::new() } else { format!(": {}", line.detail) };
         writeln!(out, "{:<width$} {}{detail}", looks.verdict(line.met), line.expectation)?;
     }
+    for line in failed {
+        let (place, error) = (&line.place, line.errors.first().map_or("", |error| error.as_str()));
+        writeln!(out, "{:<width$} {place} at {} s: {error}", looks.verdict(false), line.at_seconds)?;
+    }
     writeln!(out)
+}
+
+fn write_violations(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
+    for line in &summary.violations {
+        let verdict = match looks {
+            Looks::Plain => "violated",
+            Looks::Terminal => looks.verdict(false),
+        };
+        let more = match line.count {
+            1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        let (at, object, message) = (line.at_seconds, &line.object, &line.message);
+        writeln!(out, "{verdict} invariant {} at {at:.3} s, {object}: {message}{more}", line.invariant)?;
+    }
+    if !summary.violations.is_empty() {
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -165,8 +207,8 @@ mod tests {
 
     use super::*;
     use crate::report::{
-        ActionLine, CostReport, EventLine, ExpectationLine, NodesReport, PodLine, PodsReport, PoolCost, RequestLine,
-        UnservedKind, WorkloadLine,
+        ActionLine, CostReport, EventLine, ExpectationLine, FailedActionLine, FaultLine, NodesReport, PodLine,
+        PodsReport, PoolCost, RequestLine, UnservedKind, ViolationLine, WorkloadLine,
     };
 
     fn pods() -> PodsReport {
@@ -192,6 +234,12 @@ mod tests {
 
     fn summary() -> Summary {
         Summary {
+            faults: vec![FaultLine {
+                fault: "nodeCrash",
+                hits: vec!["node a".into()],
+                from_seconds: 90.0,
+                until_seconds: Some(690.0),
+            }],
             digest: "00ff".into(),
             scenario: "hello".into(),
             seed: 7,
@@ -214,6 +262,20 @@ mod tests {
                     detail: "1 of 2 is".into(),
                 },
             ],
+            failed_actions: vec![FailedActionLine {
+                place: "timeline[0].drain".into(),
+                at_seconds: 9.0,
+                may_fail: false,
+                errors: vec!["Error from server (NotFound): nodes \"x\" not found".into()],
+            }],
+            violations: vec![ViolationLine {
+                invariant: "node-not-overcommitted",
+                at_seconds: 3.25,
+                object: "node/node-0".into(),
+                message: "pod default/web-1 was bound to it: 4 pods of 3".into(),
+                cause: 17,
+                count: 3,
+            }],
             workloads: vec![WorkloadLine {
                 namespace: "default".into(),
                 name: "web".into(),
@@ -313,6 +375,9 @@ node   4          0.5       4.00            2.00   0.5000 (25%)
 
 met    deployment/web is Available within 60s
 failed all pods are ready: 1 of 2 is
+failed timeline[0].drain at 9 s: Error from server (NotFound): nodes \"x\" not found
+
+violated invariant node-not-overcommitted at 3.250 s, node/node-0: pod default/web-1 was bound to it: 4 pods of 3 (and 2 more)
 
 ended after 12.5 s simulated, 1234 events: nothing is going to happen any more
 digest 00ff
@@ -336,5 +401,6 @@ repeat with: wavetank run hello.yaml --seed 7
         assert_eq!(value["pods"]["byStatus"]["ImagePullBackOff"], 1);
         assert_eq!(value["notableEvents"][0]["type"], "Warning");
         assert_eq!(value["workloads"][0]["upToDate"], 2);
+        assert_eq!(value["violations"][0]["atSeconds"], 3.25);
     }
 }

@@ -1,14 +1,17 @@
 //! Behaviours of containers: from what was typed to what kubelets read.
 
-use super::file::{BehaviourFile, MatchFile};
+use super::file::{BehaviourFile, CourseFile, ExitFile, LapseFile, MatchFile, QuantityText, UsageFile};
 use super::nodes::quantity;
 use super::place::Place;
-use crate::api::Selector;
 use crate::api::located::InputError;
-use crate::kubelet::{Behaviour, BehaviourEntry, Behaviours, Exit, Matching, Readiness};
+use crate::api::{Quantity, Selector};
+use crate::kernel::Span;
+use crate::kubelet::{Behaviour, BehaviourEntry, Behaviours, Course, Exit, Lapse, Matching, Readiness, UsageBehaviour};
 
 /// More entries than anyone writes.
 const ENTRIES_MAX: usize = 10_000;
+/// More lapses of one program than anyone writes.
+const LAPSES_MAX: usize = 1_000;
 
 pub(super) fn lower(files: &[BehaviourFile], place: &Place<'_>, errors: &mut Vec<InputError>) -> Behaviours {
     if files.len() > ENTRIES_MAX {
@@ -52,20 +55,7 @@ fn behaviour(file: &BehaviourFile, place: &Place<'_>) -> Result<Behaviour, Input
         (Some(after), false) => Readiness::After(after.0),
         (None, false) => server.ready,
     };
-    let exit = match &file.exit {
-        Some(exit) if !(0..=255).contains(&exit.code) => {
-            return Err(place
-                .key("exit")
-                .key("code")
-                .error(format!("{} is no exit code: they go from 0 to 255", exit.code)));
-        }
-        Some(exit) => Some(Exit { after: exit.after.0, code: exit.code }),
-        None => None,
-    };
     let stop_code = file.stop_code.unwrap_or(server.stop_code);
-    if !(0..=255).contains(&stop_code) {
-        return Err(place.key("stopCode").error(format!("{stop_code} is no exit code: they go from 0 to 255")));
-    }
     let mut image = server.image;
     let size_place = place.key("image").key("size");
     let size = file.image.size.as_ref().map(|size| quantity(&size.0, &size_place)).transpose()?;
@@ -74,10 +64,76 @@ fn behaviour(file: &BehaviourFile, place: &Place<'_>) -> Result<Behaviour, Input
     image.missing = file.image.missing;
     Ok(Behaviour {
         start_delay: file.start_delay.map_or(server.start_delay, |range| range.0),
+        answers_after: file.answers_after.map_or(server.answers_after, |range| range.0),
         ready,
-        exit,
+        unready: lapses(&file.unready, &place.key("unready"))?,
+        hangs: lapses(&file.hangs, &place.key("hangs"))?,
+        exit: file.exit.as_ref().map(|exit| lower_exit(exit, &place.key("exit"))).transpose()?,
         stop: file.stop.map_or(server.stop, |range| range.0),
-        stop_code,
+        stop_code: exit_code(stop_code, &place.key("stopCode"))?,
+        usage: usage(&file.usage, &place.key("usage"))?,
         image,
+    })
+}
+
+fn lower_exit(file: &ExitFile, place: &Place<'_>) -> Result<Exit, InputError> {
+    let code = exit_code(file.code, &place.key("code"))?;
+    Ok(Exit { after: file.after.0, code, probability: probability(file.probability, place)? })
+}
+
+fn exit_code(code: i32, place: &Place<'_>) -> Result<i32, InputError> {
+    if (0..=255).contains(&code) {
+        return Ok(code);
+    }
+    Err(place.error(format!("{code} is no exit code: they go from 0 to 255")))
+}
+
+/// The `probability` of what stands here; 1 where none is given.
+fn probability(given: Option<f64>, place: &Place<'_>) -> Result<f64, InputError> {
+    let given = given.unwrap_or(1.0);
+    if (0.0..=1.0).contains(&given) {
+        return Ok(given);
+    }
+    Err(place.key("probability").error(format!("{given} is no probability: they go from 0 to 1")))
+}
+
+fn lapses(files: &[LapseFile], place: &Place<'_>) -> Result<Vec<Lapse>, InputError> {
+    if files.len() > LAPSES_MAX {
+        return Err(place.error(format!("there are more than {LAPSES_MAX} of them")));
+    }
+    let lower = |(index, file): (usize, &LapseFile)| {
+        let probability = probability(file.probability, &place.index(index))?;
+        Ok(Lapse { after: file.after.0, lasts: file.lasts.map(|range| range.0), probability })
+    };
+    files.iter().enumerate().map(lower).collect()
+}
+
+fn usage(file: &UsageFile, place: &Place<'_>) -> Result<UsageBehaviour, InputError> {
+    let cpu = file.cpu.as_ref().map(|cpu| course(cpu, |amount| amount.milli_value(), &place.key("cpu"))).transpose()?;
+    let memory = file.memory.as_ref();
+    let memory = memory.map(|memory| course(memory, |amount| amount.value(), &place.key("memory"))).transpose()?;
+    Ok(UsageBehaviour { cpu, memory })
+}
+
+fn course(file: &CourseFile, unit: fn(&Quantity) -> i64, place: &Place<'_>) -> Result<Course, InputError> {
+    let amount = |text: &QuantityText, place: &Place<'_>| quantity(&text.0, place).map(|it| unit(&it).unsigned_abs());
+    Ok(match file {
+        CourseFile::Constant(text) => Course::Constant(amount(text, place)?),
+        CourseFile::Ramp(ramp) => Course::Ramp {
+            from: amount(&ramp.from, &place.key("from"))?,
+            to: amount(&ramp.to, &place.key("to"))?,
+            over: ramp.over.0,
+        },
+        CourseFile::Steps(files) => {
+            let mut steps: Vec<(Span, u64)> = Vec::new();
+            for (index, step) in files.iter().enumerate() {
+                let place = place.index(index);
+                if steps.last().is_some_and(|(before, _)| *before >= step.after.0) {
+                    return Err(place.key("after").error("it is not later than the step before"));
+                }
+                steps.push((step.after.0, amount(&step.is, &place.key("is"))?));
+            }
+            Course::Steps(steps)
+        }
     })
 }

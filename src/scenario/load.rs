@@ -1,18 +1,19 @@
-//! Loads files into a scenario: parses, replaces what `--set` says, types, and works out what it means.
+//! Works out what a typed file means: a scenario.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::components;
 use super::file::{API_VERSION, KIND, ScenarioFile};
-use super::manifests::{Gathering, ReadPath, files};
+use super::manifests::{Gathering, ReadPath};
+use super::node_types::NodeTypes;
 use super::nodes::default_pools;
 use super::place::{Place, suggestion};
 use super::resource::Kinds;
 use super::timeline::{self, Known};
-use super::{Scenario, behaviours, expect, faults, nodes, overrides};
-use crate::api::located::{InputError, InputErrors, Located, from_located, parse};
-use crate::api::{Clock, Kind, Name, text};
+use super::{Draft, Origin, Scenario, behaviours, checks, expect, faults, nodes};
+use crate::api::located::{InputErrors, Located};
+use crate::api::{Clock, Name, text};
 use crate::kernel::Time;
 use crate::sim::{Action, NodePool, Setup, TimedAction, TimedFault, replicas};
 
@@ -20,111 +21,53 @@ use crate::sim::{Action, NodePool, Setup, TimedAction, TimedFault, replicas};
 pub const DEFAULT_SEED: u64 = 1;
 
 /// The documents of one file.
-struct Documents {
-    file: String,
-    documents: Vec<Located>,
+#[derive(Clone, Debug)]
+pub(super) struct Documents {
+    pub(super) file: String,
+    pub(super) documents: Vec<Located>,
 }
 
-/// Loads a scenario from files and folders: at most one document of kind `Scenario` among them; all others are
-/// manifests that are applied at time zero, after those of the scenario. Without a `Scenario` they are applied to three
-/// nodes with 8 CPUs and 32Gi each, and all Deployments are expected to become Available.
-///
-/// `sets` are texts `PATH=VALUE` that replace values of the scenario before it is read. `read` is how paths are read.
+/// Loads the one scenario of files and folders, its axes left aside: [`Draft::open`], then [`Draft::scenario`].
 ///
 /// # Errors
 /// Every mistake that could be found, each with file, line, column and path, and the nearest valid name.
 pub fn load(paths: &[PathBuf], sets: &[String], read: &ReadPath<'_>) -> Result<Scenario, InputErrors> {
-    let mut scenario: Option<(String, Located)> = None;
-    let mut loose = Vec::new();
-    for path in paths {
-        for (file, text) in files(path, read).map_err(|why| of_file(path, why))? {
-            let (found, manifests): (Vec<_>, Vec<_>) = parse(&file, &text)?.into_iter().partition(is_scenario);
-            for document in found {
-                if let Some((first, _)) = &scenario {
-                    let message = format!("a second Scenario: {first} holds one already; run them one at a time");
-                    return Err(Place::new(&file, &document).error(message).into());
-                }
-                scenario = Some((file.clone(), document));
-            }
-            loose.push(Documents { file, documents: manifests });
-        }
-    }
-    let Some((file, mut document)) = scenario else { return only_manifests(paths, loose, sets, read) };
-    let overrides = overrides::apply(&mut document, sets)?;
-    let loaded =
-        from_located(&file, &document).and_then(|typed| Lowering::of(&file, &document, &typed, read).scenario(loose));
-    loaded.map_err(|mut errors| {
-        overrides::blame(&mut errors.0, &file, &overrides);
-        errors
-    })
-}
-
-fn of_file(path: &Path, message: String) -> InputErrors {
-    let file = path.display().to_string();
-    InputError { file, line: 1, column: 1, path: String::new(), message, help: None }.into()
-}
-
-/// Whether a document is meant to be a scenario.
-fn is_scenario(document: &Located) -> bool {
-    let text = |key| document.get(key).and_then(Located::as_str).unwrap_or_default();
-    text("kind") == KIND || text("apiVersion").starts_with("wavetank.dev/")
-}
-
-fn only_manifests(
-    paths: &[PathBuf],
-    loose: Vec<Documents>,
-    sets: &[String],
-    read: &ReadPath<'_>,
-) -> Result<Scenario, InputErrors> {
-    let stem = paths.first().and_then(|path| path.file_stem()).map(|stem| stem.to_string_lossy().to_lowercase());
-    let name =
-        stem.filter(|stem| text::is_dns1123_subdomain(stem).is_empty()).unwrap_or_else(|| "manifests".to_owned());
-    let skeleton = format!("{{apiVersion: {API_VERSION}, kind: {KIND}, metadata: {{name: {name:?}}}}}");
-    let file = "(no scenario)";
-    let mut document = parse(file, &skeleton)?.pop().ok_or_else(|| of_file(Path::new(file), "is empty".to_owned()))?;
-    let overrides = overrides::apply(&mut document, sets)?;
-    let loaded =
-        from_located(file, &document).and_then(|typed| Lowering::of(file, &document, &typed, read).scenario(loose));
-    let mut scenario = loaded.map_err(|mut errors| {
-        overrides::blame(&mut errors.0, file, &overrides);
-        errors
-    })?;
-    let deployments = scenario.setup.timeline.iter().any(|timed| match &timed.action {
-        Action::Apply(objects) => objects.iter().any(|(kind, _)| *kind == Kind::Deployment),
-        _ => false,
-    });
-    if deployments && scenario.expectations.is_empty() {
-        scenario.expectations.push(expect::all_deployments_available());
-    }
-    Ok(scenario)
+    Draft::open(paths, sets, read)?.scenario(read)
 }
 
 /// A typed file on its way to its meaning.
-struct Lowering<'a> {
+pub(super) struct Lowering<'a> {
     typed: &'a ScenarioFile,
     place: Place<'a>,
     gathering: Gathering<'a>,
 }
 
 impl<'a> Lowering<'a> {
-    fn of(file: &'a str, document: &'a Located, typed: &'a ScenarioFile, read: &'a ReadPath<'a>) -> Lowering<'a> {
+    pub(super) fn of(
+        file: &'a str,
+        document: &'a Located,
+        typed: &'a ScenarioFile,
+        read: &'a ReadPath<'a>,
+    ) -> Lowering<'a> {
         let folder = Path::new(file).parent().unwrap_or(Path::new("")).to_path_buf();
         let kinds = Kinds::default();
         let gathering = Gathering { read, folder, kinds, nodes: Vec::new(), errors: Vec::new() };
         Lowering { typed, place: Place::new(file, document), gathering }
     }
 
-    fn scenario(mut self, loose: Vec<Documents>) -> Result<Scenario, InputErrors> {
+    pub(super) fn scenario(mut self, loose: Vec<Documents>) -> Result<Scenario, InputErrors> {
         let (typed, place) = (self.typed, self.place.clone());
         self.head();
         let components = components::lower(&typed.components, &place.key("components"), &mut self.gathering.errors);
         let defaults = default_pools();
         let pool_files = typed.nodes.as_ref().unwrap_or(&defaults);
-        let (pools, setup_pools) = nodes::lower(pool_files, &place.key("nodes"), &mut self.gathering.errors);
+        let types = NodeTypes::lower(&typed.node_types, &place.key("nodeTypes"), &mut self.gathering);
+        let (pools, setup_pools) = nodes::lower(pool_files, &types, &place.key("nodes"), &mut self.gathering.errors);
         let behaviours = behaviours::lower(&typed.behaviours, &place.key("behaviours"), &mut self.gathering.errors);
-        let timeline = self.timeline(loose);
+        let (timeline, origins) = self.timeline(loose).into_iter().unzip();
         let expectations = self.expectations();
         let faults = self.faults(&setup_pools);
+        let invariants = checks::lower(&typed.checks, &place.key("checks"), &mut self.gathering.errors);
         if !self.gathering.errors.is_empty() {
             return Err(InputErrors(self.gathering.errors));
         }
@@ -146,12 +89,14 @@ impl<'a> Lowering<'a> {
             controller_managers: components.controller_managers,
             timeline,
             faults,
+            invariants,
             keep_journal: false,
         };
         Ok(Scenario {
             name: typed.metadata.name.clone(),
             description: typed.description.clone(),
             setup,
+            origins,
             pools,
             expectations,
             duration: typed.duration.map(|duration| duration.0),
@@ -189,7 +134,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The custom kinds, the manifests of time zero, and what is done later, in order of time.
-    fn timeline(&mut self, loose: Vec<Documents>) -> Vec<TimedAction> {
+    fn timeline(&mut self, loose: Vec<Documents>) -> Vec<(TimedAction, Origin)> {
         let (typed, place) = (self.typed, self.place.clone());
         let mut manifests = self.gathering.all(&typed.manifests, &place.key("manifests"));
         for Documents { file, documents } in loose {
@@ -209,15 +154,18 @@ impl<'a> Lowering<'a> {
             entries.push((index, applied));
         }
         let kinds = self.gathering.kinds.custom.iter().cloned().map(Action::DefineKind);
-        let mut timeline: Vec<TimedAction> =
-            kinds.chain(first).map(|action| TimedAction { at: Time::ZERO, action }).collect();
+        let at_start = |action| {
+            let origin = Origin { place: "manifests".to_owned(), may_fail: false };
+            (TimedAction { at: Time::ZERO, action }, origin)
+        };
+        let mut timeline: Vec<(TimedAction, Origin)> = kinds.chain(first).map(at_start).collect();
         for (index, applied) in entries {
             timeline.extend(self.entry(index, applied, &place.index(index)));
         }
         timeline
     }
 
-    fn entry(&mut self, index: usize, applied: Option<Action>, place: &Place<'_>) -> Option<TimedAction> {
+    fn entry(&mut self, index: usize, applied: Option<Action>, place: &Place<'_>) -> Option<(TimedAction, Origin)> {
         let entry = &self.typed.timeline[index];
         let lowered = match self.typed.duration {
             Some(duration) if entry.at > duration => {
@@ -234,7 +182,11 @@ impl<'a> Lowering<'a> {
             }
         };
         match lowered {
-            Ok(action) => Some(TimedAction { at: Time::ZERO + entry.at.0, action }),
+            Ok(action) => {
+                let place = place.key(timeline::name(entry).unwrap_or_default()).path().to_string();
+                let origin = Origin { place, may_fail: entry.may_fail };
+                Some((TimedAction { at: Time::ZERO + entry.at.0, action }, origin))
+            }
             Err(error) => {
                 self.gathering.errors.push(error);
                 None

@@ -8,7 +8,7 @@ use super::file::{ManifestFile, ManifestFiles, RepeatFile};
 use super::place::Place;
 use super::resource::Kinds;
 use crate::api::Kind;
-use crate::api::located::{Entry, InputError, InputErrors, Located, Node, from_located};
+use crate::api::located::{Entry, InputError, InputErrors, Located, Node};
 use crate::api::manifest::{Manifest, read_documents, read_manifests, resolve};
 use crate::api::text;
 use crate::sim::Action;
@@ -129,12 +129,7 @@ fn inline(place: &Place<'_>) -> Result<Vec<Manifest>, InputErrors> {
     if located.get("repeat").is_none() || located.get("apiVersion").is_some() {
         return read_documents(place.file, vec![located.clone()]);
     }
-    let file: RepeatFile = from_located(place.file, located).map_err(|mut errors| {
-        for error in &mut errors.0 {
-            error.path = format!("{}.{}", place.path(), error.path);
-        }
-        errors
-    })?;
+    let file: RepeatFile = place.read()?;
     let (count, variable) = (file.repeat.count, file.repeat.variable.as_deref().unwrap_or("i"));
     if !(1..=COPIES_MAX).contains(&count) {
         let place = place.key("repeat").key("count");

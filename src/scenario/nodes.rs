@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Taint;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as WireQuantity;
 
 use super::file::{NodePoolFile, QuantityText, TaintFile};
+use super::node_types::NodeTypes;
 use super::place::Place;
 use crate::api::located::InputError;
 use crate::api::{Labels, Name, Quantity, text};
@@ -21,6 +22,8 @@ const AMOUNT_MAX: i128 = 64 << 40;
 const CPU_MAX: i128 = 1_000_000;
 /// Where the zone of a node stands.
 const ZONE: &str = "topology.kubernetes.io/zone";
+/// Where the machine type of a node stands.
+const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
 /// The amounts that a kubelet itself reports.
 const STANDARD: [&str; 4] = ["cpu", "memory", "pods", "ephemeral-storage"];
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
@@ -34,8 +37,19 @@ pub struct Pool {
     pub count: u32,
     /// Their zones.
     pub zones: Vec<Name>,
+    /// Their machine type.
+    pub machine: Option<Name>,
     /// What one of them costs an hour.
     pub price_per_hour: Option<f64>,
+}
+
+/// What a machine is: of a type, or of a pool and its type together.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Shape {
+    capacity: BTreeMap<String, Quantity>,
+    allocatable: BTreeMap<String, Quantity>,
+    labels: BTreeMap<String, String>,
+    price_per_hour: Option<f64>,
 }
 
 /// The pools that hold where a scenario names none: three nodes with 8 CPUs and 32Gi each.
@@ -44,6 +58,7 @@ pub(super) fn default_pools() -> Vec<NodePoolFile> {
     vec![NodePoolFile {
         name: "node".to_owned(),
         count: 3,
+        machine: None,
         capacity: capacity
             .into_iter()
             .map(|(name, amount)| (name.to_owned(), QuantityText(amount.to_owned())))
@@ -59,6 +74,7 @@ pub(super) fn default_pools() -> Vec<NodePoolFile> {
 /// The pools of a scenario, one of the set-up for each zone of each.
 pub(super) fn lower(
     files: &[NodePoolFile],
+    types: &NodeTypes,
     place: &Place<'_>,
     errors: &mut Vec<InputError>,
 ) -> (Vec<Pool>, Vec<NodePool>) {
@@ -74,8 +90,9 @@ pub(super) fn lower(
         if total > NODES_MAX {
             errors.push(place.key("count").error(format!("{total} nodes are more than {NODES_MAX}")));
         }
-        check_pool(file, &place, errors);
-        let template = template(file, &place, errors);
+        let shape = shape_of_pool(file, types, &place, errors);
+        check_pool(file, &shape, &place, errors);
+        let template = template(file, &shape, &place, errors);
         if errors.len() == before {
             lowered.extend(by_zone(file, template));
         }
@@ -83,28 +100,113 @@ pub(super) fn lower(
             name: file.name.as_str().into(),
             count: file.count,
             zones: file.zones.iter().map(|zone| zone.as_str().into()).collect(),
-            price_per_hour: file.price_per_hour,
+            machine: file.machine.as_deref().map(Into::into),
+            price_per_hour: shape.price_per_hour,
         });
     }
     (pools, lowered)
 }
 
-fn check_pool(file: &NodePoolFile, place: &Place<'_>, errors: &mut Vec<InputError>) {
+impl Shape {
+    /// What a type or a pool says of itself, each value checked.
+    pub(super) fn of(
+        capacity: &BTreeMap<String, QuantityText>,
+        allocatable: &BTreeMap<String, QuantityText>,
+        labels: &BTreeMap<String, String>,
+        price_per_hour: Option<f64>,
+        place: &Place<'_>,
+        errors: &mut Vec<InputError>,
+    ) -> Shape {
+        if price_per_hour.is_some_and(|price| !price.is_finite() || price < 0.0) {
+            errors.push(place.key("pricePerHour").error("a price is a number that is not below 0"));
+        }
+        for (key, value) in labels {
+            let place = place.key("labels").key(key);
+            let why = text::is_qualified_name(key).into_iter().chain(text::is_valid_label_value(value)).next();
+            errors.extend(why.map(|why| place.error(format!("{key}={value} is no label: {why}"))));
+        }
+        Shape {
+            capacity: amounts(capacity, &place.key("capacity"), errors),
+            allocatable: amounts(allocatable, &place.key("allocatable"), errors),
+            labels: labels.clone(),
+            price_per_hour,
+        }
+    }
+
+    /// What a pool says of itself goes before what its type says.
+    fn or(self, of_type: &Shape) -> Shape {
+        fn or<T: Clone>(mut own: BTreeMap<String, T>, of_type: &BTreeMap<String, T>) -> BTreeMap<String, T> {
+            of_type.iter().for_each(|(key, value)| {
+                own.entry(key.clone()).or_insert_with(|| value.clone());
+            });
+            own
+        }
+        Shape {
+            capacity: or(self.capacity, &of_type.capacity),
+            allocatable: or(self.allocatable, &of_type.allocatable),
+            labels: or(self.labels, &of_type.labels),
+            price_per_hour: self.price_per_hour.or(of_type.price_per_hour),
+        }
+    }
+
+    /// `given` are the names of what was written, valid or not.
+    pub(super) fn check(&self, given: &dyn Fn(&str) -> bool, place: &Place<'_>, errors: &mut Vec<InputError>) {
+        for needed in ["cpu", "memory"] {
+            if !self.capacity.contains_key(needed) && !given(needed) {
+                errors.push(place.key("capacity").error(format!("{needed} is missing")));
+            }
+        }
+        // With what a kubelet fills in.
+        let capacity = NodeTemplate::new(wire(&self.capacity)).capacity;
+        for (name, amount) in &self.allocatable {
+            let place = place.key("allocatable").key(name);
+            match capacity.get(name).and_then(|whole| whole.0.parse::<Quantity>().ok()) {
+                None if given(name) => {}
+                None => errors.push(place.error(format!("the capacity has no {name}"))),
+                Some(whole) if whole.nanos() < amount.nanos() => {
+                    errors.push(place.error(format!("{amount} are more than the capacity, {whole}")));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// What the nodes of a pool are, with what its type says.
+fn shape_of_pool(file: &NodePoolFile, types: &NodeTypes, place: &Place<'_>, errors: &mut Vec<InputError>) -> Shape {
+    let own = Shape::of(&file.capacity, &file.allocatable, &file.labels, file.price_per_hour, place, errors);
+    let Some(name) = &file.machine else {
+        if file.capacity.is_empty() && place.key("capacity").value().is_none() {
+            let help = "write for example {cpu: 4, memory: 16Gi}, or name a type of nodeTypes with type:";
+            errors.push(place.error_help("missing required field \"capacity\"", help));
+        } else {
+            own.check(&|name| file.capacity.contains_key(name), place, errors);
+        }
+        return own;
+    };
+    match types.find(name, &place.key("type")) {
+        Ok(of_type) => {
+            let shape = own.or(of_type);
+            if !file.capacity.is_empty() || !file.allocatable.is_empty() {
+                shape.check(&|name| file.capacity.contains_key(name), place, errors);
+            }
+            shape
+        }
+        Err(error) => {
+            errors.extend(error);
+            own
+        }
+    }
+}
+
+fn check_pool(file: &NodePoolFile, shape: &Shape, place: &Place<'_>, errors: &mut Vec<InputError>) {
     if let Some(why) = text::is_dns1123_label(&file.name).into_iter().next() {
         errors.push(place.key("name").error(format!("{:?} cannot begin the names of nodes: {why}", file.name)));
     }
     if file.count == 0 {
         errors.push(place.key("count").error_help("a pool of 0 nodes", "write 1 or more, or leave the pool out"));
     }
-    if file.price_per_hour.is_some_and(|price| !price.is_finite() || price < 0.0) {
-        errors.push(place.key("pricePerHour").error("a price is a number that is not below 0"));
-    }
-    for (key, value) in &file.labels {
-        let place = place.key("labels").key(key);
-        let why = text::is_qualified_name(key).into_iter().chain(text::is_valid_label_value(value)).next();
-        errors.extend(why.map(|why| place.error(format!("{key}={value} is no label: {why}"))));
-    }
-    if !file.zones.is_empty() && file.labels.contains_key(ZONE) {
+    if !file.zones.is_empty() && shape.labels.contains_key(ZONE) {
         errors.push(place.key("zones").error(format!("the label {ZONE} is set as well; leave one of them out")));
     }
     for (index, zone) in file.zones.iter().enumerate() {
@@ -115,29 +217,16 @@ fn check_pool(file: &NodePoolFile, place: &Place<'_>, errors: &mut Vec<InputErro
     }
 }
 
-fn template(file: &NodePoolFile, place: &Place<'_>, errors: &mut Vec<InputError>) -> NodeTemplate {
-    let capacity = amounts(&file.capacity, &place.key("capacity"), errors);
-    for needed in ["cpu", "memory"] {
-        if !file.capacity.contains_key(needed) {
-            errors.push(place.key("capacity").error(format!("{needed} is missing")));
-        }
-    }
-    let less = amounts(&file.allocatable, &place.key("allocatable"), errors);
-    let mut template = NodeTemplate::new(wire(&capacity));
+fn template(file: &NodePoolFile, shape: &Shape, place: &Place<'_>, errors: &mut Vec<InputError>) -> NodeTemplate {
+    let mut template = NodeTemplate::new(wire(&shape.capacity));
     let mut allocatable = template.capacity.clone();
-    for (name, amount) in &less {
-        let place = place.key("allocatable").key(name);
-        match allocatable.get(name).and_then(|whole| whole.0.parse::<Quantity>().ok()) {
-            None => errors.push(place.error(format!("the capacity has no {name}"))),
-            Some(whole) if whole.nanos() < amount.nanos() => {
-                errors.push(place.error(format!("{amount} are more than the capacity, {whole}")));
-            }
-            Some(_) => {}
-        }
-        allocatable.insert(name.clone(), WireQuantity(amount.to_string()));
-    }
+    allocatable.extend(wire(&shape.allocatable));
     template = template.with_allocatable(allocatable);
-    template.labels = file.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let machine = file.machine.iter().map(|machine| (INSTANCE_TYPE, machine.as_str()));
+    // What is declared goes before what a cloud would say.
+    let labels: BTreeMap<&str, &str> =
+        machine.chain(shape.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()))).collect();
+    template.labels = labels.into_iter().collect();
     for (index, taint) in file.taints.iter().enumerate() {
         match lower_taint(taint, &place.key("taints").index(index)) {
             Ok(taint) => template.taints.push(taint),

@@ -1,6 +1,10 @@
 //! A value of a scenario file with the place where it stands, for errors about what it means.
 
-use crate::api::located::{InputError, Issue, Located, Node, Path, Place as Half, Segment, nearest};
+use serde::de::DeserializeOwned;
+
+use crate::api::located::{
+    InputError, InputErrors, Issue, Located, Node, Path, Place as Half, Segment, from_located, nearest,
+};
 
 /// A place in a document of a file.
 #[derive(Clone, Debug)]
@@ -43,6 +47,23 @@ impl<'a> Place<'a> {
         &self.path
     }
 
+    /// Reads what stands here into a type of ours.
+    ///
+    /// # Errors
+    /// As [`from_located`], with paths from the document's root on.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, InputErrors> {
+        let Some(located) = self.value() else { return Err(self.error("nothing stands here").into()) };
+        from_located(self.file, located).map_err(|mut errors| {
+            for error in &mut errors.0 {
+                let dot = if error.path.is_empty() || error.path.starts_with('[') { "" } else { "." };
+                let path = format!("{}{dot}{}", self.path, error.path);
+                error.message = error.message.replace(&format!("\"{}\"", error.path), &format!("\"{path}\""));
+                error.path = path;
+            }
+            errors
+        })
+    }
+
     /// The text that stands here.
     pub(super) fn text(&self) -> Option<&'a str> {
         self.value().and_then(Located::as_str)
@@ -61,6 +82,11 @@ impl<'a> Place<'a> {
     /// An error about the key here, with the nearest of the valid names.
     pub(super) fn unknown_key(&self, message: impl Into<String>, name: &str, valid: &[&str]) -> InputError {
         self.issue(Half::Key, message.into(), suggestion(name, valid))
+    }
+
+    /// An error about the key here.
+    pub(super) fn key_error(&self, message: impl Into<String>, help: Option<String>) -> InputError {
+        self.issue(Half::Key, message.into(), help)
     }
 
     /// An error about a name here, with the nearest of the valid ones.

@@ -1,9 +1,10 @@
 //! Runs a scenario to its end and says what became of its expectations.
 
-use super::Scenario;
-use crate::check::{Expectation, ExpectationOutcome, Expectations};
+use super::{Origin, Scenario};
+use crate::api::Name;
+use crate::check::{Expectation, ExpectationOutcome, ExpectationStatus, Expectations, When};
 use crate::kernel::{Span, Time};
-use crate::sim::Sim;
+use crate::sim::{ActionOutcome, Sim};
 
 /// How long a scenario without a duration runs at most, unless its timeline or an expectation reaches further.
 pub const UNTIL_QUIET_AT_MOST: Span = Span::from_hours(1);
@@ -23,6 +24,17 @@ pub enum Ended {
     Decided,
 }
 
+/// An action of the timeline that kubectl would have ended with an error.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FailedAction {
+    /// Where it stands in the scenario.
+    pub origin: Origin,
+    /// When it ended.
+    pub at: Time,
+    /// What kubectl would have said.
+    pub errors: Vec<Name>,
+}
+
 /// A run that has ended.
 #[derive(Debug)]
 pub struct RunResult {
@@ -30,8 +42,34 @@ pub struct RunResult {
     pub sim: Sim,
     /// What became of each expectation, in the order of the file.
     pub outcomes: Vec<ExpectationOutcome>,
+    /// The actions that failed, in order of time, those that may fail among them. An action that was still under way at
+    /// the end has not failed.
+    pub failed_actions: Vec<FailedAction>,
     /// Why the run ended.
     pub ended: Ended,
+}
+
+impl RunResult {
+    /// Whether every expectation came true and no action failed that may not fail.
+    pub fn met(&self) -> bool {
+        let is_met = |outcome: &ExpectationOutcome| matches!(outcome.status, ExpectationStatus::Met { .. });
+        self.outcomes.iter().all(is_met) && self.failed_actions.iter().all(|failed| failed.origin.may_fail)
+    }
+
+    /// When the last `eventually` of the scenario came true; `None` where one did not, or there is none.
+    pub fn converged_at(&self, scenario: &Scenario) -> Option<Time> {
+        let mut last = None;
+        for (expectation, outcome) in scenario.expectations.iter().zip(&self.outcomes) {
+            match (expectation.when, &outcome.status) {
+                (When::Always { .. }, _) => {}
+                (When::Eventually { .. }, ExpectationStatus::Met { at }) => last = last.max(Some(*at)),
+                (When::Eventually { .. }, ExpectationStatus::Pending | ExpectationStatus::Failed { .. }) => {
+                    return None;
+                }
+            }
+        }
+        last
+    }
 }
 
 /// Runs a scenario under a seed. `progress` is called every [`EVENTS_PER_CALL`] events.
@@ -72,9 +110,19 @@ pub fn run(scenario: &Scenario, seed: u64, progress: &mut dyn FnMut(&Sim)) -> Ru
             sim.run_until(end);
         }
     }
+    sim.judge_at_rest();
     progress(&sim);
     let outcomes = expectations.finish(sim.store(), sim.now());
-    RunResult { sim, outcomes, ended }
+    let failed_actions = failed_actions(scenario, &sim);
+    RunResult { sim, outcomes, failed_actions, ended }
+}
+
+fn failed_actions(scenario: &Scenario, sim: &Sim) -> Vec<FailedAction> {
+    let failed = |outcome: &ActionOutcome| {
+        let origin = scenario.origins.get(outcome.number as usize)?.clone();
+        (!outcome.errors.is_empty()).then(|| FailedAction { origin, at: outcome.at, errors: outcome.errors.clone() })
+    };
+    sim.parts().user.outcomes().iter().filter_map(failed).collect()
 }
 
 fn limit(scenario: &Scenario) -> Span {

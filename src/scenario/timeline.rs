@@ -62,8 +62,9 @@ pub(super) fn lower(
     Err(place.error("no action"))
 }
 
-fn only_one(file: &ActionFile, place: &Place<'_>) -> Result<(), InputError> {
-    let given = [
+/// The actions that an entry may name, and whether it does.
+fn actions(file: &ActionFile) -> [(&'static str, bool); 9] {
+    [
         ("apply", file.apply.is_some()),
         ("delete", file.delete.is_some()),
         ("scale", file.scale.is_some()),
@@ -73,7 +74,16 @@ fn only_one(file: &ActionFile, place: &Place<'_>) -> Result<(), InputError> {
         ("cordon", file.cordon.is_some()),
         ("uncordon", file.uncordon.is_some()),
         ("drain", file.drain.is_some()),
-    ];
+    ]
+}
+
+/// The action that an entry names, if it names one.
+pub(super) fn name(file: &ActionFile) -> Option<&'static str> {
+    actions(file).into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name)
+}
+
+fn only_one(file: &ActionFile, place: &Place<'_>) -> Result<(), InputError> {
+    let given = actions(file);
     let mut named = given.iter().filter(|(_, is_given)| *is_given).map(|(name, _)| *name);
     match (named.next(), named.next()) {
         (Some(_), None) => Ok(()),

@@ -2,6 +2,7 @@
 
 use super::Sim;
 use crate::api::{Kind, Meta, Name, ObjectId};
+use crate::check::{By, Look, Sight};
 use crate::client::{FORGET, Outbox};
 use crate::event::{
     ApiError, Cause, ChangeKind, ClientIndex, Effect, Envelope, ErrorReason, Filter, InformerIndex, Input, Letter,
@@ -74,7 +75,8 @@ impl Sim {
         let cause = self.write_for(EntryKind::Request, from, client, object, verb as u64, cause);
         let context = Context { now: self.now, cause, from, replica };
         let reply = self.store.handle(request, &context);
-        self.after_store(from, cause);
+        let outlived = incarnation != self.incarnation(from);
+        self.after_store(By { part: from, outlived }, cause);
         let (kind, code) = match &reply {
             Ok(_) => (EntryKind::Answered, 200),
             Err(error) => (EntryKind::Refused, u64::from(error.reason.code())),
@@ -85,6 +87,9 @@ impl Sim {
                 self.post_reply(self.now + reply_takes + delay, from, incarnation, token, reply, cause);
             }
             Fate::Drop | Fate::Refuse => {
+                if let Some(object) = object.filter(|_| code < 300) {
+                    self.show(&Sight::AnswerLost { to: from, object }, cause);
+                }
                 let at = (sent + self.net.lost_after()).max(self.now);
                 self.post_reply(at, from, incarnation, token, Err(lost()), cause);
             }
@@ -99,7 +104,7 @@ impl Sim {
     }
 
     /// Journals what the store has changed and posts the wake-ups that follow.
-    pub(super) fn after_store(&mut self, from: PartId, cause: Cause) {
+    pub(super) fn after_store(&mut self, by: By, cause: Cause) {
         for commit in self.store.take_commits() {
             let meta = commit.object.meta();
             let kind = match commit.kind {
@@ -111,8 +116,10 @@ impl Sim {
                 ChangeKind::Deleted => EntryKind::Deleted,
             };
             let (id, revision) = (meta.id, meta.resource_version);
-            self.write(kind, from, Some(id), revision, cause);
+            self.write(kind, by.part, Some(id), revision, cause);
             self.tally.observe(self.now, &commit);
+            let look = Look { store: &self.store, now: self.now };
+            self.invariants.observe(&Sight::Commit(&commit, by), look, cause);
         }
         for (watcher, at) in self.store.take_wakes() {
             self.post(at.max(self.now), SimEvent::Wake(watcher.0));
@@ -130,8 +137,11 @@ impl Sim {
             }
         }
         let delivery = self.store.collect(id, self.now, late);
-        if let Some(next) = delivery.next {
-            self.post(next.max(self.now), SimEvent::Wake(id.0));
+        match delivery.next {
+            Some(next) if next > self.now => self.post(next, SimEvent::Wake(id.0)),
+            // Its watch cache is frozen: it is woken when that thaws.
+            Some(_) => self.world.silence(id),
+            None => {}
         }
         let Some(watcher) = self.store.watcher(id) else { return };
         let (part, incarnation, informer) = (watcher.part, watcher.incarnation, watcher.informer);
@@ -183,9 +193,26 @@ impl Sim {
                         NoteKind::PodStarts => EntryKind::PodStarts,
                         NoteKind::PodStops => EntryKind::PodStops,
                     };
-                    self.write_for(kind, part, note.client, Some(note.object), 0, note.cause);
+                    let cause = self.write_for(kind, part, note.client, Some(note.object), 0, note.cause);
+                    self.show_note(part, note.kind, note.object, cause);
                 }
             }
+        }
+    }
+
+    fn show_note(&mut self, part: PartId, kind: NoteKind, pod: ObjectId, cause: Cause) {
+        let PartId::Kubelet(node) = part else { return };
+        match kind {
+            NoteKind::PodStarts => {
+                let name = self.parts.kubelets[node as usize].name().clone();
+                self.show(&Sight::PodStarts { node, name: &name, pod }, cause);
+            }
+            NoteKind::PodStops => self.show(&Sight::PodStops { node, pod }, cause),
+            NoteKind::ReconcileBegins
+            | NoteKind::ReconcileDone
+            | NoteKind::ReconcileFailed
+            | NoteKind::Placed
+            | NoteKind::Unplaced => {}
         }
     }
 

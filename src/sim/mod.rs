@@ -18,7 +18,8 @@ pub use guest::{Guest, NotForkable};
 pub use parts::Parts;
 pub use setup::{NodePool, Setup, TimedAction, replicas};
 pub use tally::{
-    Happening, HappeningKind, Happenings, Load, NodeUse, PartClass, PodCounts, RolloutCounts, Rollouts, Sample, Tally, Usage,
+    Happening, HappeningKind, Happenings, Load, NodeUse, PartClass, PodCounts, RolloutCounts, Rollouts, Sample, Tally,
+    Usage,
 };
 pub use user::{ActionOutcome, Printed, Tone, User};
 pub use world::{StrikeRecord, TimedFault, Trigger};
@@ -26,6 +27,7 @@ pub use world::{StrikeRecord, TimedFault, Trigger};
 use std::sync::Arc;
 
 use crate::api::Clock;
+use crate::check::{Invariants, Look, Sight, Violation};
 use crate::event::{Cause, PartId, SimEvent};
 use crate::kernel::{Agenda, Chance, Span, Time};
 use crate::net::Net;
@@ -48,6 +50,9 @@ pub struct Sim {
     tally: Tally,
     timeline: Arc<[TimedAction]>,
     world: world::World,
+    invariants: Invariants,
+    /// At which revision it was last judged what holds at rest.
+    rested: Option<u64>,
     /// Which life each part is in, by part; absent: the first.
     incarnations: std::collections::BTreeMap<PartId, u32>,
     events_handled: u64,
@@ -94,6 +99,11 @@ impl Sim {
         &self.timeline
     }
 
+    /// The invariants that were violated so far, each once.
+    pub fn violations(&self) -> &[Violation] {
+        self.invariants.violations()
+    }
+
     /// How many events were handled.
     pub fn events_handled(&self) -> u64 {
         self.events_handled
@@ -119,6 +129,9 @@ impl Sim {
         self.dispatch(event);
         if self.waits_for_triggers() {
             self.look_for_triggers();
+        }
+        if self.pending == 0 {
+            self.judge_at_rest();
         }
         true
     }
@@ -179,6 +192,8 @@ impl Sim {
             tally: self.tally.clone(),
             timeline: self.timeline.clone(),
             world: self.world.clone(),
+            invariants: self.invariants.clone(),
+            rested: self.rested,
             incarnations: self.incarnations.clone(),
             events_handled: self.events_handled,
         })
@@ -204,6 +219,37 @@ impl Sim {
     pub(crate) fn post(&mut self, at: Time, event: SimEvent) {
         self.pending += u64::from(!event.is_background());
         self.agenda.post(at, event);
+    }
+
+    /// Judges what holds at rest, if the cluster is: nothing is broken, no message is under way, and no controller has
+    /// anything left to do. A quiet simulation does it by itself; whoever ends another one may ask for it.
+    pub fn judge_at_rest(&mut self) {
+        let revision = self.store.revision();
+        if self.rested != Some(revision) && self.world.is_calm() && self.net.rules.is_empty() && !self.is_under_way() {
+            self.rested = Some(revision);
+            self.show(&Sight::Rest, Cause::START);
+        }
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.agenda.iter().any(|(_, event)| match event {
+            SimEvent::Timer { part, background, .. } => !background && matches!(part, PartId::ControllerManager(_)),
+            SimEvent::Action(_) | SimEvent::Fault { .. } => false,
+            SimEvent::Start(_)
+            | SimEvent::Boot(_)
+            | SimEvent::Heal(_)
+            | SimEvent::Silent(_)
+            | SimEvent::Arrive(_)
+            | SimEvent::Reply(_)
+            | SimEvent::Wake(_)
+            | SimEvent::WatchEnded(_) => true,
+        })
+    }
+
+    /// Tells the invariants of something.
+    fn show(&mut self, sight: &Sight<'_>, cause: Cause) {
+        let look = Look { store: &self.store, now: self.now };
+        self.invariants.observe(sight, look, cause);
     }
 
     fn incarnation(&self, part: PartId) -> u32 {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::world::World;
 use super::{Action, Guest, Parts, Sim, Tally, TimedFault, User};
 use crate::api::{Clock, Kind, KindInfo, Name};
+use crate::check::{By, InvariantEntry, Invariants};
 use crate::client::{Controller, ControllerEntry, Flags, Host, LeaderElection};
 use crate::event::{Cause, PartId, Request, SimEvent};
 use crate::kernel::{Agenda, Chance, Time};
@@ -68,6 +69,8 @@ pub struct Setup {
     pub timeline: Vec<TimedAction>,
     /// What breaks.
     pub faults: Vec<TimedFault>,
+    /// What is checked all the time.
+    pub invariants: Vec<&'static InvariantEntry>,
     /// Whether the journal keeps its entries or only digests them.
     pub keep_journal: bool,
 }
@@ -120,6 +123,8 @@ impl Setup {
             tally: Tally::default(),
             timeline: self.timeline.clone().into(),
             world: World::new(&self.faults),
+            invariants: Invariants::new(self.invariants.iter().filter(|entry| self.can_hold(entry))),
+            rested: None,
             incarnations: std::collections::BTreeMap::new(),
             events_handled: 0,
             parts,
@@ -136,6 +141,11 @@ impl Setup {
             Some(election) => manager.electing(election.clone(), host),
             None => manager,
         }
+    }
+
+    /// Whether the controller is there without which an invariant does not hold.
+    fn can_hold(&self, entry: &InvariantEntry) -> bool {
+        entry.needs.is_none_or(|name| self.controllers.iter().any(|controller| controller.name == name))
     }
 }
 
@@ -174,7 +184,7 @@ impl Sim {
                 made.expect("a node of an empty cluster can be created");
             }
         }
-        self.after_store(PartId::User, Cause::START);
+        self.after_store(By::living(PartId::User), Cause::START);
         for part in self.parts.ids() {
             self.post(Time::ZERO, SimEvent::Start(part));
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Sim;
-use crate::check::{Claim, Follow};
+use crate::check::{By, Claim, Follow, Sight};
 use crate::event::{Cause, Input, NetEffect, NetRule, PartId, Parties, Primitive, SimEvent, WatchEnd, Way};
 use crate::fault::{Cluster, Fault, NodeFacts};
 use crate::kernel::{Purpose, Span, Time, object_hash};
@@ -165,6 +165,15 @@ impl World {
             exits: BTreeMap::new(),
             counts: BTreeMap::new(),
         }
+    }
+
+    /// Whether all that can be up and running is.
+    pub(super) fn is_calm(&self) -> bool {
+        self.stopped.is_empty()
+            && self.off.is_empty()
+            && self.paused.is_empty()
+            && self.replicas_down.is_empty()
+            && self.replicas_frozen.is_empty()
     }
 
     fn machine_is_off(&self, part: PartId) -> bool {
@@ -358,6 +367,7 @@ impl Sim {
                 if *count == 1 && !self.world.stopped.contains_key(&PartId::Kubelet(node)) {
                     self.kill(PartId::Kubelet(node), cause);
                 }
+                self.show(&Sight::PowerOff { node }, cause);
             }
             Primitive::PowerOn(node) => self.post(self.now, SimEvent::Boot(node)),
             Primitive::Impose(rule) => self.impose(strike, rule),
@@ -385,10 +395,7 @@ impl Sim {
             Primitive::ReplicaThaw(replica) => {
                 if release(&mut self.world.replicas_frozen, &replica) {
                     self.store.replicas_mut()[usize::from(replica)].frozen_at = None;
-                    let all = self.store.watchers_of(&Parties::All, None, Some(replica));
-                    for watcher in all {
-                        self.post(self.now, SimEvent::Wake(watcher.0));
-                    }
+                    self.wake_silenced();
                 }
             }
         }
@@ -444,6 +451,7 @@ impl Sim {
     fn kill(&mut self, part: PartId, cause: Cause) {
         self.write(EntryKind::PartStops, part, None, u64::from(self.incarnation(part)), cause);
         *self.incarnations.entry(part).or_default() += 1;
+        self.show(&Sight::PartStops(part), cause);
         self.store.close_watches_of(part);
         if let Some((_, kept)) = self.world.paused.get_mut(&part) {
             kept.clear();
@@ -455,7 +463,7 @@ impl Sim {
     fn materialise_beats(&mut self, part: PartId, cause: Cause) {
         let context = crate::store::Context { now: self.now, cause, from: part, replica: 0 };
         if self.store.stop_beats(part, &context) {
-            self.after_store(part, cause);
+            self.after_store(By::living(part), cause);
         }
     }
 
@@ -544,13 +552,7 @@ impl Sim {
     fn touched_now(&self) -> BTreeSet<PartId> {
         let world = &self.world;
         let mut touched = BTreeSet::new();
-        let is_calm = self.net.rules.is_empty()
-            && world.stopped.is_empty()
-            && world.off.is_empty()
-            && world.paused.is_empty()
-            && world.replicas_down.is_empty()
-            && world.replicas_frozen.is_empty();
-        if is_calm {
+        if self.net.rules.is_empty() && world.is_calm() {
             return touched;
         }
         let beating: Vec<PartId> = self

@@ -1,5 +1,6 @@
 //! wavetank from outside: one file a behaviour.
 
+mod choices;
 mod cli;
 mod determinism;
 mod faults;
@@ -11,6 +12,8 @@ mod quiet;
 mod random;
 mod report;
 mod rollouts;
+mod schema;
 mod stories;
 mod story;
+mod sweeps;
 mod tidy;

@@ -51,6 +51,7 @@ impl Shown {
             assert!(matches!(outcome.status, ExpectationStatus::Met { .. }), "{files:?}: {outcome:?}");
         }
         let story = Story {
+            failed_actions: Vec::new(),
             scenario: scenario.name.as_str().into(),
             seed: scenario.seed,
             ended: String::new(),

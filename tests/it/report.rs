@@ -109,6 +109,7 @@ fn story(scenario: &str) -> RunStory {
         seed: 7,
         ended: "its duration was over".into(),
         expectations: Vec::new(),
+        failed_actions: Vec::new(),
         machines: Vec::new(),
         currency: None,
         repeat: "wavetank run x.yaml --seed 7".into(),

@@ -42,11 +42,14 @@ pub(crate) fn shipped(name: &str) -> Scenario {
     load_files(&[root().join("scenarios").join(format!("{name}.yaml"))], sets)
 }
 
-/// Runs a scenario under its own seed, its journal kept.
+/// Runs a scenario under its own seed, its journal kept. Fails where an invariant does not hold.
+#[track_caller]
 pub(crate) fn run_kept(scenario: &Scenario, seed: u64) -> RunResult {
     let mut scenario = scenario.clone();
     scenario.setup.keep_journal = true;
-    run(&scenario, seed, &mut |_| {})
+    let result = run(&scenario, seed, &mut |_| {});
+    assert_eq!(result.sim.violations(), [], "{}", scenario.name);
+    result
 }
 
 /// A cluster that a story is told about.
@@ -63,7 +66,8 @@ impl Story {
              capacity: {{cpu: 4, memory: 16Gi, pods: 110}}}}\n{behaviours}\n"
         );
         let read = |_: &Path| Ok(Found::File(text.clone()));
-        let scenario = load(&[PathBuf::from("story.yaml")], &[], &read).unwrap_or_else(|errors| panic!("{errors}"));
+        let mut scenario = load(&[PathBuf::from("story.yaml")], &[], &read).unwrap_or_else(|errors| panic!("{errors}"));
+        scenario.setup.keep_journal = true;
         Story { sim: scenario.setup.build(7) }
     }
 

@@ -19,6 +19,7 @@ const ROOMS: &[&str] = &[
     "check",
     "sim",
     "scenario",
+    "explore",
     "report",
     "cli",
 ];

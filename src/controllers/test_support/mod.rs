@@ -14,8 +14,9 @@ use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::api::{
-    Body, Clock, Deployment, DeploymentStrategy, IntOrPercent, Kind, Labels, Meta, Name, Obj, Object, ObjectId, Pod,
-    PodSpec, PodTemplate, ReplicaSet, Selector, Uid, WorkloadSelector,
+    Body, Clock, ConditionStatus, Deployment, DeploymentStrategy, IntOrPercent, Kind, Labels, Meta, Name, Node, Obj,
+    Object, ObjectId, Pod, PodConditionType, PodPhase, PodSpec, PodStatus, PodTemplate, ReplicaSet, Selector, Uid,
+    WorkloadSelector,
 };
 use crate::client::{ControllerEntry, Flags, Host, Outbox, Part};
 use crate::event::{
@@ -145,6 +146,25 @@ impl Story {
         self.serve(Request::Update(object.into_object())).expect("the toy server takes it");
     }
 
+    /// Replaces an object as a user.
+    pub fn put(&mut self, mut object: Object) {
+        object.meta_mut().resource_version = 0;
+        self.serve(Request::Update(object)).expect("the toy server takes it");
+    }
+
+    /// Changes the status of an object as its kubelet would.
+    pub fn change_status<T: Body>(&mut self, id: ObjectId, change: impl FnOnce(&mut Obj<T>)) {
+        let mut object = Obj::clone(self.get::<T>(id));
+        change(&mut object);
+        object.meta.resource_version = 0;
+        self.serve(Request::UpdateStatus(object.into_object())).expect("the toy server takes it");
+    }
+
+    /// Whether nothing is going to happen any more.
+    pub fn is_at_rest(&self) -> bool {
+        self.agenda.is_empty()
+    }
+
     /// Deletes an object as a user.
     pub fn delete(&mut self, id: ObjectId) {
         let options = DeleteOptions::default();
@@ -191,7 +211,7 @@ impl Story {
                     self.post_at(request.0, request.1);
                 }
                 // Informers play their caches again after twelve hours: no story here is so long.
-                Effect::Timer { background: true, .. } => {}
+                Effect::Timer { at, background: true, .. } if at.since(self.now) > Span::from_hours(1) => {}
                 Effect::Timer { at, token: TimerToken(token), .. } => {
                     self.post_at(at, Todo::Hand(Input::Timer(TimerToken(token))));
                 }
@@ -295,6 +315,29 @@ pub fn replica_set(name: &str, replicas: i32, image: &str) -> Obj<ReplicaSet> {
         status: Default::default(),
     };
     Obj { meta: Meta::new(Kind::ReplicaSet, "default", name), body }
+}
+
+/// A node that is ready, with labels such as `a=b,c=d`.
+pub fn ready_node(name: &str, labels_text: &str) -> Obj<Node> {
+    let conditions =
+        [("MemoryPressure", "False"), ("DiskPressure", "False"), ("PIDPressure", "False"), ("Ready", "True")];
+    let conditions = conditions.map(|(kind, status)| v1::NodeCondition {
+        type_: kind.to_owned(),
+        status: status.to_owned(),
+        ..v1::NodeCondition::default()
+    });
+    let status = v1::NodeStatus { conditions: Some(conditions.to_vec()), ..v1::NodeStatus::default() };
+    let mut meta = Meta::new(Kind::Node, "", name);
+    meta.labels = labels(labels_text);
+    Obj { meta, body: Node { spec: Arc::default(), status: Arc::new(status) } }
+}
+
+/// A pod that runs on a node and is ready.
+pub fn running_pod(name: &str, node: &str) -> Obj<Pod> {
+    let mut status = PodStatus { phase: PodPhase::Running, ..PodStatus::default() };
+    status.set_condition(PodConditionType::Ready, ConditionStatus::True, None, Clock::DEFAULT.timestamp(Time::ZERO));
+    let body = Pod { spec: template("", "app:ok").spec.clone(), node_name: node.into(), status };
+    Obj { meta: Meta::new(Kind::Pod, "default", name), body }
 }
 
 /// A pod without an owner.

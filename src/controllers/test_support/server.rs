@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{HOP, Story, Todo};
-use crate::api::{Clock, Deletion, Kind, Meta, Name, Obj, Object, ObjectId, OwnerReference, Uid};
+use crate::api::{Clock, Deletion, Kind, Meta, Name, Obj, Object, ObjectId, OwnerReference, Uid, convert, merge};
 use crate::event::{Answer, ApiError, Cause, Change, ChangeKind, ErrorReason, Input, MetaEdit, Reply, Request, Target};
 
 impl Story {
@@ -26,6 +26,19 @@ impl Story {
             Request::Create(object) => self.create_object(object),
             Request::Update(object) => self.update(object, false),
             Request::UpdateStatus(object) => self.update(object, true),
+            Request::PatchStatus(mut object) => {
+                object.meta_mut().resource_version = 0;
+                self.update(object, true)
+            }
+            Request::Patch { target, patch, .. } => {
+                let object = self.find(&target)?;
+                let kind = object.kind().info().expect("a built-in kind").kind.clone();
+                let merged = merge::strategic_merge(&kind, &convert::to_json(&object), &patch.body);
+                let merged = convert::from_json(object.kind(), merged.expect("a patch that fits"));
+                let mut merged = merged.expect("a patch that makes an object");
+                merged.meta_mut().id = object.meta().id;
+                self.update(merged, false)
+            }
             Request::PatchMeta { target, preconditions, edit } => {
                 let mut object = self.find(&target)?;
                 if preconditions.uid.is_some_and(|uid| uid != object.meta().uid) {
@@ -35,7 +48,7 @@ impl Story {
                 apply(object.meta_mut(), &edit);
                 Ok(Answer::Object(self.store(object)))
             }
-            Request::Delete { target, .. } => self.delete_object(&target),
+            Request::Delete { target, options } => self.delete_object(&target, options.grace_seconds),
             Request::Get(target) => Ok(Answer::Object(self.find(&target)?)),
             Request::List { query, .. } => {
                 let items = self.objects.values().filter(|object| object.kind() == query.kind).cloned().collect();
@@ -94,11 +107,12 @@ impl Story {
         Ok(Answer::Object(self.store(merged)))
     }
 
-    fn delete_object(&mut self, target: &Target) -> Reply {
+    fn delete_object(&mut self, target: &Target, grace: Option<i64>) -> Reply {
         let mut object = self.find(target)?;
         let (kind, id, uid) = (object.kind(), object.meta().id, object.meta().uid);
         self.note_request("DELETE", kind);
-        let graceful = object.get::<crate::api::Pod>().is_some_and(|pod| !pod.body.node_name.is_empty());
+        let is_bound = object.get::<crate::api::Pod>().is_some_and(|pod| !pod.body.node_name.is_empty());
+        let graceful = is_bound && grace != Some(0);
         if !graceful && object.meta().finalizers.is_empty() {
             self.remove(id);
             return Ok(Answer::Done);
@@ -176,6 +190,11 @@ fn with_status(object: &Object, status_of: &Object) -> Object {
             merged.into_object()
         }
         (Object::ReplicaSet(one), Object::ReplicaSet(other)) => {
+            let mut merged = Obj::clone(one);
+            merged.body.status = other.body.status.clone();
+            merged.into_object()
+        }
+        (Object::Node(one), Object::Node(other)) => {
             let mut merged = Obj::clone(one);
             merged.body.status = other.body.status.clone();
             merged.into_object()

@@ -27,9 +27,20 @@ pub(super) struct Story {
     pub(super) statuses: usize,
     pub(super) heartbeats: usize,
     pub(super) renewals: usize,
+    /// Statuses of the node that have been stored, and that have been sent.
+    pub(super) node_statuses: usize,
+    pub(super) node_status_tries: usize,
     /// While set, requests about pods fail with it.
     pub(super) outage: Option<ErrorReason>,
-    jobs: BTreeMap<(Time, u64), Input>,
+    /// While set, all requests fail: there is no way to the API server, and no notice comes.
+    pub(super) cut: bool,
+    /// While set, the process is down: nothing reaches it, nothing that it has asked for comes back.
+    down: bool,
+    has_lease: bool,
+    incarnation: u64,
+    /// Notes about pods, as `seconds kind`.
+    pub(super) notes: Vec<String>,
+    jobs: BTreeMap<(Time, u64), (u64, Input)>,
     posted: u64,
     revision: u64,
     with_cidr: bool,
@@ -82,7 +93,8 @@ impl Story {
             Arc::new(NodeTemplate::new(capacity)),
             Arc::new(settings),
             Arc::new(Behaviours::new(entries, server())),
-        );
+        )
+        .registered_before();
         let mut story = Story {
             kubelet,
             now: Time::ZERO,
@@ -92,7 +104,14 @@ impl Story {
             statuses: 0,
             heartbeats: 0,
             renewals: 0,
+            node_statuses: 0,
+            node_status_tries: 0,
             outage: None,
+            cut: false,
+            down: false,
+            has_lease: false,
+            incarnation: 0,
+            notes: Vec::new(),
             jobs: BTreeMap::new(),
             posted: 0,
             revision: 0,
@@ -103,15 +122,40 @@ impl Story {
         story
     }
 
-    /// The process starts anew.
+    /// The process dies, alone or with its machine.
+    pub(super) fn stop(&mut self) {
+        self.down = true;
+        self.incarnation += 1;
+    }
+
+    /// The process starts anew, on a machine that has gone on.
     pub(super) fn restart(&mut self) {
         self.revision += 100;
+        self.down = false;
         self.post(self.now, Input::Start);
+    }
+
+    /// The machine is switched on.
+    pub(super) fn boot(&mut self) {
+        self.down = false;
+        self.post(self.now, Input::Boot);
+    }
+
+    /// The process stands still for a while: all that is to come, comes later.
+    pub(super) fn delay_all(&mut self, by: Span) {
+        let until = self.now + by;
+        let jobs = std::mem::take(&mut self.jobs);
+        self.jobs = jobs.into_iter().map(|((at, number), job)| ((at.max(until), number), job)).collect();
+    }
+
+    /// Heartbeats may be computed, or not.
+    pub(super) fn compute_heartbeats(&mut self, computed: bool) {
+        self.post(self.now, Input::Heartbeats { computed });
     }
 
     fn post(&mut self, at: Time, input: Input) {
         self.posted += 1;
-        self.jobs.insert((at, self.posted), input);
+        self.jobs.insert((at, self.posted), (self.incarnation, input));
     }
 
     /// Runs until so many seconds after the start of the story's next full second.
@@ -123,8 +167,11 @@ impl Story {
         while let Some((&(at, _), _)) = self.jobs.first_key_value()
             && at <= end
         {
-            let (_, input) = self.jobs.pop_first().unwrap();
+            let (_, (incarnation, input)) = self.jobs.pop_first().unwrap();
             self.now = at;
+            if self.down || incarnation != self.incarnation {
+                continue;
+            }
             let mut out = Outbox::new(at, Clock::DEFAULT, Chance { seed: 1 }, Cause::START);
             self.kubelet.handle(input, &mut out);
             for effect in out.effects {
@@ -142,17 +189,24 @@ impl Story {
     fn take(&mut self, effect: Effect) {
         match effect {
             Effect::Send { at, token, request, .. } => {
-                let result = self.answer(request);
+                let is_node_status = matches!(request, Request::PatchStatus(Object::Node(_)));
+                self.node_status_tries += usize::from(is_node_status);
+                let lost = ApiError::new(ErrorReason::ConnectionRefused, "connection refused");
+                let result = if self.cut { Err(lost) } else { self.answer(request) };
                 self.post(at.max(self.now) + LATENCY, Input::Reply { token, result });
             }
-            Effect::Timer { at, token, .. } => self.post(at, Input::Timer(token)),
+            Effect::Timer { at, token, .. } => self.post(at.max(self.now), Input::Timer(token)),
             Effect::Heartbeat(_) => self.heartbeats += 1,
-            Effect::Watch { .. } | Effect::Note(_) | Effect::Exit => {}
+            Effect::Note(note) => self.notes.push(format!("{} {:?}", self.clock(), note.kind)),
+            Effect::Watch { .. } | Effect::Exit => {}
         }
     }
 
     fn notice(&mut self, informer: InformerIndex, kind: ChangeKind, object: Object) {
         self.revision += u64::from(kind == ChangeKind::Deleted);
+        if self.cut || self.down {
+            return;
+        }
         let change = Change { kind, object, revision: self.revision, cause: Cause::START };
         self.post(self.now + LATENCY, Input::Notice { informer, changes: vec![change] });
     }
@@ -165,6 +219,10 @@ impl Story {
     fn answer(&mut self, request: Request) -> Reply {
         let not_found = || ApiError::new(ErrorReason::NotFound, "not found");
         match request {
+            Request::Create(Object::Node(_)) if self.node.is_some() => {
+                Err(ApiError::new(ErrorReason::AlreadyExists, "it is there"))
+            }
+            Request::Get(_) => Ok(Answer::Object(Object::Node(self.node.clone().unwrap()))),
             Request::Create(Object::Node(node)) => {
                 let mut node = (*node).clone();
                 node.meta.id = ObjectId { kind: Kind::Node, slot: 0 };
@@ -181,6 +239,9 @@ impl Story {
             Request::Create(Object::Event(event)) => {
                 self.told(&event);
                 Ok(Answer::Done)
+            }
+            Request::Create(Object::Lease(_)) if std::mem::replace(&mut self.has_lease, true) => {
+                Err(ApiError::new(ErrorReason::AlreadyExists, "it is there"))
             }
             Request::Create(object) => Ok(Answer::Object(object)),
             Request::Update(_) => {
@@ -205,6 +266,7 @@ impl Story {
                 let mut node = (*node).clone();
                 self.stamp(&mut node.meta);
                 self.node = Some(Arc::new(node.clone()));
+                self.node_statuses += 1;
                 Ok(Answer::Object(node.into_object()))
             }
             Request::Delete { target: Target::Id(id), options } => {
@@ -277,6 +339,33 @@ impl Story {
         let pod = self.pod(name).clone();
         self.pods.remove(&pod.meta.id.slot);
         self.notice(PODS, ChangeKind::Deleted, Object::Pod(pod));
+    }
+
+    /// Gives the node taints: keys and effects.
+    pub(super) fn taint(&mut self, taints: &[(&str, &str)]) {
+        let mut node = (**self.node.as_ref().unwrap()).clone();
+        let taint = |(key, effect): &(&str, &str)| v1::Taint {
+            key: (*key).to_owned(),
+            effect: (*effect).to_owned(),
+            ..v1::Taint::default()
+        };
+        Arc::make_mut(&mut node.body.spec).taints = Some(taints.iter().map(taint).collect());
+        self.stamp(&mut node.meta);
+        self.node = Some(Arc::new(node.clone()));
+        self.notice(NODE, ChangeKind::Modified, node.into_object());
+    }
+
+    /// Makes the node's Ready condition Unknown, as the node life-cycle controller does.
+    pub(super) fn lose_sight_of_node(&mut self) {
+        let mut node = (**self.node.as_ref().unwrap()).clone();
+        for condition in Arc::make_mut(&mut node.body.status).conditions.iter_mut().flatten() {
+            if condition.type_ == "Ready" {
+                condition.status = "Unknown".into();
+            }
+        }
+        self.stamp(&mut node.meta);
+        self.node = Some(Arc::new(node.clone()));
+        self.notice(NODE, ChangeKind::Modified, node.into_object());
     }
 
     /// Gives the node a range of pod addresses, as node IPAM does.

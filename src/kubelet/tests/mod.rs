@@ -1,6 +1,12 @@
 //! Stories of one kubelet.
 
+mod admission;
 mod harness;
+mod heartbeats;
+mod machine;
+mod probes;
+mod termination;
+mod usage;
 
 use std::sync::Arc;
 

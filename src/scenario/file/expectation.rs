@@ -7,7 +7,9 @@ use super::Duration;
 
 /// What must come true: `eventually` or `always` with a claim.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Expectation")]
+#[cfg_attr(feature = "cli", schemars(transform = crate::scenario::schema::one_mode))]
 pub struct ExpectationFile {
     /// The claim holds at some instant.
     pub eventually: Option<ClaimFile>,
@@ -24,7 +26,9 @@ pub struct ExpectationFile {
 
 /// A claim about one resource or about all of a kind. All predicates that are given must hold.
 #[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Claim")]
+#[cfg_attr(feature = "cli", schemars(transform = crate::scenario::schema::one_subject))]
 pub struct ClaimFile {
     /// One resource: `deployment/web`.
     pub resource: Option<String>,
@@ -60,6 +64,7 @@ pub struct ClaimFile {
 
 /// Bounds of a number, included.
 #[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Count")]
 pub struct CountFile {
     /// Exactly so many.

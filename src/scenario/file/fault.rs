@@ -12,6 +12,8 @@ use super::{ClaimFile, Duration, DurationRange, Every};
 /// What breaks, and when: one of `at`, `every` and `when`, and exactly one fault, by the name under which
 /// `wavetank list faults` has it.
 #[derive(Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, rename = "Fault", transform = crate::scenario::schema::with_faults))]
 pub struct FaultFile {
     /// It strikes at this instant.
     pub at: Option<Duration>,
@@ -27,10 +29,12 @@ pub struct FaultFile {
     /// With `when`: from the claim's coming true to the strike. Default: none.
     pub after: Option<Duration>,
     /// With `when`: how often it strikes, each time that the claim comes to hold anew. Default: once.
+    #[cfg_attr(feature = "cli", schemars(range(min = 1)))]
     pub times: Option<u32>,
     /// How long a strike lasts, a duration or a range. Default: for ever.
     pub lasts: Option<DurationRange>,
     /// The faults that are named, with their parameters.
+    #[cfg_attr(feature = "cli", schemars(skip))]
     pub faults: BTreeMap<String, Value>,
 }
 

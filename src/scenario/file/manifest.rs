@@ -28,6 +28,7 @@ pub enum ManifestFiles {
 /// An object that is applied many times: `$(i)` in its texts and keys stands for the number of the copy, from 0 on,
 /// where `as` is `i`.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Repeat")]
 pub struct RepeatFile {
     /// How often, and what the number is called.
@@ -38,6 +39,7 @@ pub struct RepeatFile {
 
 /// How often an object is repeated.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "RepeatBlock")]
 pub struct RepeatBlock {
     /// How many copies: 1 to 100,000.

@@ -14,12 +14,15 @@ mod timeline;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 
-pub use behaviour::{BehaviourFile, ExitFile, ImageFile, MatchFile};
+pub use behaviour::{
+    BehaviourFile, CourseFile, ExitFile, ImageFile, LapseFile, MatchFile, RampFile, StepFile, UsageFile,
+};
 pub use expectation::{ClaimFile, CountFile, ExpectationFile};
 pub use fault::FaultFile;
 pub use manifest::{ManifestFile, ManifestFiles, RepeatBlock, RepeatFile};
-pub use nodes::{NodePoolFile, TaintFields, TaintFile};
+pub use nodes::{NodePoolFile, NodeTypeEntry, NodeTypeFile, NodeTypesInFile, TaintFields, TaintFile};
 pub(super) use scalar::read_range;
 pub use scalar::{Duration, DurationRange, Every, FlagText, Instant, QuantityText, ShortForm};
 pub use timeline::{
@@ -36,11 +39,14 @@ pub const KIND: &str = "Scenario";
 ///
 /// Further documents of the same file that are Kubernetes objects are applied with `manifests`.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Scenario")]
 pub struct ScenarioFile {
     /// `wavetank.dev/v1`.
+    #[cfg_attr(feature = "cli", schemars(extend("const" = API_VERSION)))]
     pub api_version: String,
     /// `Scenario`.
+    #[cfg_attr(feature = "cli", schemars(extend("const" = KIND)))]
     pub kind: String,
     /// The scenario's name.
     pub metadata: MetadataFile,
@@ -56,6 +62,9 @@ pub struct ScenarioFile {
     /// Whether the run ends as soon as every expectation is decided and every `eventually` is met. Default: false.
     #[serde(default)]
     pub stop_when_met: bool,
+    /// Named machine types that pools can be of: in place, or `{file: types.yaml}` for a file that holds a list of them.
+    #[serde(default)]
+    pub node_types: Vec<NodeTypeEntry>,
     /// Pools of equal nodes. Default: one pool `node` of three nodes with 8 CPUs and 32Gi each.
     pub nodes: Option<Vec<NodePoolFile>>,
     /// What is applied at time zero, as with one `kubectl apply -f`.
@@ -80,13 +89,32 @@ pub struct ScenarioFile {
     /// What must come true.
     #[serde(default)]
     pub expect: Vec<ExpectationFile>,
+    /// What is checked all the time.
+    #[serde(default)]
+    pub checks: ChecksFile,
+    /// Axes of a sweep: paths as `--set` takes them, each with a list of values: `nodes[0].count: [3, 5, 9]`. The whole
+    /// grid is run, every point with each seed. An axis whose value `--set` gives is left out.
+    #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(extend("additionalProperties" = {"type": "array", "minItems": 1})))]
+    pub axes: BTreeMap<String, Vec<Value>>,
+}
+
+/// What is checked all the time, whatever is expected.
+#[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Checks")]
+pub struct ChecksFile {
+    /// The invariants, by name. Default: all of them.
+    pub invariants: Option<Vec<String>>,
 }
 
 /// `metadata` of a scenario.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "ScenarioMetadata")]
 pub struct MetadataFile {
     /// The name: lower-case letters, digits, `-` and `.`.
+    #[cfg_attr(feature = "cli", schemars(regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")))]
     pub name: String,
 }
 
@@ -95,14 +123,18 @@ pub type FlagsFile = BTreeMap<String, FlagText>;
 
 /// Settings of components.
 #[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Components")]
 pub struct ComponentsFile {
     /// Flags of kube-controller-manager and of its controllers, such as `concurrent-deployment-syncs`, `kube-api-qps`,
     /// `cluster-cidr`. `controllers` chooses among them as upstream: `*,-namespace-controller`.
+    #[cfg_attr(feature = "cli", schemars(schema_with = "crate::scenario::schema::flags_of_controller_manager"))]
     pub kube_controller_manager: FlagsFile,
     /// Flags of kube-scheduler.
+    #[cfg_attr(feature = "cli", schemars(schema_with = "crate::scenario::schema::flags_of_scheduler"))]
     pub kube_scheduler: FlagsFile,
     /// Flags of all kubelets.
+    #[cfg_attr(feature = "cli", schemars(schema_with = "crate::scenario::schema::flags_of_kubelet"))]
     pub kubelet: FlagsFile,
     /// The API server.
     pub api_server: ApiServerFile,
@@ -112,24 +144,30 @@ pub struct ComponentsFile {
 
 /// How many replicas of a component there are, of which one works, the leader, and the others stand by: 1 to 9 each.
 #[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Replicas")]
 pub struct ReplicasFile {
     /// Of kube-controller-manager. Default: 1.
+    #[cfg_attr(feature = "cli", schemars(range(min = 1, max = 9)))]
     pub kube_controller_manager: Option<u8>,
     /// Of kube-scheduler. Default: 1.
+    #[cfg_attr(feature = "cli", schemars(range(min = 1, max = 9)))]
     pub kube_scheduler: Option<u8>,
 }
 
 /// Settings of the API server.
 #[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "ApiServer")]
 pub struct ApiServerFile {
     /// How many replicas there are, each with a watch cache of its own: 1 to 9. Default: 1.
+    #[cfg_attr(feature = "cli", schemars(range(min = 1, max = 9)))]
     pub replicas: Option<u8>,
 }
 
 /// Latencies; what is not given is that of a small control plane in one data centre.
 #[derive(Deserialize, Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Latency")]
 pub struct LatencyFile {
     /// From sending a GET or LIST until its answer is ready. Default: `500us..2ms`.

@@ -6,19 +6,28 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde_json::Value;
 
 use super::QuantityText;
 
 /// Nodes of one shape, named `<name>-0`, `<name>-1`, ….
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "NodePool")]
+#[cfg_attr(feature = "cli", schemars(transform = crate::scenario::schema::capacity_or_type))]
 pub struct NodePoolFile {
     /// The pool's name, with which its nodes' names begin.
     pub name: String,
     /// How many nodes there are.
+    #[cfg_attr(feature = "cli", schemars(range(min = 1)))]
     pub count: u32,
-    /// `status.capacity` of each: `cpu` and `memory`, and where wanted `pods` (default 110), `ephemeral-storage`,
-    /// hugepages and extended resources such as `nvidia.com/gpu`.
+    /// The machine type, by its name in `nodeTypes`. What the pool itself says goes before what its type says, for each
+    /// resource and label. The nodes get the label `node.kubernetes.io/instance-type`.
+    #[serde(rename = "type")]
+    pub machine: Option<String>,
+    /// `status.capacity` of each: `cpu` and `memory` (here or in the type), and where wanted `pods` (default 110),
+    /// `ephemeral-storage`, hugepages and extended resources such as `nvidia.com/gpu`.
+    #[serde(default)]
     pub capacity: BTreeMap<String, QuantityText>,
     /// `status.allocatable`: what is left for pods. Default: the capacity, for each resource that is not named.
     #[serde(default)]
@@ -32,8 +41,72 @@ pub struct NodePoolFile {
     /// Zones among which the nodes are dealt in turn, as label `topology.kubernetes.io/zone`.
     #[serde(default)]
     pub zones: Vec<String>,
-    /// What one node costs an hour, in any currency. Default: nothing is known of it.
+    /// What one node costs an hour, in any currency. Default: that of its type, if there is one.
+    #[cfg_attr(feature = "cli", schemars(range(min = 0)))]
     pub price_per_hour: Option<f64>,
+}
+
+/// A named machine type. There are none built in: prices go stale.
+#[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase", rename = "NodeType")]
+pub struct NodeTypeFile {
+    /// The type's name, as `m5.large`.
+    pub name: String,
+    /// `status.capacity` of a node of the type: `cpu` and `memory`, and what else it has.
+    pub capacity: BTreeMap<String, QuantityText>,
+    /// `status.allocatable`: what is left for pods. Default: the capacity, for each resource that is not named.
+    #[serde(default)]
+    pub allocatable: BTreeMap<String, QuantityText>,
+    /// Labels of its nodes.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// What a node costs an hour, in any currency. Default: nothing is known of it.
+    #[cfg_attr(feature = "cli", schemars(range(min = 0)))]
+    pub price_per_hour: Option<f64>,
+}
+
+/// A file that holds node types.
+#[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase", rename = "NodeTypesInFile")]
+pub struct NodeTypesInFile {
+    /// A path, from the scenario file's folder on. The file holds a list of node types.
+    pub file: String,
+}
+
+/// An entry of `nodeTypes`. Which one it is shows by its keys; it is read strictly later.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NodeTypeEntry {
+    /// A [`NodeTypeFile`] in place.
+    InPlace,
+    /// A [`NodeTypesInFile`].
+    File,
+}
+
+impl<'de> Deserialize<'de> for NodeTypeEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<NodeTypeEntry, D::Error> {
+        struct EntryVisitor;
+
+        impl<'de> Visitor<'de> for EntryVisitor {
+            type Value = NodeTypeEntry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a node type, or {file: PATH}")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NodeTypeEntry, A::Error> {
+                let mut entry = NodeTypeEntry::InPlace;
+                while let Some((key, _)) = map.next_entry::<String, Value>()? {
+                    if key == "file" {
+                        entry = NodeTypeEntry::File;
+                    }
+                }
+                Ok(entry)
+            }
+        }
+        deserializer.deserialize_any(EntryVisitor)
+    }
 }
 
 /// A taint.
@@ -47,6 +120,7 @@ pub enum TaintFile {
 
 /// A taint as a Node has it.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Taint")]
 pub struct TaintFields {
     /// The key.
@@ -55,6 +129,7 @@ pub struct TaintFields {
     #[serde(default)]
     pub value: String,
     /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
+    #[cfg_attr(feature = "cli", schemars(extend("enum" = ["NoSchedule", "PreferNoSchedule", "NoExecute"])))]
     pub effect: String,
 }
 

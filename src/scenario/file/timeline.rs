@@ -10,14 +10,20 @@ use super::{Duration, ManifestFiles, ShortForm};
 
 /// What a user does at an instant: exactly one of the actions.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "TimelineEntry")]
+#[cfg_attr(feature = "cli", schemars(transform = crate::scenario::schema::one_action))]
 pub struct ActionFile {
     /// When, from the start of the simulation on.
     pub at: Duration,
+    /// Whether it may fail: an action that kubectl ends with an error is a failed run otherwise. Default: false.
+    #[serde(default)]
+    pub may_fail: bool,
     /// `kubectl apply -f`: a path, an object, or a list of both.
     pub apply: Option<ManifestFiles>,
     /// `kubectl delete`: `deployment/web`, or a mapping with more.
     #[serde(default, deserialize_with = "short_or_whole")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::scenario::schema::ShortOrWhole<DeleteFile>"))]
     pub delete: Option<DeleteFile>,
     /// `kubectl scale`.
     pub scale: Option<ScaleFile>,
@@ -29,17 +35,21 @@ pub struct ActionFile {
     pub rollout: Option<RolloutFile>,
     /// `kubectl cordon`: a node's name.
     #[serde(default, deserialize_with = "short_or_whole")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::scenario::schema::ShortOrWhole<CordonFile>"))]
     pub cordon: Option<CordonFile>,
     /// `kubectl uncordon`: a node's name.
     #[serde(default, deserialize_with = "short_or_whole")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::scenario::schema::ShortOrWhole<CordonFile>"))]
     pub uncordon: Option<CordonFile>,
     /// `kubectl drain --ignore-daemonsets --delete-emptydir-data --force`: a node's name, or a mapping with more.
     #[serde(default, deserialize_with = "short_or_whole")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::scenario::schema::ShortOrWhole<DrainFile>"))]
     pub drain: Option<DrainFile>,
 }
 
 /// `kubectl delete`.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Delete")]
 pub struct DeleteFile {
     /// What: `deployment/web`.
@@ -54,6 +64,7 @@ pub struct DeleteFile {
 
 /// `--cascade` of `kubectl delete`.
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum PropagationFile {
     /// The garbage collector deletes dependents afterwards.
@@ -66,6 +77,7 @@ pub enum PropagationFile {
 
 /// `kubectl scale`.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Scale")]
 pub struct ScaleFile {
     /// What: `deployment/web`.
@@ -73,11 +85,13 @@ pub struct ScaleFile {
     /// Its namespace. Default: `default`.
     pub namespace: Option<String>,
     /// `--replicas`.
+    #[cfg_attr(feature = "cli", schemars(range(min = 0)))]
     pub replicas: i32,
 }
 
 /// `kubectl patch`.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Patch")]
 pub struct PatchFile {
     /// What: `deployment/web`.
@@ -93,6 +107,7 @@ pub struct PatchFile {
 
 /// `--type` of `kubectl patch`.
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum PatchType {
     /// Lists are merged by their keys; not for custom resources.
@@ -105,6 +120,7 @@ pub enum PatchType {
 
 /// `kubectl set image`.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "SetImage")]
 pub struct SetImageFile {
     /// What: `deployment/web`.
@@ -117,7 +133,9 @@ pub struct SetImageFile {
 
 /// `kubectl rollout`: exactly one of undo, pause, resume and restart.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Rollout")]
+#[cfg_attr(feature = "cli", schemars(transform = crate::scenario::schema::one_verb))]
 pub struct RolloutFile {
     /// Goes back to an earlier revision of this: `deployment/web`.
     pub undo: Option<String>,
@@ -135,6 +153,7 @@ pub struct RolloutFile {
 
 /// `kubectl cordon` and `uncordon`.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Cordon")]
 pub struct CordonFile {
     /// The node.
@@ -143,6 +162,7 @@ pub struct CordonFile {
 
 /// `kubectl drain`.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Drain")]
 pub struct DrainFile {
     /// The node.

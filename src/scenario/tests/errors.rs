@@ -14,8 +14,7 @@ fn unknown_fields_have_a_nearest_neighbour() {
     check("node: []\n", "s.yaml:4:1: unknown field \"node\"\n  help: did you mean \"nodes\"?");
     check(
         "nodes: [{name: a, count: 1, capcity: {cpu: 1, memory: 1Gi}}]\n",
-        "s.yaml:4:9: nodes[0]: missing required field \"capacity\"\n\
-         s.yaml:4:29: unknown field \"nodes[0].capcity\"\n  help: did you mean \"capacity\"?",
+        "s.yaml:4:29: unknown field \"nodes[0].capcity\"\n  help: did you mean \"capacity\"?",
     );
     check(
         "timeline: [{at: 1s, scal: {}}]\n",
@@ -50,6 +49,20 @@ fn scalars_say_what_they_should_be() {
 }
 
 #[test]
+fn invariants_are_looked_up() {
+    check("checks: {invariants: [owners-exist-at-rest]}\n", "fine");
+    check(
+        "checks: {invariants: [owner-exist-at-rest]}\n",
+        "s.yaml:4:23: checks.invariants[0]: no invariant is named \"owner-exist-at-rest\"\n  help: did you mean \
+         \"owners-exist-at-rest\"?",
+    );
+    check(
+        "checks: {invariants: [no-address-twice, no-address-twice]}\n",
+        "s.yaml:4:41: checks.invariants[1]: no-address-twice is named twice",
+    );
+}
+
+#[test]
 fn pools_are_checked() {
     let pool = |rest: &str| format!("nodes:\n- {{name: a, count: 1, capacity: {{cpu: 1, memory: 1Gi}}, {rest}}}\n");
     check(
@@ -78,6 +91,102 @@ fn pools_are_checked() {
     check(
         "nodes:\n- {name: a, count: 1, capacity: {cpu: 1, memory: 1Gi}}\n- {name: a, count: 1, capacity: {cpu: 1, memory: 1Gi}}\n",
         "s.yaml:6:10: nodes[1].name: there are two pools named \"a\"",
+    );
+}
+
+/// `types` are entries of `nodeTypes`, from line 5 on; `types.yaml` is the file that they may name.
+#[track_caller]
+fn check_types(types: &str, included: &str, expected: &str) {
+    let text = format!("{HEAD}nodeTypes:\n{types}nodes: [{{name: a, count: 1, type: m5.large}}]\n");
+    let files = [("s.yaml", text.as_str()), ("types.yaml", included)];
+    let found = load_from(&files, &[]).map_or_else(|errors| errors.to_string(), |_| "fine".to_owned());
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn node_types_are_checked_where_they_stand() {
+    let large = "- {name: m5.large, capacity: {cpu: 2, memory: 8Gi}}\n";
+    check_types(large, "", "fine");
+    check_types("- {file: types.yaml}\n", large, "fine");
+    check_types(
+        &format!("{large}{large}"),
+        "",
+        "s.yaml:6:10: nodeTypes[1].name: there are two node types named \"m5.large\"",
+    );
+    check_types(
+        "- {name: m5.lage, capacity: {cpu: 2, memory: 8Gi}}\n",
+        "",
+        "s.yaml:6:35: nodes[0].type: no node type is named \"m5.large\"\n  help: did you mean \"m5.lage\"?",
+    );
+    check_types(
+        "- {name: m5.large, capacity: {cpu: 2}}\n",
+        "",
+        "s.yaml:5:30: nodeTypes[0].capacity: memory is missing",
+    );
+    check_types(
+        "- {name: m5.large, capacity: {cpu: 2, memory: 8Gi}, prise: 1}\n",
+        "",
+        "s.yaml:5:53: unknown field \"nodeTypes[0].prise\"\n  help: valid here: name, capacity, allocatable, labels, pricePerHour",
+    );
+    check_types(
+        "- {name: m5.large, capacity: {cpu: 2, memory: 8Gi}, pricePerHour: cheap}\n",
+        "",
+        "s.yaml:5:67: nodeTypes[0].pricePerHour: expected a number, found the string \"cheap\"",
+    );
+    check_types(
+        "- {name: 5, capacity: {cpu: 2, memory: 8Gi}}\n",
+        "",
+        "s.yaml:5:10: nodeTypes[0].name: expected a string, found the number 5\n  help: write it in quotes: \"5\"",
+    );
+    check_types(
+        "- m5.large\n",
+        "",
+        "s.yaml:5:3: nodeTypes[0]: expected a node type, or {file: PATH}, found the string \"m5.large\"",
+    );
+}
+
+#[test]
+fn files_of_node_types_are_checked_too() {
+    let file = "- {file: types.yaml}\n";
+    check_types(
+        "- {file: tips.yaml}\n",
+        "",
+        "s.yaml:5:10: nodeTypes[0].file: tips.yaml cannot be read: No such file or directory",
+    );
+    check_types(
+        file,
+        "name: m5.large\n",
+        "types.yaml:1:1: a file of node types holds a list of them\n  help: write - name: …, with capacity and \
+         pricePerHour, for each type",
+    );
+    check_types(
+        file,
+        "- {name: m5.large, capacity: {cpu: two, memory: 8Gi}}\n",
+        "types.yaml:1:36: [0].capacity.cpu: \"two\" is no quantity\n  help: write for example 500m, 4, 16Gi or 100M",
+    );
+    check_types(
+        file,
+        "- {name: m5.large, capacity: {cpu: 2, memory: 8Gi}, prise: 1}\n",
+        "types.yaml:1:53: unknown field \"[0].prise\"\n  help: valid here: name, capacity, allocatable, labels, pricePerHour",
+    );
+}
+
+#[test]
+fn a_pool_needs_a_capacity_or_a_type() {
+    check(
+        "nodes: [{name: a, count: 1}]\n",
+        "s.yaml:4:9: nodes[0]: missing required field \"capacity\"\n  help: write for example {cpu: 4, memory: 16Gi}, or \
+         name a type of nodeTypes with type:",
+    );
+    check(
+        "nodes: [{name: a, count: 1, type: m5.large}]\n",
+        "s.yaml:4:35: nodes[0].type: no node type is named \"m5.large\"\n  help: declare it under nodeTypes, with name and \
+         capacity",
+    );
+    check(
+        "nodeTypes: [{name: t, capacity: {cpu: 2, memory: 8Gi}, allocatable: {cpu: 1900m}}]\n\
+         nodes: [{name: a, count: 1, type: t, capacity: {cpu: 1}}]\n",
+        "s.yaml:5:9: nodes[0].allocatable.cpu: 1900m are more than the capacity, 1",
     );
 }
 
@@ -223,7 +332,7 @@ fn manifests_are_read_as_strictly_as_kubectl_reads_them() {
     );
     check(
         "manifests: [{repeat: {cout: 1, count: 2}, object: {}}]\n",
-        "s.yaml:4:23: manifests[0].repeat.cout: unknown field \"repeat.cout\"\n  help: did you mean \"count\"?",
+        "s.yaml:4:23: unknown field \"manifests[0].repeat.cout\"\n  help: did you mean \"count\"?",
     );
     let in_folder = load_from(
         &[

@@ -40,6 +40,28 @@ fn nodes_are_dealt_to_zones_in_turn() {
 }
 
 #[test]
+fn a_pool_says_more_than_its_type() {
+    let types = "- {name: m5.large, capacity: {cpu: 2, memory: 8Gi}, allocatable: {cpu: 1900m}, labels: {a: t, b: t}, \
+                 pricePerHour: 0.096}\n";
+    let text = format!(
+        "{HEAD}nodeTypes: [{{file: types.yaml}}]\nnodes:\n- {{name: p, count: 2, type: m5.large}}\n- {{name: q, count: 1, \
+         type: m5.large, capacity: {{memory: 16Gi}}, labels: {{b: q}}, pricePerHour: 1}}\n"
+    );
+    let scenario =
+        load_from(&[("s.yaml", &text), ("types.yaml", types)], &[]).unwrap_or_else(|errors| panic!("{errors}"));
+    let told = |pool: usize| {
+        let template = &scenario.setup.pools[pool].template;
+        let label = |key: &str| template.labels.get(key).unwrap().to_string();
+        let of = |name: &str| format!("{}/{}", template.allocatable[name].0, template.capacity[name].0);
+        let price = scenario.pools[pool].price_per_hour.unwrap();
+        [of("cpu"), of("memory"), label("a"), label("b"), label("node.kubernetes.io/instance-type"), price.to_string()]
+    };
+    assert_eq!(told(0), ["1900m/2", "8Gi/8Gi", "t", "t", "m5.large", "0.096"]);
+    assert_eq!(told(1), ["1900m/2", "16Gi/16Gi", "t", "q", "m5.large", "1"]);
+    assert_eq!(scenario.pools[1].machine.as_deref(), Some("m5.large"));
+}
+
+#[test]
 fn manifests_are_applied_at_once_and_in_order() {
     let object = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME}\n";
     let files = [

@@ -1,5 +1,6 @@
 //! Scenario files loaded from memory: what they mean, what is wrong with them, and that nothing makes them panic.
 
+mod behaviours;
 mod errors;
 mod fuzz;
 mod meaning;

@@ -2,7 +2,7 @@
 
 use super::{HEAD, load_text, shipped};
 use crate::check::ExpectationStatus;
-use crate::scenario::{Ended, RunResult, Scenario, run};
+use crate::scenario::{Ended, FailedAction, RunResult, Scenario, run};
 
 fn ran(text: &str) -> RunResult {
     let scenario = load_text(&format!("{HEAD}{text}")).unwrap_or_else(|errors| panic!("{errors}"));
@@ -59,6 +59,26 @@ fn a_run_says_why_it_ended() {
     let early = ran(&format!("duration: 1h\nstopWhenMet: true\n{expect}"));
     assert_eq!(early.ended, Ended::Decided);
     assert!(early.sim.now().seconds() < 5);
+}
+
+/// What becomes of a run that scales a Deployment that is not there.
+#[track_caller]
+fn check_failure(rest: &str, expected: &[&str], met: bool) {
+    let result = ran(&format!("duration: 1m\ntimeline:\n- {{at: 5s, cordon: node-1}}\n- {{at: 10s, {rest}}}\n"));
+    let told =
+        |failed: &FailedAction| format!("{} at {}s: {}", failed.origin.place, failed.at.seconds(), failed.errors[0]);
+    assert_eq!(result.failed_actions.iter().map(told).collect::<Vec<_>>(), expected);
+    assert_eq!(result.met(), met);
+}
+
+#[test]
+fn an_action_that_fails_is_a_failed_run_unless_it_may_fail() {
+    let scale = "scale: {resource: deployment/web, replicas: 3}";
+    let told = "timeline[1].scale at 10s: Error from server (NotFound): deployments.apps \"web\" not found";
+    check_failure(scale, &[told], false);
+    check_failure(&format!("mayFail: true, {scale}"), &[told], true);
+    check_failure("uncordon: node-1", &[], true);
+    check_failure("mayFail: true, uncordon: node-1", &[], true);
 }
 
 #[test]
