@@ -351,6 +351,8 @@ mod tests {
 [9.000s] Error from server (NotFound): nodes \"x\" not found
 still under way at the end: 1 action (2)
 
+[90.000s to 690.000s] nodeCrash: node a
+
 NAMESPACE   NAME   KIND         READY   UP-TO-DATE   AVAILABLE   AGE
 default     web    Deployment   1/2     2            1           12s
 

@@ -62,7 +62,7 @@ fn every_section_is_taken() {
         "components: {replicas: {kubeScheduler: 2}, kubeScheduler: {leader-elect-lease-duration: 15s}}",
         "latency: {read: 1ms..2ms, watch: 1ms}",
         "behaviours: [{usage: {cpu: 250m, memory: {from: 100Mi, to: 1Gi, over: 10m}}}, {usage: {cpu: [{after: 0s, is: 1}]}, \
-         hangs: [{after: 1s, for: 2s, probability: 0.5}]}]",
+         hangs: [{after: 1s, lasts: 2s, probability: 0.5}]}]",
         "behaviours: [{match: {image: \"a:*\"}, startDelay: 1s..2s, exit: {after: 1s, code: 3}, image: {size: 1Gi, missing: \
          true}}]",
         "timeline:\n- {at: 1s, apply: a.yaml}\n- {at: 1s, apply: [a.yaml, {apiVersion: v1, kind: Pod}]}\n- {at: 1s, mayFail: \
