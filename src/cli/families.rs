@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::check::{self, InvariantEntry};
 use crate::client::{ControllerEntry, Flag, FlagValue, Watches};
 use crate::fault::{self, FaultEntry, Parameter, ParameterKind};
 use crate::scenario::{controller_manager_flags, schema};
@@ -62,7 +63,7 @@ pub(super) const FAMILIES: &[Family] = &[
     Family { name: "actions", doc: "what a scenario's timeline does", columns: &["type"], members: actions },
     Family { name: "flags", doc: "settings of components", columns: &["component", "type", "default"], members: flags },
     Family { name: "faults", doc: "what breaks, and mends", columns: &[], members: faults },
-    // Checks: one line here once `crate::check` has its `ALL`.
+    Family { name: "checks", doc: "what holds in any run", columns: &[], members: checks },
 ];
 
 /// The names of all families.
@@ -156,6 +157,24 @@ fn faults() -> Vec<Member> {
         example: Some(entry.example.to_owned()),
     };
     fault::ALL.iter().map(member).collect()
+}
+
+fn checks() -> Vec<Member> {
+    let member = |entry: &&InvariantEntry| {
+        let mut facts = BTreeMap::from([
+            ("source", entry.source.to_owned()),
+            ("leaves out", entry.leaves_out.to_owned()),
+        ]);
+        facts.extend(entry.needs.map(|controller| ("needs", controller.to_owned())));
+        Member {
+            name: entry.name.to_owned(),
+            doc: entry.doc.to_owned(),
+            facts,
+            parameters: Vec::new(),
+            example: None,
+        }
+    };
+    check::ALL.iter().map(member).collect()
 }
 
 fn behaviours() -> Vec<Member> {

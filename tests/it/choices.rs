@@ -31,7 +31,7 @@ fn check_refused(arguments: &[&str], expected: &str) {
 fn families_and_their_members_are_listed_with_docs() {
     let families = printed(&["list"]);
     assert!(families.starts_with("NAME          MEMBERS   DOC\n"), "{families}");
-    for family in ["controllers", "plugins", "behaviours", "actions", "flags", "faults"] {
+    for family in ["controllers", "plugins", "behaviours", "actions", "flags", "faults", "checks"] {
         assert!(families.contains(&format!("\n{family} ")), "{families}");
         let json: Value = serde_json::from_str(&printed(&["list", family, "-o", "json"])).expect("JSON");
         let members = json.as_array().expect("a list of members");
@@ -60,6 +60,7 @@ fn what_is_not_there_has_a_nearest_neighbour() {
     check_refused(&["list", "faults", "nodeCrush"], "did you mean \"nodeCrash\"?");
     check_refused(&["list", "plugins", "NodeAfinity"], "did you mean \"NodeAffinity\"?");
     check_refused(&["list", "flags", "zzz"], "see wavetank list flags");
+    check_refused(&["list", "checks", "no-adress-twice"], "did you mean \"no-address-twice\"?");
     check_refused(&["list", "fault"], "a similar value exists: 'faults'");
 }
 
