@@ -161,18 +161,10 @@ fn faults() -> Vec<Member> {
 
 fn checks() -> Vec<Member> {
     let member = |entry: &&InvariantEntry| {
-        let mut facts = BTreeMap::from([
-            ("source", entry.source.to_owned()),
-            ("leaves out", entry.leaves_out.to_owned()),
-        ]);
+        let mut facts =
+            BTreeMap::from([("source", entry.source.to_owned()), ("leaves out", entry.leaves_out.to_owned())]);
         facts.extend(entry.needs.map(|controller| ("needs", controller.to_owned())));
-        Member {
-            name: entry.name.to_owned(),
-            doc: entry.doc.to_owned(),
-            facts,
-            parameters: Vec::new(),
-            example: None,
-        }
+        Member { name: entry.name.to_owned(), doc: entry.doc.to_owned(), facts, parameters: Vec::new(), example: None }
     };
     check::ALL.iter().map(member).collect()
 }
