@@ -60,6 +60,7 @@ fn what_is_not_there_has_a_nearest_neighbour() {
     check_refused(&["list", "faults", "nodeCrush"], "did you mean \"nodeCrash\"?");
     check_refused(&["list", "plugins", "NodeAfinity"], "did you mean \"NodeAffinity\"?");
     check_refused(&["list", "flags", "zzz"], "see wavetank list flags");
+    check_refused(&["list", "checks", "no-adress-twice"], "did you mean \"no-address-twice\"?");
     check_refused(&["list", "fault"], "a similar value exists: 'faults'");
 }
 

@@ -71,7 +71,7 @@ fn every_section_is_taken() {
          deployment/a, toRevision: 1}}",
         "expect: [{eventually: {all: pods, condition: Ready, count: {atLeast: 1}}, within: 5s}, {always: {resource: node/a, \
          field: spec.x, equals: null}}]",
-        "checks: {invariants: [owners-exist-at-rest]}",
+        "checks: {invariants: [no-address-twice, owners-exist-at-rest]}",
         "axes: {\"nodes[0].count\": [1, 2], components.kubeScheduler.tie: [draw, first]}",
     ] {
         check_taken(&validator, "s.yaml", &whole(rest));
@@ -103,6 +103,7 @@ fn what_is_wrong_at_its_place_is_refused() {
     let pool = |rest: &str| format!("nodes: [{{name: a, count: 1, capacity: {{cpu: 1, memory: 1Gi}}, {rest}}}]");
     for rest in [
         "node: []",
+        "checks: {invariants: [no-adress-twice]}",
         "seed: -1",
         "seed: many",
         "duration: 5",

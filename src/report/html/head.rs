@@ -32,10 +32,14 @@ pub(super) fn head(page: &Page<'_>) -> Markup {
 fn verdict(page: &Page<'_>) -> Markup {
     let expectations = &page.summary.expectations;
     let failed = expectations.iter().filter(|line| !line.met).count();
+    let violated = page.summary.violations.len();
     let (class, sign, words) = match (page.summary.met, expectations.len()) {
         (true, 0) => ("plain", "–", "Nothing was expected".to_owned()),
         (true, 1) => ("met", "✓", "The expectation was met".to_owned()),
         (true, all) => ("met", "✓", format!("All {all} expectations were met")),
+        (false, _) if failed == 0 && violated > 0 => {
+            ("failed", "✗", format!("{} violated", counted(violated as u64, "invariant")))
+        }
         (false, _) if failed == 0 => ("failed", "✗", "The run failed".to_owned()),
         (false, all) => ("failed", "✗", format!("{failed} of {} not met", counted(all as u64, "expectation"))),
     };
@@ -113,13 +117,13 @@ fn tile(name: &str, value: &str, is_good: bool) -> Markup {
 }
 
 fn expectations(page: &Page<'_>) -> Markup {
-    let lines = &page.summary.expectations;
+    let (lines, violations) = (&page.summary.expectations, &page.summary.violations);
     let decided = |line: &ExpectationLine| match line.decided_at_seconds {
         Some(at) => rounded(at),
         None => "never".to_owned(),
     };
     html! {
-        @if !lines.is_empty() {
+        @if !lines.is_empty() || !violations.is_empty() {
             div class="scroll" {
                 table id="expectations" {
                     thead { tr { th { "" } th { "Expected" } th { "Decided" } th { "Seen" } } }
@@ -130,6 +134,14 @@ fn expectations(page: &Page<'_>) -> Markup {
                                 td { (line.expectation) }
                                 td class="time" { (decided(line)) }
                                 td { (if line.detail.is_empty() && line.met { "as expected" } else { line.detail.as_str() }) }
+                            }
+                        }
+                        @for line in violations {
+                            tr class="failed" {
+                                td class="sign" title="violated" { "✗" }
+                                td { "invariant " (line.invariant) }
+                                td class="time" { (rounded(line.at_seconds)) }
+                                td { (line.object) ": " (line.message) @if line.count > 1 { ", and " (line.count - 1) " more" } }
                             }
                         }
                     }
