@@ -90,8 +90,10 @@ fn selects(spec: &PodSpec, labels: &Labels, name: &str) -> bool {
     let field = |key: &str| (key == "metadata.name").then_some(name);
     let matches = |requirements: &Option<Vec<v1::NodeSelectorRequirement>>, by_field: bool| {
         let requirements = requirements.as_deref().unwrap_or_default();
-        Selector::from_node_requirements(requirements, "")
-            .is_ok_and(|selector| if by_field { selector.matches(field) } else { selector.matches(label) })
+        // Of the two lists of a term, one that is empty asks for nothing.
+        requirements.is_empty()
+            || Selector::from_node_requirements(requirements, "")
+                .is_ok_and(|selector| if by_field { selector.matches(field) } else { selector.matches(label) })
     };
     required.node_selector_terms.iter().any(|term| {
         let is_empty = |list: &Option<Vec<v1::NodeSelectorRequirement>>| list.as_ref().is_none_or(Vec::is_empty);

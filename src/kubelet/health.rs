@@ -4,7 +4,7 @@
 //! A failed probe is told in an Event when it changes something, not once a period.
 
 use super::Kubelet;
-use super::pod::Stage;
+use super::pod::{Life, Stage};
 use super::probes::{self, ProbeKind};
 use super::program::Finding;
 use super::termination::grace_span;
@@ -39,7 +39,10 @@ impl Kubelet {
     pub(super) fn turn(&mut self, at: usize, index: usize, out: &mut Outbox) {
         let container = &self.pods[at].containers[index];
         let (was_ready, was_started) = (container.ready, container.started);
-        if let Some((kind, finding)) = self.probe(at, index, out) {
+        // Of a pod that is to go nobody asks any more whether it is alive.
+        if let Some((kind, finding)) = self.probe(at, index, out)
+            && self.pods[at].life == Life::Live
+        {
             return self.kill_sick(at, index, kind, finding, out);
         }
         let container = &self.pods[at].containers[index];

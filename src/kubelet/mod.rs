@@ -233,6 +233,7 @@ impl Kubelet {
             Timer::Container(serial, container) => self.container_due(serial, usize::from(container), out),
             Timer::Retry(serial) => self.retry_due(serial, out),
             Timer::Deadline(serial) => self.deadline_due(serial, out),
+            Timer::Reconcile(serial) => self.reconcile_due(serial, out),
         }
     }
 }
@@ -291,16 +292,17 @@ impl Part for Kubelet {
     fn hash_memory(&self, mut hasher: &mut dyn std::hash::Hasher) {
         use std::hash::Hash;
         self.images.hash(hasher);
+        hasher.write_u8(u8::from(self.machine.computed));
         for pod in &self.pods {
             pod.pod.meta.namespace.hash(&mut hasher);
             pod.pod.meta.name.hash(&mut hasher);
             pod.life.hash(&mut hasher);
             pod.initialized.hash(&mut hasher);
-            pod.gone.hash(&mut hasher);
+            (pod.gone, pod.confirmed, pod.overdue).hash(&mut hasher);
             hasher.write_u8(u8::from(pod.sent.is_some()) + 2 * u8::from(pod.pending.is_some()));
             for container in &pod.containers {
                 std::mem::discriminant(&container.stage).hash(&mut hasher);
-                (container.ready, container.started).hash(&mut hasher);
+                (container.ready, container.started, container.stopping).hash(&mut hasher);
                 let delays = container.trouble.as_ref().map(|trouble| (trouble.crash.delay, trouble.image.delay));
                 delays.hash(&mut hasher);
             }

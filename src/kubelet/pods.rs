@@ -50,6 +50,9 @@ impl Kubelet {
                 }
                 let record = &mut self.pods[at];
                 let generation = record.latest().body.status.observed_generation;
+                let quiet = record.sent.is_none() && record.pending.is_none();
+                let newer = pod.meta.resource_version > record.pod.meta.resource_version;
+                let contradicted = quiet && newer && status::contradicts(&record.pod.body.status, &pod.body.status);
                 if pod.meta.resource_version > record.pod.meta.resource_version {
                     record.pod = pod.clone();
                 }
@@ -57,6 +60,8 @@ impl Kubelet {
                     self.terminate(at, out);
                 } else if record.life == Life::Live && pod.meta.generation > generation {
                     self.report(at, out);
+                } else if record.life == Life::Live && contradicted {
+                    self.reconcile_later(at, out);
                 }
             }
         }

@@ -10,6 +10,10 @@ use super::token::{Ask, Timer};
 use crate::api::{Name, Obj, Object, Pod, PodStatus};
 use crate::client::Outbox;
 use crate::event::{ApiError, DeleteOptions, ErrorReason, Preconditions, Reply, Request, Target};
+use crate::kernel::{Span, Time};
+
+/// How often the status manager looks at all pods. Upstream: `syncPeriod`.
+const SYNC_PERIOD: Span = Span::from_secs(10);
 
 impl Kubelet {
     /// Computes a pod's status and sends it if it differs from the newest one.
@@ -38,6 +42,23 @@ impl Kubelet {
         }
         let status = status::refused(record, reason, message, out.timestamp());
         self.set_status(at, status, out);
+    }
+
+    /// Somebody else has changed what the kubelet reports of a pod, as the node life cycle controller does with a node that
+    /// fell silent: it is put right with the next round. Upstream: `syncBatch`, every 10 s.
+    pub(super) fn reconcile_later(&mut self, at: usize, out: &mut Outbox) {
+        let since = out.now.since(Time::ZERO + self.relist_phase).as_nanos();
+        let next = Time::ZERO + self.relist_phase + SYNC_PERIOD * (since / SYNC_PERIOD.as_nanos() + 1);
+        out.timer_at(next, Timer::Reconcile(self.pods[at].serial).token());
+    }
+
+    /// The round has come.
+    pub(super) fn reconcile_due(&mut self, serial: u32, out: &mut Outbox) {
+        if let Some(at) = self.at(serial)
+            && self.pods[at].life == Life::Live
+        {
+            self.report(at, out);
+        }
     }
 
     fn set_status(&mut self, at: usize, status: PodStatus, out: &mut Outbox) {

@@ -100,6 +100,12 @@ pub(super) fn merged(own: &PodStatus, latest: &PodStatus) -> PodStatus {
     status
 }
 
+/// Whether the conditions that a kubelet owns stand differently in the two. Upstream: `needsReconcile`.
+pub(super) fn contradicts(one: &PodStatus, other: &PodStatus) -> bool {
+    let standing = |status: &PodStatus, kind| status.conditions.iter().find(|c| c.kind == kind).map(|c| c.status);
+    OWN.into_iter().any(|kind| standing(one, kind) != standing(other, kind))
+}
+
 fn is_own(kind: PodConditionType) -> bool {
     OWN.contains(&kind)
 }

@@ -50,6 +50,8 @@ pub(super) enum Timer {
     Retry(u32),
     /// A pod's active deadline is over.
     Deadline(u32),
+    /// Somebody else has changed what the kubelet reports of a pod.
+    Reconcile(u32),
 }
 
 fn pack(code: u64, index: u16, serial: u32) -> u64 {
@@ -112,6 +114,7 @@ impl Timer {
             Timer::Container(serial, container) => pack(8, container, serial),
             Timer::Retry(serial) => pack(9, 0, serial),
             Timer::Deadline(serial) => pack(10, 0, serial),
+            Timer::Reconcile(serial) => pack(11, 0, serial),
         })
     }
 
@@ -129,6 +132,7 @@ impl Timer {
             8 => Timer::Container(serial(token), index(token)),
             9 => Timer::Retry(serial(token)),
             10 => Timer::Deadline(serial(token)),
+            11 => Timer::Reconcile(serial(token)),
             _ => return None,
         })
     }

@@ -8,6 +8,7 @@ mod guest;
 mod invariants;
 mod leaders;
 mod manifests;
+mod nodes;
 mod quiet;
 mod random;
 mod report;

@@ -33,7 +33,7 @@ impl Cluster {
     /// Lets some seconds pass.
     fn run(&mut self, seconds: u64) {
         for _ in 0..seconds {
-            if self.seconds % 10 == 0 {
+            if self.seconds.is_multiple_of(10) {
                 self.renew();
             }
             self.seconds += 1;

@@ -25,7 +25,7 @@ pub struct BehaviourFile {
     /// Whether the program never gets ready. Default: false.
     #[serde(default)]
     pub never_ready: bool,
-    /// Whiles in which the program cannot serve: its readiness probe fails. `[{after: 60s, for: 30s}]`. Default: none.
+    /// Whiles in which the program cannot serve: its readiness probe fails. `[{after: 60s, lasts: 30s}]`. Default: none.
     #[serde(default)]
     pub unready: Vec<LapseFile>,
     /// Whiles in which the program answers nobody: all its probes fail, so that a liveness probe gets it restarted.
@@ -81,7 +81,6 @@ pub struct LapseFile {
     /// How long after the program's start it begins.
     pub after: DurationRange,
     /// How long it lasts. Default: until the program ends.
-    #[serde(rename = "for")]
     pub lasts: Option<DurationRange>,
     /// In how many of the program's lives it comes, 0 to 1; drawn anew after each restart. Default: 1.
     pub probability: Option<f64>,

@@ -105,6 +105,7 @@ pub struct ScenarioFile {
 #[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Checks")]
 pub struct ChecksFile {
     /// The invariants, by name. Default: all of them.
+    #[cfg_attr(feature = "cli", schemars(schema_with = "crate::scenario::schema::names_of_invariants"))]
     pub invariants: Option<Vec<String>>,
 }
 

@@ -25,7 +25,7 @@ fn exits_and_lapses_may_come_by_chance() {
     let behaviour = read("{exit: {after: 1m..2m, code: 3, probability: 0.3}, answersAfter: 5s}");
     assert_eq!(behaviour.exit, Some(Exit { after: seconds(60, 120), code: 3, probability: 0.3 }));
     assert_eq!(behaviour.answers_after, seconds(5, 5));
-    let behaviour = read("{unready: [{after: 60s, for: 20s..30s}], hangs: [{after: 10m, probability: 0.5}]}");
+    let behaviour = read("{unready: [{after: 60s, lasts: 20s..30s}], hangs: [{after: 10m, probability: 0.5}]}");
     assert_eq!(behaviour.unready, [Lapse::new(seconds(60, 60), Some(seconds(20, 30)))]);
     assert_eq!(behaviour.hangs, [Lapse { probability: 0.5, ..Lapse::new(seconds(600, 600), None) }]);
     assert_eq!(read("{exit: {after: 1s}}").exit.map(|exit| exit.probability), Some(1.0));
