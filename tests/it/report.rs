@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use wavetank::kernel::{Span, Time};
 use wavetank::report::{
-    ExpectationLine, FaultBand, Machines, Page, Story as RunStory, Summary, fault_bands, plots, write_page,
+    ExpectationLine, FailedActionLine, FaultBand, Machines, Page, Story as RunStory, Summary, fault_bands, plots,
+    write_page,
 };
 use wavetank::sim::Sim;
 
@@ -140,7 +141,19 @@ fn the_page_of_a_run_holds_all_plots_tables_and_faults() {
     };
     let nodes = (0..4).map(|n| format!("worker-{n}").into()).collect();
     let machines = vec![Machines { pool: "worker".into(), nodes, price_per_hour: Some(0.25) }];
-    let story = RunStory { expectations: vec![expectation], machines, currency: Some("EUR".into()), ..story("undo") };
+    let failed = FailedActionLine {
+        place: "timeline[0].drain".into(),
+        at_seconds: 9.0,
+        may_fail: false,
+        errors: vec!["error: nodes \"x\" not found".into()],
+    };
+    let story = RunStory {
+        expectations: vec![expectation],
+        failed_actions: vec![failed],
+        machines,
+        currency: Some("EUR".into()),
+        ..story("undo")
+    };
     let faults =
         [FaultBand { name: "node-crash".into(), detail: "worker-1 loses power".into(), from: at(90), until: at(200) }];
     let page = page(&result.sim, story, &faults);
@@ -153,7 +166,8 @@ fn the_page_of_a_run_holds_all_plots_tables_and_faults() {
     assert_eq!((counts["svg"], counts["figure"]), (5, 5));
     assert_eq!(page.matches("class=\"fault\"").count(), 10, "a band in each figure, a name below it");
     for text in [
-        "1 of 1 expectation not met",
+        "1 of 1 expectation not met, 1 action failed",
+        "timeline[0].drain succeeds",
         "5 of 10 updated",
         "cost 0.1667 EUR, of which",
         "ScalingReplicaSet",
