@@ -258,7 +258,7 @@ fn nodes(value: &Value, known: &Known<'_>, place: &Place<'_>) -> Result<NodeTarg
 }
 
 /// The words that stand for components beside their names.
-fn words() -> impl Iterator<Item = &'static str> {
+fn words<'a>() -> impl Iterator<Item = &'a str> {
     fault::PART_CLASSES.iter().chain(fault::PART_LEADERS).copied()
 }
 

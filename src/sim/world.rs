@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Sim, StrikeRecord, TimedFault, Trigger};
-use crate::check::{By, Claim, Follow, Sight};
+use crate::check::{By, Follow, Sight};
 use crate::event::{Cause, Input, NetEffect, NetRule, PartId, Parties, Primitive, SimEvent, WatchEnd, Way};
 use crate::fault::{Cluster, Fault, NodeFacts};
 use crate::kernel::{Purpose, Span, Time, object_hash};
