@@ -366,6 +366,9 @@ impl Host {
                 out.note(NoteKind::ReconcileFailed, key, client, running.cause);
             }
             None => {
+                if running.plan.requeue_rate_limited {
+                    hosted.queue.add_rate_limited(key, running.cause);
+                }
                 hosted.queue.forget(key);
                 out.note(kind, key, client, running.cause);
                 if let Some(after) = running.plan.requeue_after {

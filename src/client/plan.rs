@@ -45,6 +45,7 @@ pub enum Step {
 pub struct Plan {
     pub(super) steps: VecDeque<Step>,
     pub(super) requeue_after: Option<Span>,
+    pub(super) requeue_rate_limited: bool,
     pub(super) failure: Option<Name>,
     pub(super) others: Vec<ObjectId>,
 }
@@ -103,6 +104,13 @@ impl Plan {
     /// Once the plan has ended well, asks for the key again after a span (the shortest wish wins).
     pub fn requeue_after(&mut self, after: Span) {
         self.requeue_after = Some(self.requeue_after.map_or(after, |earlier| earlier.min(after)));
+    }
+
+    /// Once the plan has ended well, asks for the key again as soon as the queue's rate limiter allows, though nothing has
+    /// failed: 5 ms later, and no more than 10 keys a second in the long run. Upstream: `enqueueRateLimited` in a sync that
+    /// returns no error.
+    pub fn requeue_rate_limited(&mut self) {
+        self.requeue_rate_limited = true;
     }
 
     /// Asks for work on another key of the same controller, now.

@@ -130,6 +130,11 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Asks for the key again as soon as the queue's rate limiter allows.
+    pub(super) fn requeue_rate_limited(&mut self) {
+        self.plan.requeue_rate_limited();
+    }
+
     /// Asks for the key again after a span.
     pub(super) fn requeue_after(&mut self, after: Span) {
         self.plan.requeue_after(after);

@@ -31,9 +31,6 @@ pub const DEPLOYMENT_PAUSED: &str = "DeploymentPaused";
 /// Reason of `Progressing`: the Deployment is no longer paused.
 pub const DEPLOYMENT_RESUMED: &str = "DeploymentResumed";
 
-/// A check that is due within a second comes by rate limit, whose first delay this is.
-const CHECK_SOON: Span = Span::from_millis(5);
-
 /// A condition as of now.
 pub fn condition(kind: &str, status: ConditionStatus, reason: &str, message: Name, now: Timestamp) -> Condition {
     Condition {
@@ -191,6 +188,16 @@ fn replica_failure(old: &[Arc<Obj<ReplicaSet>>], new: Option<&Arc<Obj<ReplicaSet
     Some(Condition { last_update: found.last_transition, ..found.clone() })
 }
 
+/// When to look again whether a deadline has passed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProgressCheck {
+    /// After a span.
+    After(Span),
+    /// As soon as the queue's rate limiter allows. A Deployment that was complete and lost pods long after its deadline is
+    /// looked at so again and again until they are back.
+    Soon,
+}
+
 /// When to look again whether the deadline has passed, where nothing else may ask for it.
 /// Upstream: `requeueStuckDeployment`.
 pub fn next_progress_check(
@@ -198,7 +205,7 @@ pub fn next_progress_check(
     status: &DeploymentStatus,
     clock: Clock,
     now: Time,
-) -> Option<Span> {
+) -> Option<ProgressCheck> {
     let deadline = progress_deadline(&deployment.body)?;
     let current = find_condition(&deployment.body.status.conditions, PROGRESSING)?;
     if is_complete(deployment, status) || current.reason == PROGRESS_DEADLINE_EXCEEDED {
@@ -206,5 +213,5 @@ pub fn next_progress_check(
     }
     let after = (clock.time(current.last_update.unwrap_or_default()) + deadline).since(now);
     let second = Span::from_secs(1);
-    Some(if after < second { CHECK_SOON } else { after + second })
+    Some(if after < second { ProgressCheck::Soon } else { ProgressCheck::After(after + second) })
 }

@@ -484,7 +484,10 @@ impl Flow<'_> {
             self.deployment.body.status = status;
             self.send_status()?.map_err(Stop::from)?;
         } else if rollout && let Some(after) = status::next_progress_check(&self.deployment, &status, clock, now) {
-            self.run.requeue_after(after);
+            match after {
+                status::ProgressCheck::After(after) => self.run.requeue_after(after),
+                status::ProgressCheck::Soon => self.run.requeue_rate_limited(),
+            }
         }
         Ok(())
     }
