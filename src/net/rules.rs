@@ -63,7 +63,7 @@ impl Rules {
                 NetEffect::Drop => return Fate::Drop,
                 NetEffect::Delay(low, high) => {
                     let draw = chance.draw(DELAY, object_hash(&format!("{part:?}/{way:?}")), u64::from(*strike));
-                    late = late + draw.span_between(low, high);
+                    late += draw.span_between(low, high);
                 }
             }
         }
