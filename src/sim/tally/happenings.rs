@@ -13,9 +13,18 @@ use crate::kernel::{Span, Time};
 const KEPT: usize = 4_000;
 /// How far apart two equal ones are two at first.
 const APART: Span = Span::from_secs(1);
-/// What each pod goes through, and what controllers say of each; kept of nobody.
-const ROUTINE: [&str; 8] =
-    ["Scheduled", "Pulling", "Pulled", "Created", "Started", "Killing", "SuccessfulCreate", "SuccessfulDelete"];
+/// What each pod and node goes through, and what controllers say of each; kept of nobody.
+const ROUTINE: [&str; 9] = [
+    "Scheduled",
+    "Pulling",
+    "Pulled",
+    "Created",
+    "Started",
+    "Killing",
+    "SuccessfulCreate",
+    "SuccessfulDelete",
+    "RegisteredNode",
+];
 
 /// What a happening is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
