@@ -287,6 +287,20 @@ mod tests {
     }
 
     #[test]
+    fn what_upstream_takes_by_a_status_that_lags_is_not_held_against_it() {
+        let mut bench = rolling();
+        create(&mut bench, "new", 2, 1);
+        resize(&mut bench, "old", 3, 4);
+        // The set has shrunk and its status has not: four count as available, of which three are needed.
+        create(&mut bench, "newer", 3, 1);
+        resize(&mut bench, "old", 2, 4);
+        bench.expect("");
+        available(&mut bench, "old", 2);
+        resize(&mut bench, "old", 1, 4);
+        assert_eq!(bench.invariants.violations().len(), 1, "once the status tells, it is wrong");
+    }
+
+    #[test]
     fn recreating_takes_all_pods() {
         let mut bench = rolled_out(&json!({"type": "Recreate"}));
         resize(&mut bench, "old", 0, 4);

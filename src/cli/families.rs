@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::check::{self, InvariantEntry};
 use crate::client::{ControllerEntry, Flag, FlagValue, Watches};
 use crate::fault::{self, FaultEntry, Parameter, ParameterKind};
 use crate::scenario::{controller_manager_flags, schema};
@@ -62,7 +63,7 @@ pub(super) const FAMILIES: &[Family] = &[
     Family { name: "actions", doc: "what a scenario's timeline does", columns: &["type"], members: actions },
     Family { name: "flags", doc: "settings of components", columns: &["component", "type", "default"], members: flags },
     Family { name: "faults", doc: "what breaks, and mends", columns: &[], members: faults },
-    // Checks: one line here once `crate::check` has its `ALL`.
+    Family { name: "checks", doc: "invariants that hold in any run", columns: &[], members: checks },
 ];
 
 /// The names of all families.
@@ -153,9 +154,25 @@ fn faults() -> Vec<Member> {
         doc: entry.doc.to_owned(),
         facts: BTreeMap::new(),
         parameters: entry.parameters.iter().map(parameter).collect(),
-        example: Some(entry.example.to_owned()),
+        // An entry of a list.
+        example: Some(format!("faults:\n- {}", entry.example.replace('\n', "\n  "))),
     };
     fault::ALL.iter().map(member).collect()
+}
+
+fn checks() -> Vec<Member> {
+    let member = |entry: &&InvariantEntry| {
+        let needs = entry.needs.map(|needs| ("needs", needs.to_owned()));
+        let facts = [("leaves out", entry.leaves_out.to_owned()), ("source", entry.source.to_owned())];
+        Member {
+            name: entry.name.to_owned(),
+            doc: entry.doc.to_owned(),
+            facts: facts.into_iter().chain(needs).collect(),
+            parameters: Vec::new(),
+            example: Some(format!("checks: {{invariants: [{}]}}", entry.name)),
+        }
+    };
+    check::ALL.iter().map(member).collect()
 }
 
 fn behaviours() -> Vec<Member> {

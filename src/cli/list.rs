@@ -116,9 +116,7 @@ fn write_whole(member: &Member, out: &mut dyn Write) -> io::Result<()> {
     }
     if let Some(example) = &member.example {
         writeln!(out, "\nexample:")?;
-        for (index, line) in example.lines().enumerate() {
-            writeln!(out, "{} {line}", if index == 0 { "-" } else { " " })?;
-        }
+        example.lines().try_for_each(|line| writeln!(out, "{line}"))?;
     }
     Ok(())
 }

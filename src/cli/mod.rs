@@ -1,7 +1,8 @@
 //! The command line: one file a subcommand, and all I/O that talks to a terminal or the file system.
 //!
 //! What a person asked for goes to standard output, everything else (errors, progress) to standard error. Exit codes:
-//! 0 all expectations met, 1 an expectation failed, 2 bad input, 3 a bug of wavetank's own.
+//! 0 all expectations met, 1 an expectation failed (or an action of the timeline that may not), 2 bad input, 3 a bug of
+//! wavetank's own. Of several runs the worst counts.
 
 mod bug;
 mod failure;
@@ -43,7 +44,7 @@ const STYLES: Styles = Styles::styled()
     version,
     styles = STYLES,
     disable_help_subcommand = true,
-    after_help = "Exit codes: 0 all expectations met, 1 an expectation failed, 2 bad input, 3 a bug of wavetank's own."
+    after_help = "Exit codes: 0 all expectations met, 1 an expectation or an action failed, 2 bad input, 3 a bug of wavetank's own."
 )]
 struct Cli {
     #[command(subcommand)]

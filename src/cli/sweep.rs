@@ -136,6 +136,7 @@ fn line(draft: &Draft, case: Case, scenario: &Scenario, result: &RunResult) -> S
         failed: unmet
             .map(|outcome| outcome.text.clone())
             .chain(failed_actions.map(|failed| failed.origin.place.clone()))
+            .chain(result.sim.violations().iter().map(|violation| format!("invariant {}", violation.invariant)))
             .collect(),
         converged_at_seconds: result.converged_at(scenario).map(seconds),
         pods: pods.unscheduled + pods.pending + pods.running + pods.succeeded + pods.failed,

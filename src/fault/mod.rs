@@ -25,7 +25,7 @@ mod watch_delay;
 use std::fmt;
 
 pub use parameter::{Parameter, ParameterKind, ParameterValue, Parameters};
-pub use target::{NodeTarget, PART_CLASSES, PartTarget, Take};
+pub use target::{NodeTarget, PART_CLASSES, PART_LEADERS, PartTarget, Take};
 
 use crate::api::{Labels, Name};
 use crate::event::{PartId, Primitive};
@@ -88,6 +88,8 @@ pub struct Cluster<'a> {
     pub nodes: &'a [NodeFacts],
     /// The components that are processes: controller-managers, schedulers, kubelets, guests.
     pub parts: &'a [(PartId, Name)],
+    /// The controller-managers and schedulers that lead, or need no leader.
+    pub leaders: &'a [PartId],
     /// How many API server replicas there are.
     pub api_servers: u8,
     /// The draw of this strike.

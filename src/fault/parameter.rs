@@ -25,7 +25,7 @@ pub enum ParameterKind {
     /// Nodes: a name, a list of names, or `{names, selector, zone, count, fraction}`.
     Nodes,
     /// Components: a name such as `kube-controller-manager-0`, a class (`kube-controller-manager`, `kube-scheduler`,
-    /// `kubelet`), `kubelet/<node>`, or a list of these.
+    /// `kubelet`), `kubelet/<node>`, `kube-controller-manager/leader`, or a list of these; `all`.
     Parts,
     /// A duration or a range of durations, `5s` or `1s..10s`.
     Range,

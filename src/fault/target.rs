@@ -91,12 +91,15 @@ fn draw(candidates: &mut Vec<u32>, count: usize, cluster: &Cluster<'_>) {
 /// The classes of components: what those of which there may be several are called together.
 pub const PART_CLASSES: &[&str] = &["kube-controller-manager", "kube-scheduler", "kubelet", "kubectl"];
 
+/// Words for whichever replica of a component leads at the instant of the strike; before there is a leader, nobody.
+pub const PART_LEADERS: &[&str] = &["kube-controller-manager/leader", "kube-scheduler/leader"];
+
 /// Components by name or class.
 #[derive(Clone, PartialEq, Debug)]
 pub enum PartTarget {
     /// All controller-managers, schedulers and kubelets, and kubectl.
     All,
-    /// These, by their names or their classes ([`PART_CLASSES`]).
+    /// These, by their names, their classes ([`PART_CLASSES`]) or their leading ([`PART_LEADERS`]).
     Named(Vec<Name>),
 }
 
@@ -107,7 +110,11 @@ impl PartTarget {
             PartTarget::All => cluster.parts.iter().map(|(part, _)| *part).collect(),
             PartTarget::Named(names) => {
                 let named = |part: &PartId, name: &Name| {
-                    names.iter().any(|wanted| wanted == name || Some(wanted.as_str()) == class(*part))
+                    let leads = cluster.leaders.contains(part);
+                    names.iter().any(|wanted| {
+                        let of = wanted.strip_suffix("/leader").filter(|_| leads).unwrap_or(wanted);
+                        wanted == name || Some(of) == class(*part)
+                    })
                 };
                 cluster.parts.iter().filter(|(part, name)| named(part, name)).map(|(part, _)| *part).collect()
             }

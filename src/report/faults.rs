@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::FaultBand;
 use crate::kernel::Time;
 use crate::sim::{Sim, StrikeRecord};
 
@@ -49,15 +48,4 @@ pub fn fault_lines(sim: &Sim) -> Vec<FaultLine> {
         until_seconds: strike.until.map(seconds),
     };
     sim.strikes().iter().map(line).collect()
-}
-
-/// The same as bands.
-pub fn fault_bands(sim: &Sim) -> Vec<FaultBand> {
-    let band = |strike: &StrikeRecord| FaultBand {
-        name: strike.name.to_owned(),
-        detail: hit(&strike.hits),
-        from: strike.from,
-        until: strike.until.unwrap_or(sim.now()),
-    };
-    sim.strikes().iter().map(band).collect()
 }

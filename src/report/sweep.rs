@@ -27,9 +27,9 @@ pub struct SweepLine {
     pub values: Vec<Value>,
     /// The seed.
     pub seed: u64,
-    /// Whether all expectations were met and no action failed that may not.
+    /// Whether all expectations were met, no action failed that may not, and all invariants held.
     pub met: bool,
-    /// The expectations and actions that failed, in words.
+    /// The expectations and actions that failed and the invariants that did not hold, in words.
     pub failed: Vec<String>,
     /// When the last `eventually` came true, in seconds since the start; nothing where one did not, or there is none.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -232,6 +232,36 @@ mod tests {
         }
     }
 
+    fn expectations() -> Vec<ExpectationLine> {
+        vec![
+            ExpectationLine {
+                expectation: "deployment/web is Available within 60s".into(),
+                met: true,
+                decided_at_seconds: Some(4.0),
+                detail: String::new(),
+            },
+            ExpectationLine {
+                expectation: "all pods are ready".into(),
+                met: false,
+                decided_at_seconds: None,
+                detail: "1 of 2 is".into(),
+            },
+        ]
+    }
+
+    fn cost() -> CostReport {
+        let pool = PoolCost {
+            pool: "node".into(),
+            machines: 4,
+            price_per_hour: 0.5,
+            machine_hours: 4.0,
+            cost: 2.0,
+            idle: 0.5,
+            idle_percent: 25.0,
+        };
+        CostReport { currency: None, total: 2.0, idle: 0.5, pools: vec![pool] }
+    }
+
     fn summary() -> Summary {
         Summary {
             faults: vec![FaultLine {
@@ -248,20 +278,7 @@ mod tests {
             simulated_seconds: 12.5,
             events: 1234,
             journal_entries: 99,
-            expectations: vec![
-                ExpectationLine {
-                    expectation: "deployment/web is Available within 60s".into(),
-                    met: true,
-                    decided_at_seconds: Some(4.0),
-                    detail: String::new(),
-                },
-                ExpectationLine {
-                    expectation: "all pods are ready".into(),
-                    met: false,
-                    decided_at_seconds: None,
-                    detail: "1 of 2 is".into(),
-                },
-            ],
+            expectations: expectations(),
             failed_actions: vec![FailedActionLine {
                 place: "timeline[0].drain".into(),
                 at_seconds: 9.0,
@@ -319,20 +336,7 @@ mod tests {
                 total: 2,
                 by_verb: BTreeMap::from([("create", 2)]),
             }],
-            cost: Some(CostReport {
-                currency: None,
-                total: 2.0,
-                idle: 0.5,
-                pools: vec![PoolCost {
-                    pool: "node".into(),
-                    machines: 4,
-                    price_per_hour: 0.5,
-                    machine_hours: 4.0,
-                    cost: 2.0,
-                    idle: 0.5,
-                    idle_percent: 25.0,
-                }],
-            }),
+            cost: Some(cost()),
             unserved: vec![UnservedKind { kind: "Service".into(), count: 1 }],
             repeat: "wavetank run hello.yaml --seed 7".into(),
         }
@@ -350,6 +354,8 @@ mod tests {
 [0.021s] deployment.apps/web created
 [9.000s] Error from server (NotFound): nodes \"x\" not found
 still under way at the end: 1 action (2)
+
+[90.000s to 690.000s] nodeCrash: node a
 
 NAMESPACE   NAME   KIND         READY   UP-TO-DATE   AVAILABLE   AGE
 default     web    Deployment   1/2     2            1           12s

@@ -257,6 +257,11 @@ fn nodes(value: &Value, known: &Known<'_>, place: &Place<'_>) -> Result<NodeTarg
     Ok(target)
 }
 
+/// The words that stand for components beside their names.
+fn words<'a>() -> impl Iterator<Item = &'a str> {
+    fault::PART_CLASSES.iter().chain(fault::PART_LEADERS).copied()
+}
+
 fn parts(value: &Value, known: &Known<'_>, place: &Place<'_>) -> Result<PartTarget, InputError> {
     let names = texts(value, place)?;
     if names.iter().any(|name| name == "all") {
@@ -265,10 +270,10 @@ fn parts(value: &Value, known: &Known<'_>, place: &Place<'_>) -> Result<PartTarg
     for name in &names {
         match name.strip_prefix("kubelet/") {
             Some(node) => known_node(node, known, place)?,
-            None if known.parts.contains(name) || fault::PART_CLASSES.contains(&name.as_str()) => {}
+            None if known.parts.contains(name) || words().any(|word| word == name) => {}
             None => {
                 let own = known.parts.iter().map(String::as_str);
-                let valid: Vec<&str> = fault::PART_CLASSES.iter().copied().chain(own).chain(["all"]).collect();
+                let valid: Vec<&str> = words().chain(own).chain(["all"]).collect();
                 return Err(place.unknown_name(format!("no component is named {name:?}"), name, &valid));
             }
         }

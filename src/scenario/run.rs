@@ -50,10 +50,12 @@ pub struct RunResult {
 }
 
 impl RunResult {
-    /// Whether every expectation came true and no action failed that may not fail.
+    /// Whether every expectation came true, no action failed that may not fail, and every invariant held.
     pub fn met(&self) -> bool {
         let is_met = |outcome: &ExpectationOutcome| matches!(outcome.status, ExpectationStatus::Met { .. });
-        self.outcomes.iter().all(is_met) && self.failed_actions.iter().all(|failed| failed.origin.may_fail)
+        self.outcomes.iter().all(is_met)
+            && self.failed_actions.iter().all(|failed| failed.origin.may_fail)
+            && self.sim.violations().is_empty()
     }
 
     /// When the last `eventually` of the scenario came true; `None` where one did not, or there is none.

@@ -1,5 +1,5 @@
 //! The JSON Schema (draft 2020-12) of scenario files, made from the types that read them, their docs, and the registries
-//! of flags and faults.
+//! of flags, faults and invariants.
 //!
 //! It says what can be told of one value at its place: names, types, patterns, which keys exclude one another. What
 //! depends on other values (a node's name, a time after the end) is left to loading, as are the manifests themselves.
@@ -17,6 +17,7 @@ use super::file::{
     Duration, DurationRange, Every, FlagText, Instant, ManifestFile, ManifestFiles, NodeTypeEntry, NodeTypeFile,
     NodeTypesInFile, QuantityText, RepeatFile, ScenarioFile, TaintFields, TaintFile,
 };
+use crate::check;
 use crate::client::{Flag, FlagValue};
 use crate::fault::{self, FaultEntry, Parameter, ParameterKind};
 use crate::scheduler::SchedulerSettings;
@@ -95,6 +96,15 @@ pub(super) fn with_faults(schema: &mut Schema) {
     exactly_one(schema, fault::ALL.iter().map(|entry| entry.name));
 }
 
+/// Invariants are named as the registry names them, each once.
+pub(super) fn with_invariants(schema: &mut Schema) {
+    let names: Vec<&str> = check::ALL.iter().map(|entry| entry.name).collect();
+    if let Some(Value::Object(field)) = schema.get_mut("properties").and_then(|fields| fields.get_mut("invariants")) {
+        field.insert("items".to_owned(), json!({"enum": names}));
+        field.insert("uniqueItems".to_owned(), json!(true));
+    }
+}
+
 fn of_fault(entry: &FaultEntry) -> Value {
     let properties: Map<String, Value> =
         entry.parameters.iter().map(|parameter| (parameter.name.to_owned(), of_parameter(parameter))).collect();
@@ -156,6 +166,12 @@ pub(super) fn flags_of_scheduler(_: &mut SchemaGenerator) -> Schema {
 /// Flags of kubelets.
 pub(super) fn flags_of_kubelet(_: &mut SchemaGenerator) -> Schema {
     of_flags(crate::kubelet::FLAGS)
+}
+
+/// Invariants by name.
+pub(super) fn names_of_invariants(_: &mut SchemaGenerator) -> Schema {
+    let names: Vec<&str> = check::ALL.iter().map(|entry| entry.name).collect();
+    json_schema!({"type": ["array", "null"], "items": {"enum": names}, "uniqueItems": true})
 }
 
 fn of_flags(flags: &[&Flag]) -> Schema {

@@ -10,6 +10,7 @@ mod hash;
 mod parts;
 mod setup;
 mod tally;
+mod timed_fault;
 mod user;
 mod world;
 
@@ -21,8 +22,8 @@ pub use tally::{
     Happening, HappeningKind, Happenings, Load, NodeUse, PartClass, PodCounts, RolloutCounts, Rollouts, Sample, Tally,
     Usage,
 };
+pub use timed_fault::{StrikeRecord, TimedFault, Trigger};
 pub use user::{ActionOutcome, Printed, Tone, User};
-pub use world::{StrikeRecord, TimedFault, Trigger};
 
 use std::sync::Arc;
 

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Sim;
-use crate::check::{By, Claim, Follow, Sight};
+use super::{Sim, StrikeRecord, TimedFault, Trigger};
+use crate::check::{By, Follow, Sight};
 use crate::event::{Cause, Input, NetEffect, NetRule, PartId, Parties, Primitive, SimEvent, WatchEnd, Way};
 use crate::fault::{Cluster, Fault, NodeFacts};
 use crate::kernel::{Purpose, Span, Time, object_hash};
@@ -27,73 +27,6 @@ const RESTART_FIRST: Span = Span::from_secs(1);
 const RESTART_BASE: Span = Span::from_secs(10);
 const RESTART_MAX: Span = Span::from_secs(300);
 const RESTART_FORGOTTEN: Span = Span::from_secs(600);
-
-/// A fault and when it strikes.
-#[derive(Clone, Debug)]
-pub struct TimedFault {
-    /// What makes it strike.
-    pub trigger: Trigger,
-    /// How long a strike lasts, drawn between the two; `None`: for ever.
-    pub lasts: Option<(Span, Span)>,
-    /// The fault.
-    pub fault: Arc<dyn Fault>,
-}
-
-impl TimedFault {
-    /// The last instant that it names: the end of its last strike, as far as that is certain beforehand.
-    pub fn reaches(&self) -> Time {
-        let lasts = self.lasts.map_or(Span::ZERO, |(_, high)| high);
-        match self.trigger {
-            Trigger::At(at) => at + lasts,
-            Trigger::Every { first, until, .. } => until.unwrap_or(first) + lasts,
-            Trigger::When { from, after, .. } => from + after + lasts,
-        }
-    }
-}
-
-/// What makes a fault strike.
-#[derive(Clone, Debug)]
-pub enum Trigger {
-    /// An instant.
-    At(Time),
-    /// Again and again: `period` apart, each time off by a drawn span of at most `jitter` either way.
-    Every {
-        /// The instant of the first, before jitter.
-        first: Time,
-        /// From one to the next, before jitter; not zero.
-        period: Span,
-        /// How far each is off at most.
-        jitter: Span,
-        /// The last instant at which one may strike; `None`: none.
-        until: Option<Time>,
-    },
-    /// The instant at which a claim comes to hold.
-    When {
-        /// The claim.
-        claim: Claim,
-        /// It is not looked at before this.
-        from: Time,
-        /// From then to the strike.
-        after: Span,
-        /// How often it may strike: each time that the claim comes to hold anew.
-        times: u32,
-    },
-}
-
-/// A strike as the report shows it.
-#[derive(Clone, PartialEq, Debug)]
-pub struct StrikeRecord {
-    /// The fault, by its number in the set-up.
-    pub fault: u32,
-    /// Its name.
-    pub name: &'static str,
-    /// Whom it hit.
-    pub hits: Vec<String>,
-    /// When it struck.
-    pub from: Time,
-    /// When it ended.
-    pub until: Option<Time>,
-}
 
 #[derive(Clone, Debug)]
 struct Waiting {
@@ -331,7 +264,24 @@ impl Sim {
             [PartId::User].into_iter().chain(self.parts.ids()).map(|part| (part, self.parts.name(part))).collect();
         let api_servers = self.store.replicas().len() as u8;
         let draw = self.chance.draw(STRIKE, path, nth);
-        fault.strike(&Cluster { nodes: &nodes, parts: &parts, api_servers, draw })
+        let leaders = self.leaders();
+        fault.strike(&Cluster { nodes: &nodes, parts: &parts, leaders: &leaders, api_servers, draw })
+    }
+
+    /// The controller-managers and schedulers that lead, or need no leader.
+    fn leaders(&self) -> Vec<PartId> {
+        let leads = |elector: Option<&crate::client::Elector>| elector.is_none_or(crate::client::Elector::is_leader);
+        let managers = self.parts.managers.iter().enumerate();
+        let schedulers = self.parts.schedulers.iter().enumerate();
+        let leading = managers
+            .filter(|(_, manager)| leads(manager.elector()))
+            .map(|(index, _)| PartId::ControllerManager(index as u8))
+            .chain(
+                schedulers
+                    .filter(|(_, scheduler)| leads(scheduler.elector()))
+                    .map(|(index, _)| PartId::Scheduler(index as u8)),
+            );
+        leading.filter(|part| self.is_up(*part)).collect()
     }
 
     /// A strike ends.

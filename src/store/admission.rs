@@ -2,8 +2,8 @@
 //!
 //! Here: NamespaceLifecycle, ServiceAccount (the name only: no token volume is mounted, so that pods of a template
 //! share its spec), Priority, DefaultTolerationSeconds, TaintNodesByCondition (only for a node that is created not
-//! ready, since no controller takes the taint away yet), and what registries do on creation (finalizer and label of a
-//! namespace, QoS class and scheduling gate condition of a pod).
+//! ready; upstream also for one that is ready, which then waits for the node life cycle controller), and what
+//! registries do on creation (finalizer and label of a namespace, QoS class and scheduling gate condition of a pod).
 
 use std::sync::Arc;
 

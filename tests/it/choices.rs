@@ -31,7 +31,7 @@ fn check_refused(arguments: &[&str], expected: &str) {
 fn families_and_their_members_are_listed_with_docs() {
     let families = printed(&["list"]);
     assert!(families.starts_with("NAME          MEMBERS   DOC\n"), "{families}");
-    for family in ["controllers", "plugins", "behaviours", "actions", "flags", "faults"] {
+    for family in ["controllers", "plugins", "behaviours", "actions", "flags", "faults", "checks"] {
         assert!(families.contains(&format!("\n{family} ")), "{families}");
         let json: Value = serde_json::from_str(&printed(&["list", family, "-o", "json"])).expect("JSON");
         let members = json.as_array().expect("a list of members");
@@ -50,7 +50,7 @@ fn families_and_their_members_are_listed_with_docs() {
 #[test]
 fn a_fault_is_shown_whole() {
     let whole = printed(&["list", "faults", "nodeCrash"]);
-    for part in ["PARAMETER   TYPE", "nodes       nodes", "example:\n- at: ", "\n  nodeCrash: {"] {
+    for part in ["PARAMETER   TYPE", "nodes       nodes", "example:\nfaults:\n- at: ", "\n  nodeCrash: {"] {
         assert!(whole.contains(part), "{part:?} in {whole}");
     }
 }
@@ -60,6 +60,7 @@ fn what_is_not_there_has_a_nearest_neighbour() {
     check_refused(&["list", "faults", "nodeCrush"], "did you mean \"nodeCrash\"?");
     check_refused(&["list", "plugins", "NodeAfinity"], "did you mean \"NodeAffinity\"?");
     check_refused(&["list", "flags", "zzz"], "see wavetank list flags");
+    check_refused(&["list", "checks", "no-adress-twice"], "did you mean \"no-address-twice\"?");
     check_refused(&["list", "fault"], "a similar value exists: 'faults'");
 }
 
@@ -92,10 +93,9 @@ fn what_the_starter_leaves_out_runs_as_well() {
         _ => line,
     });
     let text = format!("{head}apiVersion{}", uncommented.collect::<Vec<_>>().join("\n"));
-    assert!(
-        text.contains("\n- name: gpu\n") && text.contains("\n  drain: ") == text.contains("\n- at: 7m\n"),
-        "{text}"
-    );
+    for part in ["- name: gpu", "- at: 7m", "  drain: worker-1", "axes:", "  nodes.worker.count: [3, 4, 8]"] {
+        assert!(text.lines().any(|line| line == part), "{part:?} in {text}");
+    }
     fs::write(&file, text).expect("a file can be written");
     let summary: Value = serde_json::from_str(&printed(&["run", shown(&file), "-o", "json"])).expect("JSON");
     assert_eq!((&summary["met"], &summary["runs"]), (&Value::from(true), &Value::from(6)));

@@ -76,7 +76,7 @@ fn yaml_holds_the_digest_too() {
 }
 
 #[test]
-fn out_writes_four_files_at_once() {
+fn out_writes_its_files_at_once() {
     let home = folder(&[]);
     let out = home.path().join("out");
     check_exit(&wavetank(&["run", HELLO, "--out", shown(&out)]), 0);
@@ -90,6 +90,9 @@ fn out_writes_four_files_at_once() {
     assert_eq!(Some(journal.lines().count() as u64), summary["journalEntries"].as_u64());
     journal.lines().for_each(|line| assert!(json(line)["t"].is_u64(), "{line}"));
     assert!(file("metrics.csv").lines().count() > 1);
+    let page = file("report.html");
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>"), "the page is whole");
+    assert!(page.contains(summary["digest"].as_str().expect("a digest")));
     assert_eq!(fs::read_dir(home.path()).expect("it is there").count(), 1, "nothing else is left behind");
 
     check_exit(&wavetank(&["run", HELLO, "--out", shown(&out), "--no-journal"]), 0);

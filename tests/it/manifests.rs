@@ -86,30 +86,30 @@ fn check(files: &[PathBuf], deployments: usize, unserved: &str) {
     let mut text = Vec::new();
     write_text(&shown.summary, Looks::Plain, &mut text).expect("a summary can be written");
     let text = String::from_utf8(text).expect("a summary is text");
-    assert!(text.contains("stored; no controller serves th"), "{text}");
+    assert_eq!(text.contains("stored; no controller serves th"), !unserved.is_empty(), "{text}");
 }
 
 #[test]
 fn online_boutique_becomes_available() {
     let manifests = shared().join("manifests/online-boutique.yaml");
-    check(&[root().join("scenarios/online-boutique.yaml"), manifests], 12, "Service 12");
+    check(&[root().join("scenarios/online-boutique.yaml"), manifests], 12, "");
 }
 
 #[test]
 fn the_guestbook_becomes_available() {
-    check(&[shared().join("manifests/examples/guestbook.yaml")], 3, "Service 3");
+    check(&[shared().join("manifests/examples/guestbook.yaml")], 3, "");
 }
 
 #[test]
 fn ingress_nginx_becomes_available_without_its_jobs() {
-    check(&[shared().join("manifests/ingress-nginx.yaml")], 1, "Job 2, Service 2, ValidatingWebhookConfiguration 1");
+    check(&[shared().join("manifests/ingress-nginx.yaml")], 1, "Job 2, ValidatingWebhookConfiguration 1");
 }
 
 #[test]
 fn a_stateful_set_is_stored_for_the_controller_that_is_to_come() {
     let cassandra = ["cassandra-service", "cassandra-statefulset"];
     let files = cassandra.map(|name| shared().join(format!("manifests/examples/{name}.yaml")));
-    check(&files, 0, "StatefulSet 1, Service 1");
+    check(&files, 0, "StatefulSet 1");
 }
 
 /// Its README applies `setup` with `--server-side`, since client-side apply keeps each manifest in an annotation and
@@ -128,7 +128,7 @@ fn kube_prometheus_becomes_available_but_for_crds_too_large_for_client_side_appl
     assert_eq!(shown.summary.pods.ready, 6);
     assert_eq!(
         shown.unserved(),
-        "DaemonSet 1, Service 8, PodDisruptionBudget 3, NetworkPolicy 8, APIService 1, Alertmanager 1, Prometheus 1, \
+        "DaemonSet 1, PodDisruptionBudget 3, NetworkPolicy 8, APIService 1, Alertmanager 1, Prometheus 1, \
          ServiceMonitor 13"
     );
     // Pods come before their ServiceAccounts in the order of the files: refused at first, created when they are there.

@@ -148,6 +148,15 @@ impl Case {
         Case { seed: 459_021, nodes: 3, cpus: 8, workloads: vec![plain, other], deeds, heals: false }
     }
 
+    /// A Deployment that is put back, and updated before that has come to an end.
+    pub(crate) fn turned_round_twice() -> Case {
+        let six = Workload { replicas: 6, rolling: Some((2, 0)), size: 5, ready_after_s: 5, min_ready_s: 0 };
+        let (undo, image) = (Deed::Undo(0), |version| Deed::Image(0, version));
+        let deeds =
+            vec![(26_521, undo.clone()), (32_117, image(3)), (12_856, image(3)), (32_901, undo), (13_691, image(2))];
+        Case { seed: 695_288, nodes: 3, cpus: 8, workloads: vec![six], deeds, heals: false }
+    }
+
     /// The scenario file.
     pub(crate) fn file(&self) -> String {
         let behaviours = self.workloads.iter().enumerate().map(|(at, workload)| {

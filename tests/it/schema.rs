@@ -59,7 +59,10 @@ fn every_section_is_taken() {
         "manifests: [a.yaml, {apiVersion: v1, kind: Pod}, {repeat: {count: 2, as: i}, object: {apiVersion: v1, kind: Pod}}]",
         "components:\n  kubeScheduler: {percentage-of-nodes-to-score: 50, tie: first}\n  kubelet: {event-qps: \"5\"}\n  \
          apiServer: {replicas: 3}\n  kubeControllerManager: {concurrent-deployment-syncs: 5}",
+        "components: {replicas: {kubeScheduler: 2}, kubeScheduler: {leader-elect-lease-duration: 15s}}",
         "latency: {read: 1ms..2ms, watch: 1ms}",
+        "behaviours: [{usage: {cpu: 250m, memory: {from: 100Mi, to: 1Gi, over: 10m}}}, {usage: {cpu: [{after: 0s, is: 1}]}, \
+         hangs: [{after: 1s, lasts: 2s, probability: 0.5}]}]",
         "behaviours: [{match: {image: \"a:*\"}, startDelay: 1s..2s, exit: {after: 1s, code: 3}, image: {size: 1Gi, missing: \
          true}}]",
         "timeline:\n- {at: 1s, apply: a.yaml}\n- {at: 1s, apply: [a.yaml, {apiVersion: v1, kind: Pod}]}\n- {at: 1s, mayFail: \
@@ -68,6 +71,7 @@ fn every_section_is_taken() {
          deployment/a, toRevision: 1}}",
         "expect: [{eventually: {all: pods, condition: Ready, count: {atLeast: 1}}, within: 5s}, {always: {resource: node/a, \
          field: spec.x, equals: null}}]",
+        "checks: {invariants: [no-address-twice, owners-exist-at-rest]}",
         "axes: {\"nodes[0].count\": [1, 2], components.kubeScheduler.tie: [draw, first]}",
     ] {
         check_taken(&validator, "s.yaml", &whole(rest));
@@ -99,6 +103,7 @@ fn what_is_wrong_at_its_place_is_refused() {
     let pool = |rest: &str| format!("nodes: [{{name: a, count: 1, capacity: {{cpu: 1, memory: 1Gi}}, {rest}}}]");
     for rest in [
         "node: []",
+        "checks: {invariants: [no-adress-twice]}",
         "seed: -1",
         "seed: many",
         "duration: 5",
@@ -120,6 +125,8 @@ fn what_is_wrong_at_its_place_is_refused() {
         "components: {kubeScheduler: {kube-api-qps: true}}",
         "components: {apiServer: {replicas: 0}}",
         "behaviours: [{exit: {code: 1}}]",
+        "components: {replicas: {kubeScheduler: 10}}",
+        "behaviours: [{usage: {cpu: {from: 1, to: 2}}}]",
         "timeline: [{at: 1s}]",
         "timeline: [{drain: node-0}]",
         "timeline: [{at: 1s, drain: node-0, cordon: node-0}]",
@@ -132,6 +139,8 @@ fn what_is_wrong_at_its_place_is_refused() {
         "expect: [{eventually: {all: pods, exists: true}, always: {all: pods, exists: true}}]",
         "manifests: [{kind: Pod}]",
         "manifests: [{repeat: {cout: 2}, object: {}}]",
+        "checks: {invariants: [owners-exist]}",
+        "checks: {invariant: []}",
         "faults: [{at: 1s}]",
         "faults: [{nodeCrash: {nodes: node-0}}]",
         "faults: [{at: 1s, every: 5s, nodeCrash: {nodes: node-0}}]",

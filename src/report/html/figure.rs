@@ -178,7 +178,26 @@ pub(super) fn in_script(value: &Value) -> PreEscaped<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::report::plots::{Curve, Tone};
+
+    proptest! {
+        #[test]
+        fn no_name_breaks_a_figure(name in "\\PC{0,12}|</script>|<!--|\"'&<>", value: f64, at: u64, end: u64) {
+            let curve = Curve { name: name.clone(), tone: Tone::Blue, values: vec![value] };
+            let curves = Curves { times: vec![Time(at)], curves: vec![curve] };
+            let runs = vec![(Time(at), Some(9)), (Time::MAX, None)];
+            let rows = vec![HeatRow { name: name.clone(), group: name.clone(), runs }];
+            for body in [Body::Lines(curves.clone()), Body::Stack(curves), Body::Heat(rows)] {
+                let panel = Panel { title: name.clone(), note: name.clone(), unit: Unit::Percent, body };
+                let figure = Frame::new(Time(end), &[]).figure(&panel).into_string();
+                prop_assert_eq!((figure.matches("<script").count(), figure.matches("</script").count()), (1, 1));
+                prop_assert!(!figure.contains("<!--"));
+            }
+        }
+    }
 
     #[test]
     fn no_text_ends_a_script() {

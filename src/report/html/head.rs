@@ -4,8 +4,9 @@ use maud::{Markup, html};
 
 use super::Page;
 use super::axis::instant;
+use crate::api::Name;
 use crate::kernel::{Span, Time};
-use crate::report::{ExpectationLine, WorkloadLine, counted};
+use crate::report::{ExpectationLine, FailedActionLine, ViolationLine, WorkloadLine, counted};
 use crate::sim::{Happening, HappeningKind};
 
 pub(super) fn head(page: &Page<'_>) -> Markup {
@@ -29,20 +30,68 @@ pub(super) fn head(page: &Page<'_>) -> Markup {
     }
 }
 
+/// Something that had to hold, and what became of it: an expectation, an action that failed, an invariant that broke.
+struct Judged {
+    is_met: bool,
+    what: String,
+    at: String,
+    seen: String,
+}
+
+/// All that the verdict is made of. An action that failed and may is told, as one that did what it should.
+fn judged(page: &Page<'_>) -> Vec<Judged> {
+    let summary = page.summary;
+    let of_expectation = |line: &ExpectationLine| Judged {
+        is_met: line.met,
+        what: line.expectation.clone(),
+        at: line.decided_at_seconds.map_or_else(|| "never".to_owned(), rounded),
+        seen: if line.detail.is_empty() && line.met { "as expected".to_owned() } else { line.detail.clone() },
+    };
+    let of_action = |line: &FailedActionLine| Judged {
+        is_met: line.may_fail,
+        what: format!("{} {}", line.place, if line.may_fail { "may fail" } else { "succeeds" }),
+        at: rounded(line.at_seconds),
+        seen: line.errors.iter().map(Name::as_str).collect::<Vec<_>>().join(" "),
+    };
+    let of_violation = |line: &ViolationLine| Judged {
+        is_met: false,
+        what: format!("invariant {}", line.invariant),
+        at: rounded(line.at_seconds),
+        seen: format!(
+            "{}: {} (×{}; the first by entry {} of the journal)",
+            line.object, line.message, line.count, line.cause
+        ),
+    };
+    let expectations = summary.expectations.iter().map(of_expectation);
+    let actions = summary.failed_actions.iter().map(of_action);
+    expectations.chain(actions).chain(summary.violations.iter().map(of_violation)).collect()
+}
+
 fn verdict(page: &Page<'_>) -> Markup {
-    let expectations = &page.summary.expectations;
-    let failed = expectations.iter().filter(|line| !line.met).count();
-    let (class, sign, words) = match (page.summary.met, expectations.len()) {
-        (true, 0) => ("plain", "–", "Nothing was expected".to_owned()),
-        (true, 1) => ("met", "✓", "The expectation was met".to_owned()),
-        (true, all) => ("met", "✓", format!("All {all} expectations were met")),
-        (false, _) if failed == 0 => ("failed", "✗", "The run failed".to_owned()),
-        (false, all) => ("failed", "✗", format!("{failed} of {} not met", counted(all as u64, "expectation"))),
+    let summary = page.summary;
+    let (all, failed) = (summary.expectations.len(), summary.expectations.iter().filter(|line| !line.met).count());
+    let actions = summary.failed_actions.iter().filter(|line| !line.may_fail).count();
+    let mut words = match (all, failed) {
+        (0, _) => vec!["Nothing was expected".to_owned()],
+        (1, 0) => vec!["The expectation was met".to_owned()],
+        (_, 0) => vec![format!("All {all} expectations were met")],
+        (_, _) => vec![format!("{failed} of {} not met", counted(all as u64, "expectation"))],
+    };
+    if actions > 0 {
+        words.push(format!("{} failed", counted(actions as u64, "action")));
+    }
+    if !summary.violations.is_empty() {
+        words.push(format!("{} violated", counted(summary.violations.len() as u64, "invariant")));
+    }
+    let (class, sign) = match (summary.met, all) {
+        (true, 0) => ("plain", "–"),
+        (true, _) => ("met", "✓"),
+        (false, _) => ("failed", "✗"),
     };
     html! {
         div class=(format!("verdict {class}")) {
             span class="sign" aria-hidden="true" { (sign) }
-            div { strong { (words) } (first_sign(page)) }
+            div { strong { (words.join(", ")) } (first_sign(page)) }
         }
     }
 }
@@ -113,23 +162,21 @@ fn tile(name: &str, value: &str, is_good: bool) -> Markup {
 }
 
 fn expectations(page: &Page<'_>) -> Markup {
-    let lines = &page.summary.expectations;
-    let decided = |line: &ExpectationLine| match line.decided_at_seconds {
-        Some(at) => rounded(at),
-        None => "never".to_owned(),
-    };
+    let lines = judged(page);
     html! {
         @if !lines.is_empty() {
-            div class="scroll" {
+            div class="scroll tall" {
                 table id="expectations" {
                     thead { tr { th { "" } th { "Expected" } th { "Decided" } th { "Seen" } } }
                     tbody {
-                        @for line in lines {
-                            tr class=(if line.met { "met" } else { "failed" }) {
-                                td class="sign" title=(if line.met { "met" } else { "not met" }) { (if line.met { "✓" } else { "✗" }) }
-                                td { (line.expectation) }
-                                td class="time" { (decided(line)) }
-                                td { (if line.detail.is_empty() && line.met { "as expected" } else { line.detail.as_str() }) }
+                        @for line in &lines {
+                            tr class=(if line.is_met { "met" } else { "failed" }) {
+                                td class="sign" title=(if line.is_met { "met" } else { "not met" }) {
+                                    (if line.is_met { "✓" } else { "✗" })
+                                }
+                                td { (line.what) }
+                                td class="time" { (line.at) }
+                                td { (line.seen) }
                             }
                         }
                     }

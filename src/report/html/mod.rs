@@ -25,7 +25,7 @@ use super::cost::Machines;
 use super::plots::{self, Panel, PlotEntry, PlotInput};
 use super::{Summary, action_text};
 use crate::kernel::Time;
-use crate::sim::{Action, Sim};
+use crate::sim::{Action, Sim, StrikeRecord};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -41,6 +41,29 @@ pub struct FaultBand {
     pub from: Time,
     /// When it healed; the end of the run where it did not.
     pub until: Time,
+}
+
+/// How many of those that a fault hit are named.
+const HITS: usize = 5;
+
+/// The faults of a run, in order of time. What has not ended reaches to the end of the run.
+pub fn fault_bands(sim: &Sim) -> Vec<FaultBand> {
+    let band = |strike: &StrikeRecord| {
+        let named = strike.hits.iter().take(HITS).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let detail = match strike.hits.len() {
+            0 => "it hit nobody".to_owned(),
+            1..=HITS => named,
+            all => format!("{named} and {} more", all - HITS),
+        };
+        let name = match strike.hits.as_slice() {
+            [one] => format!("{}: {one}", strike.name),
+            [] | [..] => strike.name.to_owned(),
+        };
+        FaultBand { name, detail, from: strike.from, until: strike.until.unwrap_or(Time::MAX).min(sim.now()) }
+    };
+    let mut bands: Vec<FaultBand> = sim.strikes().iter().map(band).collect();
+    bands.sort_by_key(|band| (band.from, band.until));
+    bands
 }
 
 /// What the page is made of.
@@ -126,7 +149,13 @@ fn marks(page: &Page<'_>) -> Vec<Mark> {
     let end = page.sim.now();
     let of_fault = |fault: &FaultBand| Mark {
         name: fault.name.clone(),
-        detail: format!("{}: {}", fault.name, fault.detail),
+        detail: format!(
+            "{} ({}), {} to {}",
+            fault.name,
+            fault.detail,
+            axis::instant(fault.from),
+            axis::instant(fault.until)
+        ),
         from: fault.from.min(end),
         until: fault.until.min(end),
         kind: MarkKind::Fault,

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::axis::instant;
 use super::{FaultBand, Page};
-use crate::kernel::{Span, Time};
+use crate::kernel::Time;
 use crate::report::action_text;
 use crate::sim::{Action, Happening, HappeningKind, Tone};
 
@@ -123,7 +123,7 @@ fn table(rows: &[Row]) -> Markup {
 /// The rows in order of time, and how many there is no room for.
 fn rows(page: &Page<'_>) -> (Vec<Row>, u64) {
     let happenings = &page.sim.tally().happenings;
-    let mut rows: Vec<Row> = page.faults.iter().map(of_fault).collect();
+    let mut rows: Vec<Row> = page.faults.iter().map(|fault| of_fault(fault, page.sim.now())).collect();
     rows.extend(of_actions(page));
     rows.extend(happenings.iter().map(|happening| of_happening(page, happening)));
     rows.sort_by_key(|row| (row.kind, row.at));
@@ -133,17 +133,21 @@ fn rows(page: &Page<'_>) -> (Vec<Row>, u64) {
     (rows, left_out)
 }
 
-fn of_fault(fault: &FaultBand) -> Row {
-    let lasted: Span = fault.until.since(fault.from);
+fn of_fault(fault: &FaultBand, end: Time) -> Row {
+    let until = fault.until.min(end);
+    let lasted = match fault.until {
+        until if until >= end => "it lasted to the end of the run".to_owned(),
+        until => format!("until {}, for {}", instant(until), until.since(fault.from)),
+    };
     Row {
         at: fault.from,
-        until: fault.until,
+        until,
         count: 1,
         kind: RowKind::Fault,
         namespace: String::new(),
         object: String::new(),
         reason: fault.name.clone(),
-        text: format!("{} (for {lasted}, until {})", fault.detail, instant(fault.until)),
+        text: format!("{} ({lasted})", fault.detail),
         lines: Vec::new(),
     }
 }
