@@ -18,3 +18,4 @@ mod stories;
 mod story;
 mod sweeps;
 mod tidy;
+mod weather;

@@ -12,6 +12,9 @@ use wavetank::sim::Sim;
 
 /// When the random deeds begin.
 pub(crate) const FIRST_DEED: u64 = 120;
+/// How often everything is put right where there are faults, and how many seconds lie between.
+const ROUNDS: usize = 8;
+const ROUND: u64 = 1_800;
 /// How long after the last deed everything is put right, in seconds.
 const REST: u64 = 300;
 
@@ -45,6 +48,10 @@ pub(crate) struct Case {
     deeds: Vec<(u64, Deed)>,
     /// Whether at the end all is put right: nodes uncordoned, rollouts resumed, manifests applied again, one replica each.
     heals: bool,
+    /// What breaks, as a scenario writes it.
+    faults: Vec<Value>,
+    /// How many API servers, controller-managers and schedulers there are.
+    replicas: (u8, u8, u8),
 }
 
 /// A Deployment.
@@ -116,8 +123,18 @@ fn deed() -> impl Strategy<Value = Deed> {
 /// Clusters that may be too small, and everything that a user can do; all is put right at the end.
 pub(crate) fn anything() -> impl Strategy<Value = Case> {
     let deeds = vec((0u64..40_000, deed()), 0..10);
-    (0u64..1_000_000, 1usize..4, 2u32..5, vec(workload(), 1..4), deeds)
-        .prop_map(|(seed, nodes, cpus, workloads, deeds)| Case { seed, nodes, cpus, workloads, deeds, heals: true })
+    (0u64..1_000_000, 1usize..4, 2u32..5, vec(workload(), 1..4), deeds).prop_map(
+        |(seed, nodes, cpus, workloads, deeds)| Case {
+            seed,
+            nodes,
+            cpus,
+            workloads,
+            deeds,
+            heals: true,
+            faults: Vec::new(),
+            replicas: (1, 1, 1),
+        },
+    )
 }
 
 /// Clusters with room enough, and rollouts of every kind.
@@ -130,7 +147,7 @@ pub(crate) fn rollouts() -> impl Strategy<Value = Case> {
             // the ranking of pods to delete knows only whether they are ready.
             workload.min_ready_s = 0;
         }
-        Case { seed, nodes: 3, cpus: 8, workloads, deeds, heals: false }
+        Case { seed, nodes: 3, cpus: 8, workloads, deeds, heals: false, faults: Vec::new(), replicas: (1, 1, 1) }
     })
 }
 
@@ -145,7 +162,16 @@ impl Case {
             (9_041, Deed::Image(2, 1)),
             (3_981, Deed::Undo(0)),
         ];
-        Case { seed: 459_021, nodes: 3, cpus: 8, workloads: vec![plain, other], deeds, heals: false }
+        Case {
+            seed: 459_021,
+            nodes: 3,
+            cpus: 8,
+            workloads: vec![plain, other],
+            deeds,
+            heals: false,
+            faults: Vec::new(),
+            replicas: (1, 1, 1),
+        }
     }
 
     /// A Deployment that is put back, and updated before that has come to an end.
@@ -154,7 +180,23 @@ impl Case {
         let (undo, image) = (Deed::Undo(0), |version| Deed::Image(0, version));
         let deeds =
             vec![(26_521, undo.clone()), (32_117, image(3)), (12_856, image(3)), (32_901, undo), (13_691, image(2))];
-        Case { seed: 695_288, nodes: 3, cpus: 8, workloads: vec![six], deeds, heals: false }
+        Case {
+            seed: 695_288,
+            nodes: 3,
+            cpus: 8,
+            workloads: vec![six],
+            deeds,
+            heals: false,
+            faults: Vec::new(),
+            replicas: (1, 1, 1),
+        }
+    }
+
+    /// The same on three nodes under faults, after which all is put right, several times over, since a fault that waits
+    /// for a state may strike while that is done.
+    pub(crate) fn under(mut self, faults: &[Value], replicas: (u8, u8, u8)) -> Case {
+        (self.nodes, self.faults, self.replicas) = (3, faults.to_vec(), replicas);
+        self
     }
 
     /// The scenario file.
@@ -169,7 +211,9 @@ impl Case {
         let file = json!({
             "apiVersion": "wavetank.dev/v1", "kind": "Scenario", "metadata": {"name": "case"},
             "nodes": [{"name": "node", "count": self.nodes, "capacity": {"cpu": self.cpus, "memory": "8Gi", "pods": 14}}],
-            "behaviours": behaviours, "manifests": manifests, "timeline": self.timeline(),
+            "behaviours": behaviours, "manifests": manifests, "timeline": self.timeline(), "faults": self.faults,
+            "components": {"apiServer": {"replicas": self.replicas.0},
+                "replicas": {"kubeControllerManager": self.replicas.1, "kubeScheduler": self.replicas.2}},
         });
         serde_json::to_string_pretty(&file).expect("a scenario can be written")
     }
@@ -227,13 +271,17 @@ impl Case {
         if self.heals {
             let workloads = 0..self.workloads.len();
             let right = (0..self.nodes).map(Deed::Uncordon).chain(workloads.clone().map(Deed::Apply));
-            at_ms += REST * 1_000;
-            timeline.extend(right.map(|deed| self.entry(at_ms, &deed)));
-            at_ms += 10_000;
             let small = workloads.clone().map(Deed::Resume).chain(workloads.map(|at| Deed::Scale(at, 1)));
-            for deed in small {
-                at_ms += 1_000;
-                timeline.push(self.entry(at_ms, &deed));
+            let (right, small): (Vec<Deed>, Vec<Deed>) = (right.collect(), small.collect());
+            at_ms += REST * 1_000;
+            for _ in 0..if self.faults.is_empty() { 1 } else { ROUNDS } {
+                timeline.extend(right.iter().map(|deed| self.entry(at_ms, deed)));
+                at_ms += 10_000;
+                for deed in &small {
+                    at_ms += 1_000;
+                    timeline.push(self.entry(at_ms, deed));
+                }
+                at_ms += ROUND * 1_000;
             }
         }
         timeline
