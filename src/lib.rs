@@ -55,6 +55,8 @@ pub mod client;
 pub mod controllers;
 pub mod event;
 pub mod explore;
+#[doc = include_str!("extend.md")]
+pub mod extend {}
 pub mod fault;
 pub mod kernel;
 pub mod kubelet;

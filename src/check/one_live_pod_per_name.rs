@@ -25,12 +25,13 @@ struct OneLivePodPerName {
     runs: FxHashMap<u32, Run>,
     /// How often each machine has lost its power; what ran before runs no more.
     outages: FxHashMap<u32, u32>,
+    /// The names of the nodes that have run a pod, by number. Looked up, never iterated.
+    names: FxHashMap<u32, Name>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Run {
     node: u32,
-    name: Name,
     outages: u32,
 }
 
@@ -76,10 +77,12 @@ impl OneLivePodPerName {
         if object.body.node_name != *name {
             return;
         }
-        let run = Run { node, name: name.clone(), outages: self.outages(node) };
+        self.names.entry(node).or_insert_with(|| name.clone());
+        let run = Run { node, outages: self.outages(node) };
         let Some(before) = self.runs.insert(pod.slot, run) else { return };
         if before.node != node && before.outages == self.outages(before.node) {
-            let message = format!("it starts on {name} while containers of a pod of its name run on {}", before.name);
+            let elsewhere = &self.names[&before.node];
+            let message = format!("it starts on {name} while containers of a pod of its name run on {elsewhere}");
             found.push(Finding { object: format!("pod/{}", object.meta.key()), message });
         }
     }

@@ -1,7 +1,6 @@
 //! What the agenda holds.
 
 use super::{Cause, Envelope, PartId, Reply, TimerToken, Token};
-use crate::kernel::Time;
 
 /// Something that is going to happen. Kept small: the agenda moves millions of these.
 #[derive(Clone, Debug)]
@@ -16,8 +15,8 @@ pub enum SimEvent {
     Fault(u32),
     /// A strike of a fault ends, by the number of the strike.
     Heal(u32),
-    /// Watches that have been silent for long count as lost, by the part.
-    Silent(Box<(PartId, u32, Time)>),
+    /// The watches of a part that have been silent since a strike, by its number, count as lost.
+    Silent(PartId, u32),
     /// A request reaches its API server replica.
     Arrive(Box<Envelope>),
     /// A reply reaches the part that asked.
@@ -49,7 +48,7 @@ impl SimEvent {
             | SimEvent::Action(_)
             | SimEvent::Fault(_)
             | SimEvent::Heal(_)
-            | SimEvent::Silent(_)
+            | SimEvent::Silent(..)
             | SimEvent::Arrive(_)
             | SimEvent::Reply(_)
             | SimEvent::Wake(_)

@@ -98,18 +98,18 @@ pub struct Cluster<'a> {
 
 impl Cluster<'_> {
     /// Nodes as people read them.
-    fn node_hits(&self, nodes: &[u32]) -> Vec<String> {
+    pub fn node_hits(&self, nodes: &[u32]) -> Vec<String> {
         nodes.iter().map(|node| format!("node {}", self.nodes[*node as usize].name)).collect()
     }
 
     /// Components as people read them.
-    fn part_hits(&self, parts: &[PartId]) -> Vec<String> {
+    pub fn part_hits(&self, parts: &[PartId]) -> Vec<String> {
         let hit = self.parts.iter().filter(|(part, _)| parts.contains(part));
         hit.map(|(_, name)| name.to_string()).collect()
     }
 
     /// The same where all of them would be no news.
-    fn target_hits(&self, target: &PartTarget, parts: &[PartId]) -> Vec<String> {
+    pub fn target_hits(&self, target: &PartTarget, parts: &[PartId]) -> Vec<String> {
         match target {
             PartTarget::All => vec!["all components".to_owned()],
             PartTarget::Named(_) => self.part_hits(parts),
@@ -117,14 +117,14 @@ impl Cluster<'_> {
     }
 
     /// The first so many API server replicas; all for 0.
-    fn replicas(&self, count: u32) -> Vec<u8> {
+    pub fn replicas(&self, count: u32) -> Vec<u8> {
         let all = u32::from(self.api_servers);
         let count = if count == 0 { all } else { count.min(all) };
         (0..count as u8).collect()
     }
 
     /// Replicas as people read them.
-    fn replica_hits(&self, replicas: &[u8]) -> Vec<String> {
+    pub fn replica_hits(&self, replicas: &[u8]) -> Vec<String> {
         replicas.iter().map(|replica| format!("kube-apiserver-{replica}")).collect()
     }
 }

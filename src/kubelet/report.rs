@@ -99,6 +99,11 @@ impl Kubelet {
                 {
                     record.pod = pod.clone();
                 }
+                // A list that follows shows nothing newer than this answer: what it tells of is acted upon here. Upstream
+                // hears of it by its watch, a moment later.
+                if record.pod.meta.is_terminating() && record.life != Life::Finished {
+                    self.terminate(at, out);
+                }
                 self.send_status(at, out);
                 self.delete_if_over(at, out);
             }

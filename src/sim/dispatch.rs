@@ -20,7 +20,7 @@ impl Sim {
             SimEvent::Boot(node) => self.boot(node),
             SimEvent::Fault(number) => self.strike(number),
             SimEvent::Heal(strike) => self.heal(strike),
-            SimEvent::Silent(silent) => self.silent(silent.0, silent.1),
+            SimEvent::Silent(part, strike) => self.silent(part, strike),
             SimEvent::Action(number) => {
                 let action = self.timeline[number as usize].action.clone();
                 let cause = self.write(EntryKind::Action, PartId::User, None, u64::from(number), Cause::START);

@@ -75,7 +75,7 @@ fn hash_event(event: &SimEvent, hasher: &mut Xxh3) {
         SimEvent::Boot(node) => (7, node).hash(hasher),
         SimEvent::Fault(number) => (8, number).hash(hasher),
         SimEvent::Heal(strike) => (9, strike).hash(hasher),
-        SimEvent::Silent(silent) => (10, silent.0).hash(hasher),
+        SimEvent::Silent(part, strike) => (10, part, strike).hash(hasher),
     }
 }
 

@@ -239,7 +239,7 @@ impl Sim {
             SimEvent::Start(_)
             | SimEvent::Boot(_)
             | SimEvent::Heal(_)
-            | SimEvent::Silent(_)
+            | SimEvent::Silent(..)
             | SimEvent::Arrive(_)
             | SimEvent::Reply(_)
             | SimEvent::Wake(_)

@@ -355,8 +355,7 @@ impl Sim {
         if rule.effect == NetEffect::Drop {
             let parts: Vec<PartId> = [PartId::User].into_iter().chain(self.parts.ids()).collect();
             for part in parts.into_iter().filter(|part| rule.parts.contains(*part)) {
-                let silent = (part, strike, self.now);
-                self.post(self.now + SILENT_AFTER, SimEvent::Silent(Box::new(silent)));
+                self.post(self.now + SILENT_AFTER, SimEvent::Silent(part, strike));
             }
         }
         self.net.rules.impose(strike, rule);

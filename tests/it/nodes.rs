@@ -35,11 +35,13 @@ fn delete(story: &mut Story, kind: Kind, name: &str) {
 
 /// The condition Ready of the first node, its reason, and its taints.
 fn node(story: &Story) -> (Value, Value, Vec<String>) {
-    let node = story.get(Kind::Node, "node-1").unwrap();
-    let conditions = node["status"]["conditions"].as_array().unwrap();
-    let ready = conditions.iter().find(|condition| condition["type"] == "Ready").unwrap();
+    let node = story.get(Kind::Node, "node-1").expect("it is there");
+    let conditions = node["status"]["conditions"].as_array().expect("it is there");
+    let ready = conditions.iter().find(|condition| condition["type"] == "Ready").expect("it is there");
     let taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
-    let text = |taint: &Value| format!("{}:{}", taint["key"].as_str().unwrap(), taint["effect"].as_str().unwrap());
+    let text = |taint: &Value| {
+        format!("{}:{}", taint["key"].as_str().expect("it is there"), taint["effect"].as_str().expect("it is there"))
+    };
     let mut taints: Vec<String> = taints.iter().map(text).collect();
     taints.sort();
     (ready["status"].clone(), ready["reason"].clone(), taints)
@@ -65,14 +67,14 @@ fn expect_lost_and_back(fault: &str) {
     assert_eq!(node(&story).0, "True", "{fault}: too early");
     story.run_for(16);
     assert_eq!((node(&story).0, node(&story).1), (json!("Unknown"), json!("NodeStatusUnknown")), "{fault}");
-    assert_eq!(story.get(Kind::Pod, "def").unwrap()["status"]["phase"], "Running");
+    assert_eq!(story.get(Kind::Pod, "def").expect("it is there")["status"]["phase"], "Running");
     story.run_for(24);
     let unreachable = |effect: &str| format!("node.kubernetes.io/unreachable:{effect}");
     assert_eq!(node(&story).2, [unreachable("NoExecute"), unreachable("NoSchedule")], "{fault}");
     story.expect_ready("web", 3);
     assert_eq!(endpoints(&story), (3, 1), "{fault}");
     let web = story.pods_of("web");
-    let leaves = web.iter().find(|pod| pod.meta.is_terminating()).unwrap();
+    let leaves = web.iter().find(|pod| pod.meta.is_terminating()).expect("it is there");
     assert_eq!(leaves.body.node_name, "node-1");
     let message = format!("Marking for deletion Pod default/{}", leaves.meta.name);
     assert_eq!(story.events("TaintManagerEviction"), [message]);
@@ -83,9 +85,10 @@ fn expect_lost_and_back(fault: &str) {
     story.expect_ready("web", 3);
     assert_eq!(endpoints(&story), (3, 0), "{fault}");
     assert_eq!(story.pods_of("web").len(), 3);
-    let conditions = story.get(Kind::Pod, "def").unwrap()["status"]["conditions"].clone();
-    let ready = conditions.as_array().unwrap().iter().find(|condition| condition["type"] == "Ready").cloned();
-    assert_eq!(ready.unwrap()["status"], "True", "{fault}: its kubelet puts it right");
+    let conditions = story.get(Kind::Pod, "def").expect("it is there")["status"]["conditions"].clone();
+    let ready =
+        conditions.as_array().expect("it is there").iter().find(|condition| condition["type"] == "Ready").cloned();
+    assert_eq!(ready.expect("it is there")["status"], "True", "{fault}: its kubelet puts it right");
     let cancelled = "Cancelling deletion of Pod default/def".to_owned();
     assert!(story.events("TaintManagerEviction").contains(&cancelled), "{fault}");
     story.run_until_quiet();

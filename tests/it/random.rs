@@ -192,6 +192,35 @@ impl Case {
         }
     }
 
+    /// A node is drained just when its watch counts as lost: its kubelet hears of the deletions from the answer to a status
+    /// before it lists again, and the list shows nothing newer.
+    pub(crate) fn drained_while_deaf() -> Case {
+        let plain = Workload { replicas: 0, rolling: None, size: 5, ready_after_s: 0, min_ready_s: 0 };
+        let other = Workload { replicas: 3, size: 9, ..plain.clone() };
+        let deeds = vec![
+            (13_659, Deed::Image(0, 1)),
+            (29_728, Deed::Scale(2, 5)),
+            (10_359, Deed::Restart(0)),
+            (30_091, Deed::Scale(0, 3)),
+            (10_048, Deed::Drain(0)),
+        ];
+        let deaf = json!({
+            "when": {"resource": "deployment/w2", "field": "status.readyReplicas", "atLeast": 4}, "after": "396ms", "times": 1,
+            "lasts": "0s..66s", "nodePartition": {"direction": "toApiServer", "nodes": {"count": 1}},
+        });
+        let case = Case {
+            seed: 323_291,
+            nodes: 3,
+            cpus: 2,
+            workloads: vec![plain.clone(), plain, other],
+            deeds,
+            heals: true,
+            faults: Vec::new(),
+            replicas: (1, 1, 1),
+        };
+        case.under(&[deaf], (1, 2, 2))
+    }
+
     /// The same on three nodes under faults, after which all is put right, several times over, since a fault that waits
     /// for a state may strike while that is done.
     pub(crate) fn under(mut self, faults: &[Value], replicas: (u8, u8, u8)) -> Case {

@@ -38,7 +38,11 @@ pub(crate) fn load_files(files: &[PathBuf], sets: &[&str]) -> Scenario {
 
 /// A scenario of `scenarios/`, small enough for a test.
 pub(crate) fn shipped(name: &str) -> Scenario {
-    let sets: &[&str] = if name == "scale-5k" { &["nodes.0.count=100", "manifests.0.repeat.count=1"] } else { &[] };
+    let sets: &[&str] = match name {
+        "scale-5k" => &["nodes.0.count=100", "manifests.0.repeat.count=1"],
+        "faulty-day" => &["nodes.0.count=30", "manifests.0.repeat.count=2", "expect.1.eventually.count.atLeast=200"],
+        _ => &[],
+    };
     load_files(&[root().join("scenarios").join(format!("{name}.yaml"))], sets)
 }
 

@@ -125,6 +125,12 @@ fn survive(case: &Case) -> Result<(), String> {
     all_is_well(&sim, case)
 }
 
+#[test]
+fn a_pod_that_is_deleted_while_its_kubelet_is_deaf_goes_when_it_hears_again() {
+    let case = Case::drained_while_deaf();
+    survive(&case).unwrap_or_else(|why| panic!("{why}{}", case.told()));
+}
+
 proptest! {
     #![proptest_config(cases(60))]
 
