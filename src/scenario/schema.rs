@@ -96,15 +96,6 @@ pub(super) fn with_faults(schema: &mut Schema) {
     exactly_one(schema, fault::ALL.iter().map(|entry| entry.name));
 }
 
-/// Invariants are named as the registry names them, each once.
-pub(super) fn with_invariants(schema: &mut Schema) {
-    let names: Vec<&str> = check::ALL.iter().map(|entry| entry.name).collect();
-    if let Some(Value::Object(field)) = schema.get_mut("properties").and_then(|fields| fields.get_mut("invariants")) {
-        field.insert("items".to_owned(), json!({"enum": names}));
-        field.insert("uniqueItems".to_owned(), json!(true));
-    }
-}
-
 fn of_fault(entry: &FaultEntry) -> Value {
     let properties: Map<String, Value> =
         entry.parameters.iter().map(|parameter| (parameter.name.to_owned(), of_parameter(parameter))).collect();

@@ -102,7 +102,6 @@ pub struct ScenarioFile {
 /// What is checked all the time, whatever is expected.
 #[derive(Deserialize, Clone, PartialEq, Debug, Default)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(transform = crate::scenario::schema::with_invariants))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "Checks")]
 pub struct ChecksFile {
     /// The invariants, by name. Default: all of them.
