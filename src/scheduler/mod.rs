@@ -10,7 +10,10 @@
 //! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: PodTopologySpread, InterPodAffinity, the volume
 //! plugins, preemption itself (its texts are there), nominated pods in filters, extenders, waiting on Permit.
 
+mod affinity;
+mod budgets;
 mod changes;
+mod classes;
 mod cluster;
 mod decide;
 mod framework;
@@ -18,6 +21,8 @@ mod images;
 mod message;
 mod node_tree;
 mod nodes;
+mod nominator;
+mod owners;
 mod part;
 pub mod plugins;
 mod profile;
@@ -28,20 +33,26 @@ mod stories;
 mod taints;
 #[cfg(test)]
 mod testing;
+mod volumes;
 
+pub use affinity::{AffinityTerm, AffinityTerms};
+pub use budgets::Budgets;
 pub use changes::{ClusterEvent, EventKind, node_events, pod_events};
+pub use classes::{ClassIndex, PodClass, PodClasses};
 pub use cluster::{Cluster, PodEntry};
 pub use decide::{
-    Decision, Failure, FailureKind, PluginScores, Rejected, Scope, Tie, decide, pre_enqueue, wanted_feasible,
+    Decision, Failure, FailureKind, Filters, PluginScores, Rejected, Scope, Tie, decide, pre_enqueue, wanted_feasible,
 };
 pub use framework::{
-    Code, Cycle, ExtensionPoint, NodeFilter, NodeScore, Permit, Plugin, PluginArgs, PluginEntry, PostFilter, PreFilter,
-    PreScore, Reason, Reasons, Status, Unplaced, normalize,
+    Code, Cycle, ExtensionPoint, FilterCopy, NodeFilter, NodeScore, Nomination, Permit, Plugin, PluginArgs,
+    PluginEntry, PostFilter, PreFilter, PreScore, Reach, Reason, Reasons, Status, Unplaced, normalize,
 };
 pub use images::Images;
 pub use message::{NODES_AVAILABLE, fit_error, histogram_of};
 pub use node_tree::NodeTree;
-pub use nodes::{HostPort, NodeIndex, NodeInfo, NodeRow, Nodes};
+pub use nodes::{HostPort, NodeDraft, NodeIndex, NodeInfo, NodeRow, NodeView, Nodes};
+pub use nominator::Nominator;
+pub use owners::Owners;
 pub use part::Scheduler;
 pub use profile::{Enabled, Profile};
 pub use queue::{QueuedPod, SchedulingQueue};
@@ -50,3 +61,4 @@ pub use settings::{
     POD_MAX_IN_UNSCHEDULABLE, SchedulerSettings, TIE,
 };
 pub use taints::{Effect, Taint, TaintSets, tolerates};
+pub use volumes::Volumes;

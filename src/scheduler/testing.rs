@@ -77,6 +77,7 @@ pub(super) fn check_prefilter(plugin: &str, pod_spec: &str, expected: &str) {
         PreFilter::Skip => "skip".to_owned(),
         PreFilter::Filter(_) => "filter".to_owned(),
         PreFilter::Nodes(names, _) => format!("nodes {}", names.into_iter().collect::<Vec<_>>().join(" ")),
+        PreFilter::Fail(error) => panic!("{error}"),
         PreFilter::Reject(status) => format!("{}: {}", status.code.as_str(), status.message()),
     };
     assert_eq!(said, expected);
@@ -97,7 +98,10 @@ pub(super) fn check_scores(plugin: &str, pod_spec: &str, nodes: &[&str], expecte
     let said = match entry(plugin).plugin.pre_score(&cycle, &numbers) {
         PreScore::Skip => None,
         PreScore::Score(scorer) => {
-            scorer.score(&cluster.nodes, &numbers, &mut scores);
+            scores.extend(numbers.iter().map(|node| scorer.score(&cluster, cluster.nodes.view(*node))));
+            if scorer.normalizes() {
+                scorer.normalize(&mut scores);
+            }
             Some(scores.as_slice())
         }
         PreScore::Fail(error) => panic!("{error}"),
