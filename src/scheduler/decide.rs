@@ -177,8 +177,9 @@ impl Decision {
 }
 
 /// What PreFilter has prepared.
-struct Prepared {
-    filters: Filters,
+pub(super) struct Prepared {
+    /// The filters.
+    pub(super) filters: Filters,
     /// The only nodes that come into question, and the plugins that say so.
     names: Option<BTreeSet<Name>>,
     restrictors: u64,
@@ -206,7 +207,7 @@ impl Filters {
     }
 }
 
-fn prepare(cycle: &Cycle, profile: &Profile) -> Prepared {
+pub(super) fn prepare(cycle: &Cycle, profile: &Profile) -> Prepared {
     let filters = Filters::default();
     let mut prepared = Prepared { filters, names: None, restrictors: 0, rejection: None, error: None };
     for (number, enabled) in profile.plugins.iter().enumerate() {
@@ -238,6 +239,25 @@ fn prepare(cycle: &Cycle, profile: &Profile) -> Prepared {
         }
     }
     prepared
+}
+
+impl Prepared {
+    /// Whether the nodes are to be looked at, and all of them come into question.
+    pub(super) fn looks_at_all_nodes(&self) -> bool {
+        self.names.is_none() && self.rejection.is_none() && self.error.is_none()
+    }
+}
+
+/// Ends a decision that has found no feasible node among all.
+pub(super) fn unplaced_after(
+    cluster: &Cluster,
+    profile: &Profile,
+    pod: &Arc<Obj<Pod>>,
+    decision: Decision,
+) -> Decision {
+    let cycle = Cycle { pod, cluster, args: &profile.args };
+    let failure = unplaced(&cycle, profile, &decision, &prepare(&cycle, profile));
+    Decision { failure: Some(failure), ..decision }
 }
 
 fn names_of(profile: &Profile, plugins: u64) -> String {

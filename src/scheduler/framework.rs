@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::decide::{Filters, Rejected};
 use super::plugins::{balanced_allocation, node_affinity, node_resources_fit};
-use super::{Cluster, ClusterEvent, EventKind, NodeIndex, NodeView};
+use super::{Cluster, ClusterEvent, EventKind, NodeIndex, NodeView, Spanning};
 use crate::api::{Name, Obj, Pod};
 use crate::event::Request;
 use crate::kernel::Time;
@@ -326,6 +326,11 @@ pub trait Plugin: Sync + fmt::Debug {
     /// Prepares the score for a pod.
     fn pre_score(&self, _cycle: &Cycle, _feasible: &[NodeIndex]) -> PreScore {
         PreScore::Skip
+    }
+
+    /// Its incremental form for a pod, where it reaches beyond one node and has one.
+    fn spanning(&self, _cycle: &Cycle) -> Option<Box<dyn Spanning>> {
+        None
     }
 
     /// The pod is assumed on a node.

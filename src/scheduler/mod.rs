@@ -18,6 +18,8 @@ mod cluster;
 mod decide;
 mod framework;
 mod images;
+mod incremental;
+mod log;
 mod message;
 mod node_tree;
 mod nodes;
@@ -28,6 +30,7 @@ pub mod plugins;
 mod profile;
 mod queue;
 mod settings;
+mod spanning;
 #[cfg(test)]
 mod stories;
 mod taints;
@@ -48,6 +51,8 @@ pub use framework::{
     PluginEntry, PostFilter, PreFilter, PreScore, Reach, Reason, Reasons, Status, Unplaced, normalize,
 };
 pub use images::Images;
+pub use incremental::{Incremental, Outcome};
+pub use log::{ChangeLog, NodeChange};
 pub use message::{NODES_AVAILABLE, fit_error, histogram_of};
 pub use node_tree::NodeTree;
 pub use nodes::{HostPort, NodeDraft, NodeIndex, NodeInfo, NodeRow, NodeView, Nodes};
@@ -60,5 +65,6 @@ pub use settings::{
     CYCLE_TIME, KUBE_API_BURST, KUBE_API_QPS, PERCENTAGE_OF_NODES_TO_SCORE, POD_INITIAL_BACKOFF, POD_MAX_BACKOFF,
     POD_MAX_IN_UNSCHEDULABLE, SchedulerSettings, TIE,
 };
+pub use spanning::{Axis, Eligible, Place, Reading, Spanning, Weigh};
 pub use taints::{Effect, Taint, TaintSets, tolerates};
 pub use volumes::Volumes;
