@@ -60,8 +60,18 @@ impl Group {
         self.ties[block] = ties;
     }
 
-    fn best(&self) -> i32 {
-        self.best.iter().copied().max().unwrap_or(EMPTY)
+    /// The nodes of a block with this base score.
+    fn with(&self, block: usize, mask: u64, base: &[i32], wanted: i64) -> u64 {
+        let mut bits = 0;
+        let mut rest = self.members[block] & mask;
+        while rest != 0 {
+            let bit = rest.trailing_zeros() as usize;
+            if i64::from(base[block * BLOCK + bit]) == wanted {
+                bits |= 1 << bit;
+            }
+            rest &= rest - 1;
+        }
+        bits
     }
 }
 
@@ -145,11 +155,6 @@ impl Board {
         number
     }
 
-    /// How many nodes there are, on the board or not.
-    pub(super) fn len(&self) -> usize {
-        self.base.len()
-    }
-
     /// All groups by number, empty ones included.
     pub(super) fn groups(&self) -> &[Group] {
         &self.groups
@@ -166,50 +171,193 @@ impl Board {
         i64::from(self.base[at as usize])
     }
 
-    /// The best total among groups with an offset, and how many nodes have it. `offsets` is by group.
-    pub(super) fn best(&self, offsets: &[Option<i64>]) -> Option<Best> {
-        let open = || self.groups.iter().zip(offsets).filter(|(group, _)| group.nodes > 0);
-        let total = open().filter_map(|(group, offset)| Some(i64::from(group.best()) + (*offset)?)).max()?;
-        let ties_of = |(group, offset): (&Group, &Option<i64>)| -> u64 {
-            let Some(offset) = offset else { return 0 };
-            let wanted = total - offset;
-            let blocks = group.best.iter().zip(&group.ties).filter(|(best, _)| i64::from(**best) == wanted);
-            blocks.map(|(_, ties)| u64::from(*ties)).sum()
-        };
-        Some(Best { total, ties: open().map(ties_of).sum() })
+    /// All nodes, from a position on and round the end.
+    pub(super) fn everything(&self, start: usize) -> Window {
+        let mut window = Window { parts: Vec::new(), length: self.base.len() };
+        window.extend(start, self.base.len());
+        window.extend(0, start);
+        window
     }
 
-    /// The node number `which` among those with this total, in the order of nodes.
-    pub(super) fn tie(&self, offsets: &[Option<i64>], total: i64, mut which: u64) -> Option<Position> {
+    /// The nodes from a position on, round the end, until so many of the open groups have been seen; and how many of
+    /// each group those are. `counts` comes with a number above zero for open groups.
+    pub(super) fn until(&self, start: usize, wanted: usize, counts: &mut [u32]) -> Window {
+        let all = self.base.len();
+        let open: Vec<usize> = (0..counts.len()).filter(|group| counts[*group] > 0).collect();
+        open.iter().for_each(|group| counts[*group] = 0);
+        let mut window = Window { parts: Vec::new(), length: 0 };
+        let mut missing = wanted as u32;
+        for (from, to) in [(start, all), (0, start)] {
+            let mut at = from;
+            while at < to && missing > 0 {
+                let block = at / BLOCK;
+                let end = to.min((block + 1) * BLOCK);
+                let mut mask = mask_of(at % BLOCK, end - block * BLOCK);
+                let seen: u64 = open.iter().fold(0, |seen, group| seen | self.groups[*group].members[block]) & mask;
+                let mut next = end;
+                if seen.count_ones() >= missing {
+                    let last = nth_bit(seen, missing - 1);
+                    mask &= mask_of(0, last + 1);
+                    next = block * BLOCK + last + 1;
+                }
+                missing -= (seen & mask).count_ones();
+                for group in &open {
+                    counts[*group] += (self.groups[*group].members[block] & mask).count_ones();
+                }
+                window.length += next - at;
+                at = next;
+            }
+            window.extend(from, at);
+        }
+        window
+    }
+
+    /// The best total among groups with an offset, and how many nodes have it. `offsets` is by group.
+    pub(super) fn best(&self, window: &Window, offsets: &[Option<i64>]) -> Option<Best> {
+        let mut best: Option<Best> = None;
+        for (group, offset) in self.groups.iter().zip(offsets) {
+            let Some(offset) = offset else { continue };
+            for part in &window.parts {
+                let (base, ties) = part.best(group, &self.base);
+                let total = i64::from(base) + offset;
+                match &mut best {
+                    _ if ties == 0 => {}
+                    Some(best) if best.total > total => {}
+                    Some(best) if best.total == total => best.ties += ties,
+                    _ => best = Some(Best { total, ties }),
+                }
+            }
+        }
+        best
+    }
+
+    /// The node number `which` among those with this total, in the order of the window.
+    pub(super) fn tie(&self, window: &Window, offsets: &[Option<i64>], total: i64, mut which: u64) -> Option<Position> {
         let open: Vec<(&Group, i64)> = (self.groups.iter().zip(offsets))
             .filter(|(group, _)| group.nodes > 0)
             .filter_map(|(group, offset)| Some((group, total - (*offset)?)))
             .collect();
-        for block in 0..self.base.len().div_ceil(BLOCK) {
-            let here = open.iter().filter(|(group, wanted)| i64::from(group.best[block]) == *wanted);
-            let ties: u64 = here.clone().map(|(group, _)| u64::from(group.ties[block])).sum();
-            if which >= ties {
-                which -= ties;
-                continue;
-            }
+        for (block, mask) in window.parts.iter().flat_map(Part::blocks) {
             let mut bits = 0;
-            for (group, wanted) in here {
-                let mut rest = group.members[block];
-                while rest != 0 {
-                    let offset = rest.trailing_zeros() as usize;
-                    if i64::from(self.base[block * BLOCK + offset]) == *wanted {
-                        bits |= 1u64 << offset;
-                    }
-                    rest &= rest - 1;
+            for (group, wanted) in &open {
+                if i64::from(group.best[block]) >= *wanted {
+                    bits |= group.with(block, mask, &self.base, *wanted);
                 }
             }
-            for _ in 0..which {
-                bits &= bits - 1;
+            let ties = u64::from(bits.count_ones());
+            if which < ties {
+                return Some((block * BLOCK + nth_bit(bits, which as u32)) as Position);
             }
-            return Some((block * BLOCK) as Position + bits.trailing_zeros());
+            which -= ties;
         }
         None
     }
+
+    /// All nodes with this total, in the order of the window.
+    pub(super) fn ties<'a>(
+        &'a self,
+        window: &'a Window,
+        offsets: &'a [Option<i64>],
+        total: i64,
+    ) -> impl Iterator<Item = Position> + 'a {
+        window.parts.iter().flat_map(Part::blocks).flat_map(move |(block, mask)| {
+            (0..BLOCK).filter(move |bit| mask & (1 << bit) != 0).filter_map(move |bit| {
+                let position = (block * BLOCK + bit) as Position;
+                let offset = offsets[self.group_of(position)? as usize]?;
+                (self.base_of(position) + offset == total).then_some(position)
+            })
+        })
+    }
+}
+
+/// Nodes in the order in which a decision looks at them.
+#[derive(Debug)]
+pub(super) struct Window {
+    parts: Vec<Part>,
+    /// How many there are.
+    pub(super) length: usize,
+}
+
+/// A stretch of nodes.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    /// Whole blocks: from, to.
+    Whole(usize, usize),
+    /// Some nodes of a block.
+    Some(usize, u64),
+}
+
+impl Window {
+    /// The nodes from one position to before another come next.
+    fn extend(&mut self, from: usize, to: usize) {
+        let (first, last) = (from.div_ceil(BLOCK), to / BLOCK);
+        if from >= to {
+            return;
+        }
+        if first > last {
+            let block = from / BLOCK;
+            self.parts.push(Part::Some(block, mask_of(from - block * BLOCK, to - block * BLOCK)));
+            return;
+        }
+        if from % BLOCK != 0 {
+            self.parts.push(Part::Some(from / BLOCK, mask_of(from % BLOCK, BLOCK)));
+        }
+        if first < last {
+            self.parts.push(Part::Whole(first, last));
+        }
+        if to % BLOCK != 0 {
+            self.parts.push(Part::Some(last, mask_of(0, to % BLOCK)));
+        }
+    }
+}
+
+impl Part {
+    fn blocks(&self) -> impl Iterator<Item = (usize, u64)> + use<> {
+        let (from, to, mask) = match *self {
+            Part::Whole(from, to) => (from, to, u64::MAX),
+            Part::Some(block, mask) => (block, block + 1, mask),
+        };
+        (from..to).map(move |block| (block, mask))
+    }
+
+    /// The best base score of a group's nodes here, and how many have it.
+    fn best(&self, group: &Group, base: &[i32]) -> (i32, u64) {
+        match *self {
+            Part::Whole(from, to) => {
+                let best = group.best[from..to].iter().copied().max().unwrap_or(EMPTY);
+                let blocks = group.best[from..to].iter().zip(&group.ties[from..to]);
+                (best, blocks.filter(|(of_block, _)| **of_block == best).map(|(_, ties)| u64::from(*ties)).sum())
+            }
+            Part::Some(block, mask) if group.members[block] & !mask == 0 => {
+                (group.best[block], u64::from(group.ties[block]))
+            }
+            Part::Some(block, mask) => {
+                let (mut best, mut ties) = (EMPTY, 0);
+                let mut rest = group.members[block] & mask;
+                while rest != 0 {
+                    let score = base[block * BLOCK + rest.trailing_zeros() as usize];
+                    if score > best {
+                        (best, ties) = (score, 1);
+                    } else if score == best {
+                        ties += 1;
+                    }
+                    rest &= rest - 1;
+                }
+                (best, ties)
+            }
+        }
+    }
+}
+
+/// Bits from one to before another.
+fn mask_of(from: usize, to: usize) -> u64 {
+    let below = |bit: usize| if bit >= BLOCK { u64::MAX } else { (1 << bit) - 1 };
+    below(to) & !below(from)
+}
+
+/// The place of the set bit number `n`.
+fn nth_bit(bits: u64, n: u32) -> usize {
+    (0..n).fold(bits, |bits, _| bits & (bits - 1)).trailing_zeros() as usize
 }
 
 #[cfg(test)]
@@ -223,6 +371,8 @@ mod tests {
         fn the_best_and_its_ties_are_those_of_a_scan(
             moves in prop::collection::vec((0u32..200, prop::option::of((0i64..4, 0i32..5))), 1..400),
             offsets in prop::collection::vec(prop::option::of(0i64..6), 4),
+            start in 0usize..200,
+            wanted in 1u32..220,
         ) {
             let mut board = Board::new(200);
             let mut plain = vec![None; 200];
@@ -238,15 +388,28 @@ mod tests {
                 let (key, base) = (*what)?;
                 Some(i64::from(base) + offsets[key as usize]?)
             };
-            let best = plain.iter().filter_map(total).max();
-            prop_assert_eq!(board.best(&by_group).map(|best| best.total), best);
-            if let Some(best) = board.best(&by_group) {
+            let mut counts: Vec<u32> = (board.groups().iter().zip(&by_group))
+                .map(|(group, offset)| if offset.is_some() { group.nodes } else { 0 })
+                .collect();
+            let feasible: u32 = counts.iter().sum();
+            let window = match wanted < feasible {
+                true => board.until(start, wanted as usize, &mut counts),
+                false => board.everything(start),
+            };
+            prop_assert_eq!(counts.iter().sum::<u32>(), feasible.min(wanted));
+            let seen = (0..window.length).map(|offset| (start + offset) % 200);
+            let totals: Vec<(u32, i64)> = seen.filter_map(|at| Some((at as u32, total(&plain[at])?))).collect();
+            let best = totals.iter().map(|(_, total)| *total).max();
+            prop_assert_eq!(board.best(&window, &by_group).map(|best| best.total), best);
+            if let Some(best) = board.best(&window, &by_group) {
                 let ties: Vec<u32> =
-                    (0..200).filter(|at| total(&plain[*at as usize]) == Some(best.total)).collect();
+                    totals.iter().filter(|(_, total)| *total == best.total).map(|(at, _)| *at).collect();
                 prop_assert_eq!(best.ties, ties.len() as u64);
-                let found: Vec<u32> =
-                    (0..best.ties).filter_map(|which| board.tie(&by_group, best.total, which)).collect();
-                prop_assert_eq!(found, ties);
+                let found: Vec<u32> = (0..best.ties)
+                    .filter_map(|which| board.tie(&window, &by_group, best.total, which))
+                    .collect();
+                prop_assert_eq!(&found, &ties);
+                prop_assert_eq!(board.ties(&window, &by_group, best.total).collect::<Vec<u32>>(), ties);
             }
         }
     }

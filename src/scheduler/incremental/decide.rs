@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Outcome;
-use super::board::{Best, Position};
+use super::board::Position;
 use super::template::Template;
 use crate::api::{Obj, Pod};
 use crate::scheduler::decide::unplaced_after;
@@ -24,13 +24,6 @@ pub(super) struct Scratch {
     /// Groups that can take the pod.
     open: Vec<usize>,
     scores: Vec<i64>,
-}
-
-/// Which nodes a decision looks at: so many from a place in the order on.
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    start: usize,
-    length: usize,
 }
 
 impl Template {
@@ -58,34 +51,23 @@ impl Template {
             let decision = Decision { rejected, next_start: start, ..Decision::default() };
             return Outcome::Unplaced(Box::new(unplaced_after(cluster, profile, pod, decision)));
         }
-        // As many as are wanted, or more: the window may be smaller than everything.
         let window = match wanted < all {
-            true => Some(self.window(start, wanted, scratch)),
-            false => None,
+            true => self.board.until(start, wanted, &mut scratch.nodes),
+            false => self.board.everything(start),
         };
-        let looked_at = window.map_or(all, |window| window.length);
         self.score(scratch);
-        let best = match window {
-            Some(window) => self.best_in(window, scratch),
-            None => self.board.best(&scratch.offsets),
-        };
-        let best = best.expect("a group that has nodes has a best one");
-        let position = match (tie, window) {
-            (Tie::First, window) => self.first_by_name(cluster, window, best, scratch),
-            (Tie::Draw, window) => {
-                let which = if best.ties == 1 { 0 } else { draw(best.ties) };
-                match window {
-                    Some(window) => self.tie_in(window, best.total, which, scratch),
-                    None => {
-                        // The order of ties is that in which nodes are looked at.
-                        let turned = self.turned(start, best, which, scratch);
-                        self.board.tie(&scratch.offsets, best.total, turned)
-                    }
-                }
+        let offsets = &scratch.offsets;
+        let best = self.board.best(&window, offsets).expect("a group that has nodes has a best one");
+        let position = match tie {
+            _ if best.ties == 1 => self.board.tie(&window, offsets, best.total, 0),
+            Tie::Draw => self.board.tie(&window, offsets, best.total, draw(best.ties)),
+            Tie::First => {
+                let name = |position: &Position| cluster.nodes.name(cluster.nodes.order()[*position as usize]);
+                self.board.ties(&window, offsets, best.total).min_by_key(name)
             }
         };
         let position = position.expect("there are as many ties as were counted") as usize;
-        Outcome::Placed { node: cluster.nodes.order()[position], next_start: (start + looked_at) % all }
+        Outcome::Placed { node: cluster.nodes.order()[position], next_start: (start + window.length) % all }
     }
 
     /// Reads the counters for each group, and lets the filters that reach beyond a node judge it.
@@ -114,30 +96,6 @@ impl Template {
                 }
             }
         }
-    }
-
-    /// Finds where enough feasible nodes have been seen, and counts those of each group on the way.
-    fn window(&self, start: usize, wanted: usize, scratch: &mut Scratch) -> Window {
-        let all = self.board_len();
-        let mut seen = vec![0u32; scratch.nodes.len()];
-        let mut found = 0;
-        let mut length = 0;
-        while length < all && found < wanted {
-            let position = (start + length) % all;
-            length += 1;
-            if let Some(group) = self.board.group_of(position as Position)
-                && scratch.nodes[group as usize] > 0
-            {
-                seen[group as usize] += 1;
-                found += 1;
-            }
-        }
-        scratch.nodes = seen;
-        Window { start, length }
-    }
-
-    fn board_len(&self) -> usize {
-        self.board.len()
     }
 
     /// What each group earns beside the base scores of its nodes.
@@ -170,51 +128,6 @@ impl Template {
             span.form.score(&places, scores);
             add(offsets, open, scores, span.weight);
         }
-    }
-
-    fn totals<'a>(&'a self, window: Window, scratch: &'a Scratch) -> impl Iterator<Item = (Position, i64)> + 'a {
-        let all = self.board_len();
-        (0..window.length).filter_map(move |offset| {
-            let position = ((window.start + offset) % all) as Position;
-            let offset = scratch.offsets[self.board.group_of(position)? as usize]?;
-            Some((position, self.board.base_of(position) + offset))
-        })
-    }
-
-    fn best_in(&self, window: Window, scratch: &Scratch) -> Option<Best> {
-        self.totals(window, scratch).fold(None, |best: Option<Best>, (_, total)| match best {
-            Some(best) if best.total > total => Some(best),
-            Some(best) if best.total == total => Some(Best { total, ties: best.ties + 1 }),
-            Some(_) | None => Some(Best { total, ties: 1 }),
-        })
-    }
-
-    fn tie_in(&self, window: Window, total: i64, which: u64, scratch: &Scratch) -> Option<Position> {
-        let ties = self.totals(window, scratch).filter(|(_, of_node)| *of_node == total);
-        ties.map(|(position, _)| position).nth(which as usize)
-    }
-
-    /// The number among the ties from the first node on, of the tie with this number among those from `start` on.
-    fn turned(&self, start: usize, best: Best, which: u64, scratch: &Scratch) -> u64 {
-        if start == 0 || best.ties == 1 {
-            return which;
-        }
-        let before = self.totals(Window { start: 0, length: start }, scratch);
-        let before = before.filter(|(_, total)| *total == best.total).count() as u64;
-        (which + before) % best.ties
-    }
-
-    fn first_by_name(
-        &self,
-        cluster: &Cluster,
-        window: Option<Window>,
-        best: Best,
-        scratch: &Scratch,
-    ) -> Option<Position> {
-        let window = window.unwrap_or(Window { start: 0, length: self.board_len() });
-        let ties = self.totals(window, scratch).filter(|(_, total)| *total == best.total);
-        let name = |position: &Position| cluster.nodes.name(cluster.nodes.order()[*position as usize]);
-        ties.map(|(position, _)| position).min_by_key(name)
     }
 }
 
