@@ -182,8 +182,7 @@ struct Prepared<'a> {
 
 fn prepare<'a>(cycle: &Cycle<'a>, profile: &Profile) -> Prepared<'a> {
     let mut prepared = Prepared { filters: Vec::new(), names: None, restrictors: 0, rejection: None };
-    for (number, enabled) in profile.plugins.iter().enumerate() {
-        let number = number as u8;
+    for (number, enabled) in profile.preparing() {
         match enabled.entry.plugin.pre_filter(cycle) {
             PreFilter::Skip => {}
             PreFilter::Filter(filter) => prepared.filters.push((number, filter)),
@@ -206,6 +205,9 @@ fn prepare<'a>(cycle: &Cycle<'a>, profile: &Profile) -> Prepared<'a> {
             }
         }
     }
+    let place = |plugin: u8| profile.place(ExtensionPoint::Filter, plugin);
+    prepared.filters.retain(|(plugin, _)| place(*plugin).is_some());
+    prepared.filters.sort_by_key(|(plugin, _)| place(*plugin));
     prepared
 }
 

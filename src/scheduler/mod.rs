@@ -10,6 +10,7 @@
 //! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: PodTopologySpread, InterPodAffinity, the volume
 //! plugins, preemption itself (its texts are there), nominated pods in filters, extenders, waiting on Permit.
 
+mod args;
 mod changes;
 mod cluster;
 mod decide;
@@ -29,21 +30,22 @@ mod taints;
 #[cfg(test)]
 mod testing;
 
+pub use args::{Defaulting, InterPodAffinityArgs, PluginArgs, PreemptionArgs, SpreadArgs, VolumeBindingArgs};
 pub use changes::{ClusterEvent, EventKind, node_events, pod_events};
 pub use cluster::{Cluster, PodEntry};
 pub use decide::{
     Decision, Failure, FailureKind, PluginScores, Rejected, Scope, Tie, decide, pre_enqueue, wanted_feasible,
 };
 pub use framework::{
-    Code, Cycle, ExtensionPoint, NodeFilter, NodeScore, Permit, Plugin, PluginArgs, PluginEntry, PostFilter, PreFilter,
-    PreScore, Reason, Reasons, Status, Unplaced, normalize,
+    Code, Cycle, ExtensionPoint, NodeFilter, NodeScore, Permit, Plugin, PluginEntry, PostFilter, PreFilter, PreScore,
+    Reason, Reasons, Status, Unplaced, normalize,
 };
 pub use images::Images;
 pub use message::{NODES_AVAILABLE, fit_error, histogram_of};
 pub use node_tree::NodeTree;
 pub use nodes::{HostPort, NodeIndex, NodeInfo, NodeRow, Nodes};
 pub use part::Scheduler;
-pub use profile::{Enabled, Profile};
+pub use profile::{Enabled, PluginOrders, Profile};
 pub use queue::{QueuedPod, SchedulingQueue};
 pub use settings::{
     CYCLE_TIME, KUBE_API_BURST, KUBE_API_QPS, PERCENTAGE_OF_NODES_TO_SCORE, POD_INITIAL_BACKOFF, POD_MAX_BACKOFF,
