@@ -210,8 +210,7 @@ impl Filters {
 pub(super) fn prepare(cycle: &Cycle, profile: &Profile) -> Prepared {
     let filters = Filters::default();
     let mut prepared = Prepared { filters, names: None, restrictors: 0, rejection: None, error: None };
-    for (number, enabled) in profile.plugins.iter().enumerate() {
-        let number = number as u8;
+    for (number, enabled) in profile.preparing() {
         match enabled.entry.plugin.pre_filter(cycle) {
             PreFilter::Skip => {}
             PreFilter::Filter(filter) => prepared.filters.list.push((number, filter)),
@@ -238,6 +237,9 @@ pub(super) fn prepare(cycle: &Cycle, profile: &Profile) -> Prepared {
             }
         }
     }
+    let place = |plugin: u8| profile.place(ExtensionPoint::Filter, plugin);
+    prepared.filters.list.retain(|(plugin, _)| place(*plugin).is_some());
+    prepared.filters.list.sort_by_key(|(plugin, _)| place(*plugin));
     prepared
 }
 
