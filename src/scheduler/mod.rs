@@ -17,6 +17,7 @@ mod changes;
 mod classes;
 mod cluster;
 mod decide;
+mod explain;
 mod framework;
 mod images;
 mod incremental;
@@ -49,6 +50,7 @@ pub use cluster::{Cluster, PodEntry};
 pub use decide::{
     Decision, Failure, FailureKind, Filters, PluginScores, Rejected, Scope, Tie, decide, pre_enqueue, wanted_feasible,
 };
+pub use explain::{Change, Explanation, Obstacle, Remedy, Rival, ScoreGap, Tip, WhyHere, WhyNowhere};
 pub use framework::{
     Code, Cycle, ExtensionPoint, FilterCopy, NodeFilter, NodeScore, Nomination, Permit, Plugin, PluginEntry,
     PostFilter, PreFilter, PreScore, Reach, Reason, Reasons, Status, Unplaced, normalize,

@@ -30,6 +30,7 @@ use crate::event::{Answer, ApiError, Cause, ChangeKind, ErrorReason, PartId, Par
 use crate::kernel::{Chance, Purpose, Span, Time, object_hash};
 use table::{LogEntry, Table};
 use watch::Watchers;
+pub use admission::{SYSTEM_PRIORITY_CLASSES, add_default_tolerations};
 pub use watch::{Delivery, Watcher, WatcherId, WatcherSpec};
 
 /// Entries of a change log that stay however old they are. Upstream: the least capacity of a watch cache.

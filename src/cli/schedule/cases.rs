@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::record::DecisionRecord;
 use super::{Choice, Profiles};
-use crate::api::located::{InputError, InputErrors, Issue, Half, Path as Field, Segment, nearest, parse};
+use crate::api::located::{Half, InputError, InputErrors, Issue, Path as Field, Segment, nearest, parse};
 use crate::api::{Kind, Obj, Object, Pod, convert};
 use crate::cli::output::Output;
 use crate::cli::{Failure, read};
@@ -51,8 +51,7 @@ struct Case {
 
 /// Answers every case of a file.
 pub(super) fn run(path: &Path, choice: Choice) -> Result<ExitCode, Failure> {
-    let shown = path.to_string_lossy();
-    let shown = if shown == read::STDIN { "(standard input)" } else { &*shown };
+    let shown = read::shown(path);
     let unreadable = |why: String| Failure::Refused(format!("{shown} cannot be read: {why}"));
     let mut lines = read::open(path).map_err(unreadable)?;
     let mut output = Output::stdout();
@@ -66,7 +65,7 @@ pub(super) fn run(path: &Path, choice: Choice) -> Result<ExitCode, Failure> {
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let case = read_case(shown, number, &line)?;
+        let case = read_case(&shown, number, &line)?;
         let answer = decide_all(case, choice);
         output.write(|out| {
             serde_json::to_writer(&mut *out, &answer)?;
