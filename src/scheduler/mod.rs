@@ -7,8 +7,8 @@
 //! pods: what one prepares for a pod dies with the pod's cycle. Names are compared while a pod is prepared, never in
 //! the loop over nodes.
 //!
-//! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: PodTopologySpread, InterPodAffinity, the volume
-//! plugins, preemption itself (its texts are there), nominated pods in filters, extenders, waiting on Permit.
+//! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: PodTopologySpread, InterPodAffinity,
+//! preemption itself (its texts are there), nominated pods in filters, extenders, waiting on Permit.
 
 mod affinity;
 mod args;
@@ -42,7 +42,7 @@ mod volumes;
 pub use affinity::{AffinityTerm, AffinityTerms};
 pub use args::{Defaulting, InterPodAffinityArgs, PluginArgs, PreemptionArgs, SpreadArgs, VolumeBindingArgs};
 pub use budgets::Budgets;
-pub use changes::{ClusterEvent, EventKind, node_events, pod_events};
+pub use changes::{ClusterEvent, EventKind, node_events, pod_events, storage_event};
 pub use classes::{ClassIndex, PodClass, PodClasses};
 pub use cluster::{Cluster, PodEntry};
 pub use decide::{
@@ -50,7 +50,8 @@ pub use decide::{
 };
 pub use framework::{
     Code, Cycle, ExtensionPoint, FilterCopy, NodeFilter, NodeScore, Nomination, Permit, Plugin, PluginEntry,
-    PostFilter, PreFilter, PreScore, Reach, Reason, Reasons, Status, Unplaced, normalize,
+    PostFilter, PreBindStep, PreFilter, PreScore, Reach, Reason, Reasons, Reservation, Reserve, Status, Unplaced,
+    normalize,
 };
 pub use images::Images;
 pub use incremental::{Incremental, Outcome};
@@ -69,4 +70,4 @@ pub use settings::{
 };
 pub use spanning::{Axis, Eligible, Place, Reading, Spanning, Weigh};
 pub use taints::{Effect, Taint, TaintSets, tolerates};
-pub use volumes::Volumes;
+pub use volumes::{PodVolumes, Volumes};

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::records::{BOUND_BY_CONTROLLER, SELECTED_NODE};
-use super::{
-    BindingMode, Claim, ClaimUse, ClaimWithVolumes, PersistentVolume, StorageClass, Volumes, claims_of,
-};
+use super::{BindingMode, Claim, ClaimUse, ClaimWithVolumes, PersistentVolume, StorageClass, Volumes, claims_of};
 use crate::api::{Name, Node, Obj, Object, Pod};
 use crate::event::Request;
 
@@ -91,12 +89,10 @@ impl ClaimsOfPod {
             Some((_, BindingMode::Unset)) => {
                 return Err(format!("VolumeBindingMode not set for StorageClass {:?}", claim.class));
             }
-            Some((class, BindingMode::WaitForFirstConsumer)) if claim.volume.is_empty() => {
-                match claim.selected_node {
-                    Some(_) => self.selected.push((claim.clone(), class.clone())),
-                    None => self.waiting.push((ClaimWithVolumes::of(volumes, claim)?, class.clone())),
-                }
-            }
+            Some((class, BindingMode::WaitForFirstConsumer)) if claim.volume.is_empty() => match claim.selected_node {
+                Some(_) => self.selected.push((claim.clone(), class.clone())),
+                None => self.waiting.push((ClaimWithVolumes::of(volumes, claim)?, class.clone())),
+            },
             Some(_) | None => self.has_immediate = true,
         }
         Ok(())
@@ -208,14 +204,14 @@ impl PodVolumes {
     pub fn are_bound(&self, volumes: &Volumes, node: &Obj<Node>) -> Result<bool, String> {
         for binding in &self.bindings {
             let name = binding.volume.name();
-            let volume = volumes.volume(name).ok_or_else(|| {
-                format!("failed to check binding: could not find v1.PersistentVolume {name:?}")
-            })?;
+            let volume = volumes
+                .volume(name)
+                .ok_or_else(|| format!("failed to check binding: could not find v1.PersistentVolume {name:?}"))?;
             let key = binding.claim.object.meta.key();
             let meta = &binding.claim.object.meta;
-            let claim = volumes.claim(&meta.namespace, &meta.name).ok_or_else(|| {
-                format!("failed to check binding: could not find v1.PersistentVolumeClaim {key:?}")
-            })?;
+            let claim = volumes
+                .claim(&meta.namespace, &meta.name)
+                .ok_or_else(|| format!("failed to check binding: could not find v1.PersistentVolumeClaim {key:?}"))?;
             if binding.volume.object.meta.resource_version > volume.object.meta.resource_version {
                 return Ok(false);
             }

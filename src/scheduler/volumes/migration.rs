@@ -142,7 +142,8 @@ fn gce_handle(disk: &str, labels: &Labels) -> Option<Name> {
 }
 
 fn region_of<'a>(zones: &[&'a str]) -> Option<&'a str> {
-    let region = |zone: &'a str| zone.rsplit_once('-').map(|(region, _)| region).filter(|r| r.matches('-').count() == 1);
+    let region =
+        |zone: &'a str| zone.rsplit_once('-').map(|(region, _)| region).filter(|r| r.matches('-').count() == 1);
     let regions: Option<BTreeSet<&str>> = zones.iter().map(|zone| region(zone)).collect();
     let regions = regions?;
     if regions.len() == 1 { regions.into_iter().next() } else { None }
@@ -183,6 +184,8 @@ mod tests {
     fn a_driver_has_taken_over_where_a_csinode_is() {
         let listed = CsiNode { migrated: vec!["kubernetes.io/portworx-volume".into()], ..CsiNode::default() };
         assert!(!InTree::AwsEbs.is_migrated(None) && InTree::AwsEbs.is_migrated(Some(&CsiNode::default())));
-        assert!(!InTree::Portworx.is_migrated(Some(&CsiNode::default())) && InTree::Portworx.is_migrated(Some(&listed)));
+        assert!(
+            !InTree::Portworx.is_migrated(Some(&CsiNode::default())) && InTree::Portworx.is_migrated(Some(&listed))
+        );
     }
 }
