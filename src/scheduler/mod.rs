@@ -13,6 +13,7 @@
 mod args;
 mod changes;
 mod cluster;
+pub mod configuration;
 mod decide;
 mod framework;
 mod images;
@@ -33,6 +34,7 @@ mod testing;
 pub use args::{Defaulting, InterPodAffinityArgs, PluginArgs, PreemptionArgs, SpreadArgs, VolumeBindingArgs};
 pub use changes::{ClusterEvent, EventKind, node_events, pod_events};
 pub use cluster::{Cluster, PodEntry};
+pub use configuration::Configuration;
 pub use decide::{
     Decision, Failure, FailureKind, PluginScores, Rejected, Scope, Tie, decide, pre_enqueue, wanted_feasible,
 };
@@ -48,7 +50,7 @@ pub use part::Scheduler;
 pub use profile::{Enabled, PluginOrders, Profile};
 pub use queue::{QueuedPod, SchedulingQueue};
 pub use settings::{
-    CYCLE_TIME, KUBE_API_BURST, KUBE_API_QPS, PERCENTAGE_OF_NODES_TO_SCORE, POD_INITIAL_BACKOFF, POD_MAX_BACKOFF,
-    POD_MAX_IN_UNSCHEDULABLE, SchedulerSettings, TIE,
+    CONFIG, CYCLE_TIME, KUBE_API_BURST, KUBE_API_QPS, PERCENTAGE_OF_NODES_TO_SCORE, POD_INITIAL_BACKOFF,
+    POD_MAX_BACKOFF, POD_MAX_IN_UNSCHEDULABLE, SchedulerSettings, TIE,
 };
 pub use taints::{Effect, Taint, TaintSets, tolerates};
