@@ -16,6 +16,7 @@ mod budgets;
 mod changes;
 mod classes;
 mod cluster;
+pub mod configuration;
 mod decide;
 mod framework;
 mod images;
@@ -46,6 +47,7 @@ pub use budgets::Budgets;
 pub use changes::{ClusterEvent, EventKind, node_events, pod_events, storage_event};
 pub use classes::{ClassIndex, PodClass, PodClasses};
 pub use cluster::{Cluster, PodEntry};
+pub use configuration::Configuration;
 pub use decide::{
     Decision, Failure, FailureKind, Filters, PluginScores, Rejected, Scope, Tie, decide, pre_enqueue, wanted_feasible,
 };
@@ -66,8 +68,8 @@ pub use part::Scheduler;
 pub use profile::{Enabled, PluginOrders, Profile};
 pub use queue::{QueuedPod, SchedulingQueue};
 pub use settings::{
-    CYCLE_TIME, KUBE_API_BURST, KUBE_API_QPS, PERCENTAGE_OF_NODES_TO_SCORE, POD_INITIAL_BACKOFF, POD_MAX_BACKOFF,
-    POD_MAX_IN_UNSCHEDULABLE, SchedulerSettings, TIE,
+    CONFIG, CYCLE_TIME, KUBE_API_BURST, KUBE_API_QPS, PERCENTAGE_OF_NODES_TO_SCORE, POD_INITIAL_BACKOFF,
+    POD_MAX_BACKOFF, POD_MAX_IN_UNSCHEDULABLE, SchedulerSettings, TIE,
 };
 pub use snapshot::Snapshot;
 pub use spanning::{Axis, Eligible, Place, Reading, Spanning, Weigh};
