@@ -11,6 +11,7 @@ pub mod node_name;
 pub mod node_ports;
 pub mod node_resources_fit;
 pub mod node_unschedulable;
+pub mod pod_topology_spread;
 pub mod priority_sort;
 pub mod scheduling_gates;
 pub mod taint_toleration;
@@ -27,6 +28,7 @@ pub const ALL: &[&PluginEntry] = &[
     &node_affinity::ENTRY,
     &node_ports::ENTRY,
     &node_resources_fit::ENTRY,
+    &pod_topology_spread::ENTRY,
     &dynamic_resources::ENTRY,
     &default_preemption::ENTRY,
     &balanced_allocation::ENTRY,
