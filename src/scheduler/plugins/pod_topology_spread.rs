@@ -5,12 +5,10 @@ mod constraints;
 mod filter;
 mod score;
 
-use k8s_openapi::api::core::v1;
-
 use self::constraints::{Action, Constraint, constraints};
 use crate::api::{Meta, Name, Obj, Pod};
 use crate::scheduler::{
-    ClusterEvent, Cycle, EventKind, ExtensionPoint, NodeIndex, Plugin, PluginArgs, PluginEntry, PreFilter, PreScore,
+    ClusterEvent, Cycle, Defaulting, EventKind, ExtensionPoint, NodeIndex, Plugin, PluginArgs, PluginEntry, PreFilter, PreScore,
 };
 
 /// The registry's line.
@@ -33,31 +31,6 @@ pub const ENTRY: PluginEntry = PluginEntry {
     ],
     plugin: &PodTopologySpread,
 };
-
-/// `PodTopologySpreadArgs`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SpreadArgs {
-    /// `defaultConstraints`: for pods without constraints of their own; none of them has a label selector.
-    pub default_constraints: Vec<v1::TopologySpreadConstraint>,
-    /// `defaultingType`.
-    pub defaulting_type: Defaulting,
-}
-
-/// Which constraints a pod without any gets.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Defaulting {
-    /// Upstream's own: zones with skew 5 and hosts with skew 3, both preferred.
-    System,
-    /// Those that the arguments list.
-    List,
-}
-
-impl SpreadArgs {
-    /// The system's constraints.
-    pub fn upstream() -> SpreadArgs {
-        SpreadArgs { default_constraints: Vec::new(), defaulting_type: Defaulting::System }
-    }
-}
 
 #[derive(Debug)]
 struct PodTopologySpread;

@@ -5,11 +5,10 @@ use k8s_openapi::api::core::v1;
 
 use super::super::node_affinity::Required;
 use super::super::taint_toleration::untolerated;
-use super::{Defaulting, SpreadArgs};
 use crate::api::selector::Requirement;
 use crate::api::{Labels, Name, Obj, Pod, Selector};
 use crate::scheduler::owners::equals;
-use crate::scheduler::{ClassIndex, Cluster, Cycle, NodeInfo, NodeView, Owners, PodClass};
+use crate::scheduler::{ClassIndex, Cluster, Cycle, Defaulting, NodeInfo, NodeView, Owners, PodClass, SpreadArgs};
 
 /// The label of hosts, which are counted by themselves in scores.
 pub(super) const HOSTNAME: &str = "kubernetes.io/hostname";
