@@ -31,6 +31,7 @@ pub mod plugins;
 mod profile;
 mod queue;
 mod settings;
+mod snapshot;
 mod spanning;
 #[cfg(test)]
 mod stories;
@@ -67,6 +68,7 @@ pub use settings::{
     CYCLE_TIME, KUBE_API_BURST, KUBE_API_QPS, PERCENTAGE_OF_NODES_TO_SCORE, POD_INITIAL_BACKOFF, POD_MAX_BACKOFF,
     POD_MAX_IN_UNSCHEDULABLE, SchedulerSettings, TIE,
 };
+pub use snapshot::Snapshot;
 pub use spanning::{Axis, Eligible, Place, Reading, Spanning, Weigh};
 pub use taints::{Effect, Taint, TaintSets, tolerates};
 pub use volumes::Volumes;
