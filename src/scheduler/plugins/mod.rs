@@ -12,6 +12,7 @@ pub mod node_ports;
 pub mod node_resources_fit;
 pub mod node_unschedulable;
 pub mod node_volume_limits;
+pub mod pod_topology_spread;
 pub mod priority_sort;
 pub mod scheduling_gates;
 pub mod taint_toleration;
@@ -35,6 +36,7 @@ pub const ALL: &[&PluginEntry] = &[
     &node_volume_limits::ENTRY,
     &volume_binding::ENTRY,
     &volume_zone::ENTRY,
+    &pod_topology_spread::ENTRY,
     &dynamic_resources::ENTRY,
     &default_preemption::ENTRY,
     &balanced_allocation::ENTRY,
