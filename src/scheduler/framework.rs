@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::decide::{Filters, Rejected};
-use super::plugins::{balanced_allocation, node_affinity, node_resources_fit};
+use super::plugins::{balanced_allocation, inter_pod_affinity, node_affinity, node_resources_fit};
 use super::{Cluster, ClusterEvent, EventKind, NodeIndex, NodeView};
 use crate::api::{Name, Obj, Pod};
 use crate::event::Request;
@@ -147,6 +147,8 @@ pub struct PluginArgs {
     pub balanced: balanced_allocation::Args,
     /// Of NodeAffinity.
     pub node_affinity: node_affinity::Args,
+    /// Of InterPodAffinity.
+    pub inter_pod_affinity: inter_pod_affinity::Args,
 }
 
 impl PluginArgs {
@@ -156,6 +158,7 @@ impl PluginArgs {
             fit: node_resources_fit::Args::upstream(),
             balanced: balanced_allocation::Args::upstream(),
             node_affinity: node_affinity::Args::upstream(),
+            inter_pod_affinity: inter_pod_affinity::Args::upstream(),
         }
     }
 }

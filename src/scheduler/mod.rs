@@ -7,7 +7,7 @@
 //! pods: what one prepares for a pod dies with the pod's cycle. Names are compared while a pod is prepared, never in
 //! the loop over nodes.
 //!
-//! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: PodTopologySpread, InterPodAffinity, the volume
+//! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: PodTopologySpread, the volume
 //! plugins, preemption itself (its texts are there), nominated pods in filters, extenders, waiting on Permit.
 
 mod affinity;
@@ -35,7 +35,7 @@ mod taints;
 mod testing;
 mod volumes;
 
-pub use affinity::{AffinityTerm, AffinityTerms};
+pub use affinity::{AffinityTerm, AffinityTerms, namespace_labels};
 pub use budgets::Budgets;
 pub use changes::{ClusterEvent, EventKind, node_events, pod_events};
 pub use classes::{ClassIndex, PodClass, PodClasses};
