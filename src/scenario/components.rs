@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::file::{ComponentsFile, FlagsFile, LatencyFile};
-use super::place::Place;
-use crate::api::located::InputError;
+use crate::api::located::{InputError, Place};
 use crate::client::{
     ControllerEntry, Flag, FlagValue, Flags, KUBE_API_BURST, KUBE_API_QPS, LEADER_ELECT, LEADER_ELECT_RESOURCE_NAME,
     LEASE_DURATION, LeaderElection, MIN_RESYNC_PERIOD, RENEW_DEADLINE, RESOURCE_NAMESPACE, RETRY_PERIOD,

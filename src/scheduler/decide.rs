@@ -177,8 +177,9 @@ impl Decision {
 }
 
 /// What PreFilter has prepared.
-struct Prepared {
-    filters: Filters,
+pub(super) struct Prepared {
+    /// The filters.
+    pub(super) filters: Filters,
     /// The only nodes that come into question, and the plugins that say so.
     names: Option<BTreeSet<Name>>,
     restrictors: u64,
@@ -206,11 +207,10 @@ impl Filters {
     }
 }
 
-fn prepare(cycle: &Cycle, profile: &Profile) -> Prepared {
+pub(super) fn prepare(cycle: &Cycle, profile: &Profile) -> Prepared {
     let filters = Filters::default();
     let mut prepared = Prepared { filters, names: None, restrictors: 0, rejection: None, error: None };
-    for (number, enabled) in profile.plugins.iter().enumerate() {
-        let number = number as u8;
+    for (number, enabled) in profile.preparing() {
         match enabled.entry.plugin.pre_filter(cycle) {
             PreFilter::Skip => {}
             PreFilter::Filter(filter) => prepared.filters.list.push((number, filter)),
@@ -237,7 +237,29 @@ fn prepare(cycle: &Cycle, profile: &Profile) -> Prepared {
             }
         }
     }
+    let place = |plugin: u8| profile.place(ExtensionPoint::Filter, plugin);
+    prepared.filters.list.retain(|(plugin, _)| place(*plugin).is_some());
+    prepared.filters.list.sort_by_key(|(plugin, _)| place(*plugin));
     prepared
+}
+
+impl Prepared {
+    /// Whether the nodes are to be looked at, and all of them come into question.
+    pub(super) fn looks_at_all_nodes(&self) -> bool {
+        self.names.is_none() && self.rejection.is_none() && self.error.is_none()
+    }
+}
+
+/// Ends a decision that has found no feasible node among all.
+pub(super) fn unplaced_after(
+    cluster: &Cluster,
+    profile: &Profile,
+    pod: &Arc<Obj<Pod>>,
+    decision: Decision,
+) -> Decision {
+    let cycle = Cycle { pod, cluster, args: &profile.args };
+    let failure = unplaced(&cycle, profile, &decision, &prepare(&cycle, profile));
+    Decision { failure: Some(failure), ..decision }
 }
 
 fn names_of(profile: &Profile, plugins: u64) -> String {

@@ -10,8 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::decide::{Filters, Rejected};
-use super::plugins::{balanced_allocation, inter_pod_affinity, node_affinity, node_resources_fit};
-use super::{Cluster, ClusterEvent, EventKind, NodeIndex, NodeView};
+use super::{Cluster, ClusterEvent, EventKind, NodeIndex, NodeView, PluginArgs, Spanning};
 use crate::api::{Name, Obj, Pod};
 use crate::event::Request;
 use crate::kernel::Time;
@@ -43,6 +42,24 @@ pub enum ExtensionPoint {
     Bind,
     /// It is bound.
     PostBind,
+}
+
+impl ExtensionPoint {
+    /// All of them, in the order of the cycle.
+    pub const ALL: [ExtensionPoint; 12] = [
+        ExtensionPoint::PreEnqueue,
+        ExtensionPoint::QueueSort,
+        ExtensionPoint::PreFilter,
+        ExtensionPoint::Filter,
+        ExtensionPoint::PostFilter,
+        ExtensionPoint::PreScore,
+        ExtensionPoint::Score,
+        ExtensionPoint::Reserve,
+        ExtensionPoint::Permit,
+        ExtensionPoint::PreBind,
+        ExtensionPoint::Bind,
+        ExtensionPoint::PostBind,
+    ];
 }
 
 /// What a rejection means to the queue and to preemption.
@@ -135,31 +152,6 @@ impl Status {
     pub fn message(&self) -> String {
         let reasons: Vec<&str> = self.reasons.as_slice().iter().map(Reason::as_str).collect();
         reasons.join(", ")
-    }
-}
-
-/// What the plugins of a profile are told beside the pod. Upstream: `pluginConfig`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PluginArgs {
-    /// Of NodeResourcesFit.
-    pub fit: node_resources_fit::Args,
-    /// Of NodeResourcesBalancedAllocation.
-    pub balanced: balanced_allocation::Args,
-    /// Of NodeAffinity.
-    pub node_affinity: node_affinity::Args,
-    /// Of InterPodAffinity.
-    pub inter_pod_affinity: inter_pod_affinity::Args,
-}
-
-impl PluginArgs {
-    /// Upstream's defaults.
-    pub fn upstream() -> PluginArgs {
-        PluginArgs {
-            fit: node_resources_fit::Args::upstream(),
-            balanced: balanced_allocation::Args::upstream(),
-            node_affinity: node_affinity::Args::upstream(),
-            inter_pod_affinity: inter_pod_affinity::Args::upstream(),
-        }
     }
 }
 
@@ -329,6 +321,11 @@ pub trait Plugin: Sync + fmt::Debug {
     /// Prepares the score for a pod.
     fn pre_score(&self, _cycle: &Cycle, _feasible: &[NodeIndex]) -> PreScore {
         PreScore::Skip
+    }
+
+    /// Its incremental form for a pod, where it reaches beyond one node and has one.
+    fn spanning(&self, _cycle: &Cycle) -> Option<Box<dyn Spanning>> {
+        None
     }
 
     /// The pod is assumed on a node.

@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::{
-    Cluster, Cycle, EventKind, ExtensionPoint, FailureKind, NodeIndex, Permit, QueuedPod, SchedulerSettings,
-    SchedulingQueue, Scope, decide,
+    Cluster, Cycle, EventKind, ExtensionPoint, FailureKind, Incremental, NodeIndex, Outcome, Permit, QueuedPod,
+    SchedulerSettings, SchedulingQueue, Scope,
 };
 use crate::api::{
     ConditionStatus, EventType, Kind, Name, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText, Uid,
@@ -43,11 +43,11 @@ const MESSAGE_MAX: usize = 1024;
 #[derive(Clone, Debug)]
 struct Running {
     queued: QueuedPod,
-    outcome: Outcome,
+    outcome: Decided,
 }
 
 #[derive(Clone, Debug)]
-enum Outcome {
+enum Decided {
     Place(NodeIndex),
     Fail { message: Name, is_rejection: bool },
 }
@@ -72,6 +72,7 @@ pub struct Scheduler {
     /// The pod informer's cache.
     pods: Chunks<Arc<Obj<Pod>>>,
     cluster: Cluster,
+    incremental: Incremental,
     queue: SchedulingQueue,
     running: Option<Running>,
     bindings: BTreeMap<u64, Binding>,
@@ -109,6 +110,7 @@ impl Scheduler {
             recorder: Recorder::new(component, ""),
             pods: Chunks::default(),
             cluster: Cluster::default(),
+            incremental: Incremental::default(),
             queue: SchedulingQueue::new(settings.initial_backoff, settings.max_backoff, settings.max_in_unschedulable),
             running: None,
             bindings: BTreeMap::new(),
@@ -221,19 +223,22 @@ impl Scheduler {
         self.cluster.nodes.refresh();
         let profile = &self.settings.profiles[usize::from(queued.profile)];
         let scope = Scope::Sampled { start: self.next_start, percentage: self.settings.percentage_of_nodes_to_score };
-        let decision = decide(&self.cluster, profile, &queued.pod, scope);
-        self.next_start = decision.next_start;
-        if let Some(failure) = decision.failure {
-            queued.rejectors = failure.rejectors;
-            queued.pending = failure.pending;
-            let is_rejection = failure.kind != FailureKind::Error;
-            return Running { queued, outcome: Outcome::Fail { message: failure.message.into(), is_rejection } };
-        }
         let attempt = u64::from(queued.attempts);
-        let node = decision.choose(&self.cluster, self.settings.tie, |among| {
-            out.chance.draw(PURPOSE_TIE, object_hash(&queued.pod.meta.key()), attempt).below(among)
-        });
-        Running { outcome: Outcome::Place(node.expect("a decision without a failure has a best node")), queued }
+        let draw = |among| out.chance.draw(PURPOSE_TIE, object_hash(&queued.pod.meta.key()), attempt).below(among);
+        let (number, tie) = (queued.profile, (self.settings.tie, draw));
+        let decision = match self.incremental.decide(&self.cluster, (number, profile), &queued.pod, scope, tie) {
+            Outcome::Placed { node, next_start } => {
+                self.next_start = next_start;
+                return Running { queued, outcome: Decided::Place(node) };
+            }
+            Outcome::Unplaced(decision) => decision,
+        };
+        self.next_start = decision.next_start;
+        let failure = decision.failure.expect("a decision without a node says why");
+        queued.rejectors = failure.rejectors;
+        queued.pending = failure.pending;
+        let is_rejection = failure.kind != FailureKind::Error;
+        Running { queued, outcome: Decided::Fail { message: failure.message.into(), is_rejection } }
     }
 
     /// Ends a scheduling cycle.
@@ -243,8 +248,8 @@ impl Scheduler {
         let before = std::mem::replace(&mut out.cause, queued.cause);
         match (outcome, self.current(&queued.pod).is_some_and(|pod| pod.body.node_name.is_empty())) {
             (_, false) => self.queue.done(slot),
-            (Outcome::Place(node), true) => self.place(queued, node, out),
-            (Outcome::Fail { message, is_rejection }, true) => {
+            (Decided::Place(node), true) => self.place(queued, node, out),
+            (Decided::Fail { message, is_rejection }, true) => {
                 out.note(NoteKind::Unplaced, queued.pod.meta.id, self.client.index, queued.cause);
                 self.failed(queued, message, is_rejection, out);
             }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1;
 
-use super::{Cluster, Cycle, NodeIndex, PluginArgs, PluginEntry, PreFilter, PreScore, Profile, Scope, decide, plugins};
+use super::{
+    Cluster, Cycle, NodeIndex, PluginArgs, PluginEntry, PluginOrders, PreFilter, PreScore, Profile, Scope, decide,
+    plugins,
+};
 use crate::api::{Kind, Meta, Node, Obj, ObjectId, Pod, PodSpec, PodStatus, Uid};
 
 /// A node from YAML: metadata (labels only), spec and status.
@@ -52,8 +55,7 @@ pub(super) fn check_filter_beside(
     for (slot, other) in others.iter().enumerate() {
         cluster.assume(&pod_numbered(slot as u32 + 1, "other", other), number);
     }
-    let mut profile = Profile::upstream();
-    profile.plugins.retain(|enabled| enabled.entry.name == plugin);
+    let profile = Profile::of(&PluginOrders::same(&[entry(plugin)]), |entry| entry.weight);
     let decision = decide(&cluster, &profile, &pod("pod", pod_spec), Scope::Everything);
     let status = decision.rejected.first().map(|rejected| &rejected.status);
     let status = status.or(decision.pre_filter.as_ref().map(|(_, status)| status));

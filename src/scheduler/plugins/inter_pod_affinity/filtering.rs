@@ -12,34 +12,57 @@ use crate::scheduler::{
     namespace_labels,
 };
 
-const REASON_AFFINITY: &str = "node(s) didn't match pod affinity rules";
-const REASON_ANTI_AFFINITY: &str = "node(s) didn't match pod anti-affinity rules";
-const REASON_EXISTING: &str = "node(s) didn't satisfy existing pods anti-affinity rules";
+/// What a node is rejected for, in the order in which they are asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reason {
+    /// The pods that the incoming pod wants to be with are elsewhere.
+    Affinity,
+    /// Pods that it wants to be away from are there.
+    AntiAffinity,
+    /// Pods that want to be away from it are there.
+    Existing,
+}
+
+impl Reason {
+    /// The rejection.
+    pub(super) fn status(self) -> Status {
+        let (code, reason) = match self {
+            Reason::Affinity => (Code::UnschedulableAndUnresolvable, "node(s) didn't match pod affinity rules"),
+            Reason::AntiAffinity => (Code::Unschedulable, "node(s) didn't match pod anti-affinity rules"),
+            Reason::Existing => (Code::Unschedulable, "node(s) didn't satisfy existing pods anti-affinity rules"),
+        };
+        Status::fixed(code, reason)
+    }
+}
 
 /// The incoming pod, with its terms merged.
 #[derive(Debug)]
-struct Incoming {
+pub(super) struct Incoming {
     namespace: Name,
     namespace_labels: Labels,
     labels: Labels,
-    affinity: Vec<AffinityTerm>,
-    anti_affinity: Vec<AffinityTerm>,
-    meets_itself: bool,
+    /// Required affinity.
+    pub(super) affinity: Vec<AffinityTerm>,
+    /// Required anti-affinity.
+    pub(super) anti_affinity: Vec<AffinityTerm>,
+    /// Whether it meets its own affinity.
+    pub(super) meets_itself: bool,
 }
 
 /// What a pod elsewhere is to the incoming one.
-#[derive(Debug, Default)]
-struct Relation {
+#[derive(Debug)]
+pub(super) struct Relation {
     /// Topologies in which it wants to be away from the incoming pod.
-    repels: Vec<Name>,
+    pub(super) repels: Vec<Name>,
     /// Whether it meets all terms of the incoming pod's affinity.
-    attracts: bool,
+    pub(super) attracts: bool,
     /// Topologies in which the incoming pod wants to be away from it.
-    is_repelled: Vec<Name>,
+    pub(super) is_repelled: Vec<Name>,
 }
 
 impl Incoming {
-    fn of(cycle: &Cycle, terms: &AffinityTerms) -> Incoming {
+    /// The pod that is decided, with these terms.
+    pub(super) fn of(cycle: &Cycle, terms: &AffinityTerms) -> Incoming {
         let merged = |terms: &[AffinityTerm]| terms.iter().map(|term| term.merged(cycle.cluster)).collect();
         let meta = &cycle.pod.meta;
         let affinity: Vec<AffinityTerm> = merged(&terms.affinity);
@@ -58,7 +81,7 @@ impl Incoming {
     }
 
     /// The topologies in which a pod with these terms wants to be away from this one.
-    fn repelled_by<'t>(&'t self, terms: &'t AffinityTerms) -> impl Iterator<Item = &'t Name> {
+    pub(super) fn repelled_by<'t>(&'t self, terms: &'t AffinityTerms) -> impl Iterator<Item = &'t Name> {
         let about = |term: &&AffinityTerm| term.matches(&self.namespace, &self.namespace_labels, &self.labels);
         terms.anti_affinity.iter().filter(about).map(|term| &term.topology_key)
     }
@@ -73,7 +96,8 @@ impl Incoming {
         }
     }
 
-    fn relation_to(&self, class: &PodClass) -> Relation {
+    /// What pods of a class are to it.
+    pub(super) fn relation_to(&self, class: &PodClass) -> Relation {
         self.relation(&class.namespace, &class.labels, &class.terms)
     }
 }
@@ -161,13 +185,12 @@ impl Filter {
 impl NodeFilter for Filter {
     fn check(&self, _cluster: &Cluster, node: NodeView) -> Option<Status> {
         if !self.is_attracted(node) {
-            return Some(Status::fixed(Code::UnschedulableAndUnresolvable, REASON_AFFINITY));
+            return Some(Reason::Affinity.status());
         }
         if self.anti_affinity.holds(|key| topology(node, key)) {
-            return Some(Status::fixed(Code::Unschedulable, REASON_ANTI_AFFINITY));
+            return Some(Reason::AntiAffinity.status());
         }
-        let repelled = self.existing.holds(|key| topology(node, key));
-        repelled.then(|| Status::fixed(Code::Unschedulable, REASON_EXISTING))
+        self.existing.holds(|key| topology(node, key)).then(|| Reason::Existing.status())
     }
 
     fn reach(&self) -> Reach {

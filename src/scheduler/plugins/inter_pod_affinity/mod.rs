@@ -4,6 +4,7 @@
 //! terms; pods are counted by class ([`PodClass`](crate::scheduler::PodClass)), so that no pod is matched twice.
 
 mod filtering;
+mod incremental;
 mod scoring;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,7 @@ mod topologies;
 use crate::api::{Labels, Name, Node, Obj, Pod};
 use crate::scheduler::{
     AffinityTerm, AffinityTerms, ClusterEvent, Code, Cycle, EventKind, ExtensionPoint, NodeIndex, NodeView, Plugin,
-    PluginArgs, PluginEntry, PreFilter, PreScore, Status,
+    PluginArgs, PluginEntry, PreFilter, PreScore, Spanning, Status,
 };
 
 /// The registry's line.
@@ -32,22 +33,6 @@ pub const ENTRY: PluginEntry = PluginEntry {
     plugin: &InterPodAffinity,
 };
 
-/// `InterPodAffinityArgs`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Args {
-    /// `hardPodAffinityWeight`: what a required term of an existing pod counts for in scores, 0 to 100.
-    pub hard_pod_affinity_weight: i64,
-    /// `ignorePreferredTermsOfExistingPods`: nobody's terms count where the incoming pod has no preferred ones.
-    pub ignore_preferred_terms_of_existing_pods: bool,
-}
-
-impl Args {
-    /// Required terms count 1, preferred terms of existing pods count.
-    pub fn upstream() -> Args {
-        Args { hard_pod_affinity_weight: 1, ignore_preferred_terms_of_existing_pods: false }
-    }
-}
-
 #[derive(Debug)]
 struct InterPodAffinity;
 
@@ -60,6 +45,19 @@ fn topology<'n>(node: NodeView<'n>, key: &str) -> Option<&'n Name> {
 /// labels of a namespace, as upstream's queueing hints do. Upstream: `podMatchesAllAffinityTerms`.
 fn meets_all(terms: &[AffinityTerm], namespace: &Name, labels: &Labels) -> bool {
     !terms.is_empty() && terms.iter().all(|term| term.matches(namespace, &Labels::default(), labels))
+}
+
+/// Whether preferences are looked at. Upstream: the first lines of `PreScore`.
+fn scores(cycle: &Cycle) -> bool {
+    if !cycle.args.inter_pod_affinity.ignore_preferred_terms_of_existing_pods {
+        return true;
+    }
+    let Some(affinity) = &cycle.pod.body.spec.full.affinity else { return false };
+    let near = affinity.pod_affinity.as_ref();
+    let near = near.and_then(|terms| terms.preferred_during_scheduling_ignored_during_execution.as_ref());
+    let apart = affinity.pod_anti_affinity.as_ref();
+    let apart = apart.and_then(|terms| terms.preferred_during_scheduling_ignored_during_execution.as_ref());
+    near.is_some_and(|terms| !terms.is_empty()) || apart.is_some_and(|terms| !terms.is_empty())
 }
 
 impl Plugin for InterPodAffinity {
@@ -76,15 +74,7 @@ impl Plugin for InterPodAffinity {
     }
 
     fn pre_score(&self, cycle: &Cycle, _feasible: &[NodeIndex]) -> PreScore {
-        let affinity = cycle.pod.body.spec.full.affinity.as_ref();
-        let attract = affinity.and_then(|affinity| affinity.pod_affinity.as_ref());
-        let repel = affinity.and_then(|affinity| affinity.pod_anti_affinity.as_ref());
-        let has_preferences = attract.is_some_and(|pods| {
-            pods.preferred_during_scheduling_ignored_during_execution.as_ref().is_some_and(|terms| !terms.is_empty())
-        }) || repel.is_some_and(|pods| {
-            pods.preferred_during_scheduling_ignored_during_execution.as_ref().is_some_and(|terms| !terms.is_empty())
-        });
-        if cycle.args.inter_pod_affinity.ignore_preferred_terms_of_existing_pods && !has_preferences {
+        if !scores(cycle) {
             return PreScore::Skip;
         }
         let terms = AffinityTerms::of(cycle.pod);
@@ -95,6 +85,10 @@ impl Plugin for InterPodAffinity {
             None => PreScore::Skip,
             Some(score) => PreScore::Score(Box::new(score)),
         }
+    }
+
+    fn spanning(&self, cycle: &Cycle) -> Option<Box<dyn Spanning>> {
+        Some(Box::new(incremental::Form::of(cycle)))
     }
 
     /// As 1.34: anti-affinity counts only where a pod meets all of its terms, and that of existing pods not at all

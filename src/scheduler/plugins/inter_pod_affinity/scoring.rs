@@ -11,7 +11,8 @@ use crate::scheduler::{
 };
 
 /// The incoming pod, with its terms merged.
-struct Incoming {
+#[derive(Debug)]
+pub(super) struct Incoming {
     namespace: Name,
     namespace_labels: Labels,
     labels: Labels,
@@ -21,7 +22,8 @@ struct Incoming {
 }
 
 impl Incoming {
-    fn of(cycle: &Cycle, terms: &AffinityTerms) -> Incoming {
+    /// The pod that is decided, with these terms.
+    pub(super) fn of(cycle: &Cycle, terms: &AffinityTerms) -> Incoming {
         let merged = |terms: &[AffinityTerm]| terms.iter().map(|term| term.merged(cycle.cluster)).collect();
         let meta = &cycle.pod.meta;
         Incoming {
@@ -34,12 +36,13 @@ impl Incoming {
         }
     }
 
-    fn has_preferences(&self) -> bool {
+    /// Whether it has preferred terms.
+    pub(super) fn has_preferences(&self) -> bool {
         !self.preferred.is_empty() || !self.anti_preferred.is_empty()
     }
 
     /// What a pod of a class is worth to its topologies. Upstream: `processExistingPod`.
-    fn worth(&self, class: &PodClass) -> Vec<(Name, i64)> {
+    pub(super) fn worth(&self, class: &PodClass) -> Vec<(Name, i64)> {
         let unlabelled = Labels::default();
         let is_met = |term: &&AffinityTerm| term.matches(&class.namespace, &unlabelled, &class.labels);
         let is_about = |term: &&AffinityTerm| term.matches(&self.namespace, &self.namespace_labels, &self.labels);
@@ -102,12 +105,16 @@ impl NodeScore for Score {
         true
     }
 
-    /// The worst node gets 0, the best 100; where all are the same, all get 0.
     fn normalize(&self, scores: &mut [i64]) {
-        let (Some(min), Some(max)) = (scores.iter().copied().min(), scores.iter().copied().max()) else { return };
-        for score in scores {
-            let share = (*score - min) as f64 / (max - min) as f64;
-            *score = if max > min { (100.0 * share) as i64 } else { 0 };
-        }
+        normalize(scores);
+    }
+}
+
+/// The worst node gets 0, the best 100; where all are the same, all get 0. Upstream: `NormalizeScore`.
+pub(super) fn normalize(scores: &mut [i64]) {
+    let (Some(min), Some(max)) = (scores.iter().copied().min(), scores.iter().copied().max()) else { return };
+    for score in scores {
+        let share = (*score - min) as f64 / (max - min) as f64;
+        *score = if max > min { (100.0 * share) as i64 } else { 0 };
     }
 }

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1;
 use super::*;
 use crate::api::{Kind, Meta, Namespace, Object, ObjectId, PodSpec, PodStatus, Uid};
 use crate::scheduler::testing::node;
-use crate::scheduler::{Cluster, Profile, Scope, decide};
+use crate::scheduler::{Cluster, InterPodAffinityArgs, PluginOrders, Profile, Scope, decide};
 
 /// Two zones of two nodes each, and a node without a zone.
 fn cluster() -> Cluster {
@@ -50,9 +50,7 @@ fn populated(others: &[&str]) -> Cluster {
 }
 
 fn profile() -> Profile {
-    let mut profile = Profile::upstream();
-    profile.plugins.retain(|enabled| enabled.entry.name == ENTRY.name);
-    profile
+    Profile::of(&PluginOrders::same(&[&ENTRY]), |entry| entry.weight)
 }
 
 /// `kind: [app topology, …]`, with `required` or `preferred` in front of the kind, and `*5` behind for a weight.
@@ -230,7 +228,7 @@ fn terms_that_cannot_be_parsed_reject_the_pod_and_are_ignored_on_others() {
 
 /// The normalised scores of `a1`, `a2`, `b1`, `b2` and `none`, times the weight; nothing where the plugin has no opinion.
 #[track_caller]
-fn check_scores(args: &Args, incoming: &str, others: &[&str], expected: Option<[i64; 5]>) {
+fn check_scores(args: &InterPodAffinityArgs, incoming: &str, others: &[&str], expected: Option<[i64; 5]>) {
     let mut profile = profile();
     profile.args.inter_pod_affinity = args.clone();
     let cluster = populated(others);
@@ -247,7 +245,7 @@ fn check_scores(args: &Args, incoming: &str, others: &[&str], expected: Option<[
 
 #[test]
 fn preferred_terms_of_the_incoming_pod_add_up() {
-    let args = &Args::upstream();
+    let args = &InterPodAffinityArgs::upstream();
     let web = &format!("web: {}", rather_near(&["db zone*3", "db host*1"]));
     check_scores(args, web, &["db on a1", "db on b2", "db on b1"], Some([114, 84, 200, 200, 0]));
     check_scores(args, web, &["other on a1"], None);
@@ -258,7 +256,7 @@ fn preferred_terms_of_the_incoming_pod_add_up() {
 
 #[test]
 fn terms_of_existing_pods_count_for_the_incoming_one() {
-    let args = &Args::upstream();
+    let args = &InterPodAffinityArgs::upstream();
     check_scores(args, "web", &[&format!("db on a1: {}", rather_near(&["web zone*4"]))], Some([200, 200, 0, 0, 0]));
     check_scores(args, "web", &[&format!("db on a1: {}", rather_apart(&["web zone*4"]))], Some([0, 0, 200, 200, 200]));
     check_scores(args, "web", &[&format!("db on a1: {}", rather_near(&["other zone*4"]))], None);
@@ -266,9 +264,9 @@ fn terms_of_existing_pods_count_for_the_incoming_one() {
     let hard = &format!("db on a1: {}", near(&["web zone"]));
     let soft = &format!("db on b1: {}", rather_near(&["web host*2"]));
     check_scores(args, "web", &[hard, soft], Some([100, 100, 200, 0, 0]));
-    let heavy = &Args { hard_pod_affinity_weight: 8, ..Args::upstream() };
+    let heavy = &InterPodAffinityArgs { hard_pod_affinity_weight: 8, ..InterPodAffinityArgs::upstream() };
     check_scores(heavy, "web", &[hard, soft], Some([200, 200, 50, 0, 0]));
-    let without = &Args { hard_pod_affinity_weight: 0, ..Args::upstream() };
+    let without = &InterPodAffinityArgs { hard_pod_affinity_weight: 0, ..InterPodAffinityArgs::upstream() };
     check_scores(without, "web", &[hard], None);
 }
 
@@ -276,12 +274,13 @@ fn terms_of_existing_pods_count_for_the_incoming_one() {
 fn sums_of_zero_are_an_opinion_too() {
     let (near, apart) = (rather_near(&["web zone*4"]), rather_apart(&["web zone*4"]));
     let others = [&*format!("x on a1: {near}"), &format!("x on a2: {apart}")];
-    check_scores(&Args::upstream(), "web", &others, Some([0; 5]));
+    check_scores(&InterPodAffinityArgs::upstream(), "web", &others, Some([0; 5]));
 }
 
 #[test]
 fn preferences_of_others_can_be_ignored_by_pods_without_any() {
-    let args = &Args { ignore_preferred_terms_of_existing_pods: true, ..Args::upstream() };
+    let args =
+        &InterPodAffinityArgs { ignore_preferred_terms_of_existing_pods: true, ..InterPodAffinityArgs::upstream() };
     let fond = &format!("db on a1: {}", rather_near(&["web zone*4"]));
     check_scores(args, "web", &[fond], None);
     check_scores(args, &format!("web: {}", rather_near(&["x host*4"])), &[fond], Some([200, 200, 0, 0, 0]));
