@@ -16,11 +16,26 @@ const BLOCK: usize = 64;
 const NONE: u32 = u32::MAX;
 const EMPTY: i32 = i32::MIN;
 
+/// A node: 16 bytes, so that a change of it touches one cache line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cell {
+    base: i32,
+    group: GroupIndex,
+    /// What it earns by its Node object alone.
+    pub(super) object_score: i32,
+    /// Why its Node object cannot take the pod; zero where it can.
+    pub(super) object_status: u16,
+    /// Why the node cannot take the pod; zero where it can.
+    pub(super) status: u16,
+}
+
+const OFF: Cell = Cell { base: 0, group: NONE, object_score: 0, object_status: 0, status: 0 };
+
 /// The nodes of a template's board, by group.
 #[derive(Debug)]
 pub(super) struct Board {
-    base: Vec<i32>,
-    group: Vec<GroupIndex>,
+    /// The nodes by position.
+    pub(super) cells: Vec<Cell>,
     groups: Vec<Group>,
     by_key: FxHashMap<Box<[i64]>, GroupIndex>,
     free: Vec<GroupIndex>,
@@ -43,30 +58,35 @@ impl Group {
         Group { key, nodes: 0, members: vec![0; blocks], best: vec![EMPTY; blocks], ties: vec![0; blocks] }
     }
 
-    /// Looks at a block again. A member that rises above the others or joins them costs no look at them.
-    fn refresh(&mut self, block: usize, base: &[i32]) {
-        let (mut best, mut ties) = (EMPTY, 0u8);
-        let mut rest = self.members[block];
-        while rest != 0 {
-            let score = base[block * BLOCK + rest.trailing_zeros() as usize];
-            if score > best {
-                (best, ties) = (score, 1);
-            } else if score == best {
-                ties += 1;
-            }
-            rest &= rest - 1;
+    /// A member of a block has come or risen to a score.
+    fn rose(&mut self, block: usize, to: i32) {
+        if to > self.best[block] {
+            (self.best[block], self.ties[block]) = (to, 1);
+        } else if to == self.best[block] {
+            self.ties[block] += 1;
         }
-        self.best[block] = best;
-        self.ties[block] = ties;
+    }
+
+    /// A member of a block has gone or sunk from a score.
+    fn sank(&mut self, block: usize, from: i32, cells: &[Cell]) {
+        if from < self.best[block] {
+            return;
+        }
+        self.ties[block] -= 1;
+        if self.ties[block] == 0 {
+            let (best, ties) = best_of(self.members[block], block, cells);
+            self.best[block] = best;
+            self.ties[block] = ties as u8;
+        }
     }
 
     /// The nodes of a block with this base score.
-    fn with(&self, block: usize, mask: u64, base: &[i32], wanted: i64) -> u64 {
+    fn with(&self, block: usize, mask: u64, cells: &[Cell], wanted: i64) -> u64 {
         let mut bits = 0;
         let mut rest = self.members[block] & mask;
         while rest != 0 {
             let bit = rest.trailing_zeros() as usize;
-            if i64::from(base[block * BLOCK + bit]) == wanted {
+            if i64::from(cells[block * BLOCK + bit].base) == wanted {
                 bits |= 1 << bit;
             }
             rest &= rest - 1;
@@ -87,49 +107,46 @@ pub(super) struct Best {
 impl Board {
     /// A board for so many nodes, with none on it.
     pub(super) fn new(nodes: usize) -> Board {
-        Board {
-            base: vec![0; nodes],
-            group: vec![NONE; nodes],
-            groups: Vec::new(),
-            by_key: FxHashMap::default(),
-            free: Vec::new(),
-        }
+        Board { cells: vec![OFF; nodes], groups: Vec::new(), by_key: FxHashMap::default(), free: Vec::new() }
     }
 
     /// Puts a node on the board, or moves it to where it belongs now.
     pub(super) fn put(&mut self, at: Position, key: &[i64], base: i32) {
         let position = at as usize;
-        let before = self.group[position];
+        let Cell { group: before, base: old, .. } = self.cells[position];
         if before != NONE {
-            if *self.groups[before as usize].key == *key {
-                if self.base[position] != base {
-                    self.base[position] = base;
-                    self.groups[before as usize].refresh(position / BLOCK, &self.base);
+            let group = &mut self.groups[before as usize];
+            if *group.key == *key {
+                self.cells[position].base = base;
+                if base > old {
+                    group.rose(position / BLOCK, base);
+                } else if base < old {
+                    group.sank(position / BLOCK, old, &self.cells);
                 }
                 return;
             }
             self.take(at);
         }
-        self.base[position] = base;
+        self.cells[position].base = base;
         let number = self.number(key);
-        self.group[position] = number;
+        self.cells[position].group = number;
         let group = &mut self.groups[number as usize];
         group.nodes += 1;
         group.members[position / BLOCK] |= 1 << (position % BLOCK);
-        group.refresh(position / BLOCK, &self.base);
+        group.rose(position / BLOCK, base);
     }
 
     /// Takes a node off the board.
     pub(super) fn take(&mut self, at: Position) {
         let position = at as usize;
-        let number = std::mem::replace(&mut self.group[position], NONE);
+        let number = std::mem::replace(&mut self.cells[position].group, NONE);
         if number == NONE {
             return;
         }
         let group = &mut self.groups[number as usize];
         group.nodes -= 1;
         group.members[position / BLOCK] &= !(1 << (position % BLOCK));
-        group.refresh(position / BLOCK, &self.base);
+        group.sank(position / BLOCK, self.cells[position].base, &self.cells);
         if group.nodes == 0 {
             self.by_key.remove(&group.key);
             self.free.push(number);
@@ -147,7 +164,7 @@ impl Board {
                 number
             }
             None => {
-                self.groups.push(Group::new(owned.clone(), self.base.len().div_ceil(BLOCK)));
+                self.groups.push(Group::new(owned.clone(), self.cells.len().div_ceil(BLOCK)));
                 self.groups.len() as GroupIndex - 1
             }
         };
@@ -162,19 +179,19 @@ impl Board {
 
     /// The group of a node that is on the board.
     pub(super) fn group_of(&self, at: Position) -> Option<GroupIndex> {
-        let group = self.group[at as usize];
+        let group = self.cells[at as usize].group;
         (group != NONE).then_some(group)
     }
 
     /// The base score of a node that is on the board.
     pub(super) fn base_of(&self, at: Position) -> i64 {
-        i64::from(self.base[at as usize])
+        i64::from(self.cells[at as usize].base)
     }
 
     /// All nodes, from a position on and round the end.
     pub(super) fn everything(&self, start: usize) -> Window {
-        let mut window = Window { parts: Vec::new(), length: self.base.len() };
-        window.extend(start, self.base.len());
+        let mut window = Window { parts: Vec::new(), length: self.cells.len() };
+        window.extend(start, self.cells.len());
         window.extend(0, start);
         window
     }
@@ -182,7 +199,7 @@ impl Board {
     /// The nodes from a position on, round the end, until so many of the open groups have been seen; and how many of
     /// each group those are. `counts` comes with a number above zero for open groups.
     pub(super) fn until(&self, start: usize, wanted: usize, counts: &mut [u32]) -> Window {
-        let all = self.base.len();
+        let all = self.cells.len();
         let open: Vec<usize> = (0..counts.len()).filter(|group| counts[*group] > 0).collect();
         open.iter().for_each(|group| counts[*group] = 0);
         let mut window = Window { parts: Vec::new(), length: 0 };
@@ -218,7 +235,7 @@ impl Board {
         for (group, offset) in self.groups.iter().zip(offsets) {
             let Some(offset) = offset else { continue };
             for part in &window.parts {
-                let (base, ties) = part.best(group, &self.base);
+                let (base, ties) = part.best(group, &self.cells);
                 let total = i64::from(base) + offset;
                 match &mut best {
                     _ if ties == 0 => {}
@@ -238,12 +255,16 @@ impl Board {
             .filter_map(|(group, offset)| Some((group, total - (*offset)?)))
             .collect();
         for (block, mask) in window.parts.iter().flat_map(Part::blocks) {
-            let mut bits = 0;
-            for (group, wanted) in &open {
-                if i64::from(group.best[block]) >= *wanted {
-                    bits |= group.with(block, mask, &self.base, *wanted);
+            let here = open.iter().filter(|(group, wanted)| i64::from(group.best[block]) >= *wanted);
+            // No node of the window has more than the total, so that in whole blocks the count of the best is right.
+            if mask == u64::MAX {
+                let ties: u64 = here.clone().map(|(group, _)| u64::from(group.ties[block])).sum();
+                if which >= ties {
+                    which -= ties;
+                    continue;
                 }
             }
+            let bits = here.fold(0, |bits, (group, wanted)| bits | group.with(block, mask, &self.cells, *wanted));
             let ties = u64::from(bits.count_ones());
             if which < ties {
                 return Some((block * BLOCK + nth_bit(bits, which as u32)) as Position);
@@ -321,7 +342,7 @@ impl Part {
     }
 
     /// The best base score of a group's nodes here, and how many have it.
-    fn best(&self, group: &Group, base: &[i32]) -> (i32, u64) {
+    fn best(&self, group: &Group, cells: &[Cell]) -> (i32, u64) {
         match *self {
             Part::Whole(from, to) => {
                 let best = group.best[from..to].iter().copied().max().unwrap_or(EMPTY);
@@ -331,22 +352,25 @@ impl Part {
             Part::Some(block, mask) if group.members[block] & !mask == 0 => {
                 (group.best[block], u64::from(group.ties[block]))
             }
-            Part::Some(block, mask) => {
-                let (mut best, mut ties) = (EMPTY, 0);
-                let mut rest = group.members[block] & mask;
-                while rest != 0 {
-                    let score = base[block * BLOCK + rest.trailing_zeros() as usize];
-                    if score > best {
-                        (best, ties) = (score, 1);
-                    } else if score == best {
-                        ties += 1;
-                    }
-                    rest &= rest - 1;
-                }
-                (best, ties)
-            }
+            Part::Some(block, mask) => best_of(group.members[block] & mask, block, cells),
         }
     }
+}
+
+/// The best base score of some nodes of a block, and how many have it.
+fn best_of(members: u64, block: usize, cells: &[Cell]) -> (i32, u64) {
+    let (mut best, mut ties) = (EMPTY, 0);
+    let mut rest = members;
+    while rest != 0 {
+        let score = cells[block * BLOCK + rest.trailing_zeros() as usize].base;
+        if score > best {
+            (best, ties) = (score, 1);
+        } else if score == best {
+            ties += 1;
+        }
+        rest &= rest - 1;
+    }
+    (best, ties)
 }
 
 /// Bits from one to before another.

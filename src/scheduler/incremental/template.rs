@@ -38,6 +38,8 @@ pub(super) struct Grouped {
     pub(super) weight: i64,
     /// The score.
     pub(super) score: Box<dyn NodeScore>,
+    /// On what it depends.
+    reach: Reach,
 }
 
 /// All nodes, as the pods of one template see them.
@@ -68,9 +70,6 @@ pub(super) struct Template {
     object_scores: Vec<(i64, Box<dyn NodeScore>)>,
     node_scores: Vec<(i64, Box<dyn NodeScore>)>,
     statuses: Vec<(u8, Status)>,
-    object_status: Vec<StatusIndex>,
-    status: Vec<StatusIndex>,
-    object_score: Vec<i32>,
     key: Vec<i64>,
 }
 
@@ -132,9 +131,6 @@ impl Template {
             object_scores: Vec::new(),
             node_scores: Vec::new(),
             statuses: Vec::new(),
-            object_status: vec![0; nodes],
-            status: vec![0; nodes],
-            object_score: vec![0; nodes],
             key: Vec::new(),
         };
         let mut filters = prepared.filters.list.into_iter().peekable();
@@ -179,7 +175,9 @@ impl Template {
             let PreScore::Score(score) = enabled.entry.plugin.pre_score(cycle, &[]) else { continue };
             match (score.reach(), score.normalizes()) {
                 (Reach::Cluster, _) => return None,
-                (Reach::Object | Reach::Node, true) => self.grouped.push(Grouped { weight: enabled.weight, score }),
+                (reach @ (Reach::Object | Reach::Node), true) => {
+                    self.grouped.push(Grouped { weight: enabled.weight, score, reach });
+                }
                 (Reach::Object, false) => self.object_scores.push((enabled.weight, score)),
                 (Reach::Node, false) => self.node_scores.push((enabled.weight, score)),
             }
@@ -240,28 +238,35 @@ impl Template {
     fn look_at_object(&mut self, cluster: &Cluster, node: NodeIndex, position: usize) -> Option<()> {
         let view = cluster.nodes.view(node);
         let rejection = self.object_filters.iter().find_map(|(plugin, f)| Some((*plugin, f.check(cluster, view)?)));
-        self.object_status[position] = self.status_index(rejection)?;
+        self.board.cells[position].object_status = self.status_index(rejection)?;
         let scores = self.object_scores.iter().map(|(weight, score)| weight * score.score(cluster, view));
-        self.object_score[position] = scores.sum::<i64>() as i32;
+        self.board.cells[position].object_score = scores.sum::<i64>() as i32;
+        // What the node says of itself is to be asked again.
+        self.board.take(position as Position);
         Some(())
     }
 
     fn look_at_node(&mut self, cluster: &Cluster, node: NodeIndex, position: usize) -> Option<()> {
         let view = cluster.nodes.view(node);
-        let mut status = self.object_status[position];
+        let mut status = self.board.cells[position].object_status;
         if status == 0 {
             let rejection = self.node_filters.iter().find_map(|(plugin, f)| Some((*plugin, f.check(cluster, view)?)));
             status = self.status_index(rejection)?;
         }
-        self.status[position] = status;
+        self.board.cells[position].status = status;
         if status != 0 {
             self.board.take(position as Position);
             return Some(());
         }
         let scores = self.node_scores.iter().map(|(weight, score)| weight * score.score(cluster, view));
-        let base = self.object_score[position] + scores.sum::<i64>() as i32;
+        let base = self.board.cells[position].object_score + scores.sum::<i64>() as i32;
         self.key.clear();
-        self.key.extend(self.grouped.iter().map(|grouped| grouped.score.score(cluster, view)));
+        let before = self.board.group_of(position as Position).map(|group| &self.board.groups()[group as usize].key);
+        self.key.extend(self.grouped.iter().enumerate().map(|(at, grouped)| match before {
+            // Pods of the node do not change what its Node object is worth.
+            Some(before) if grouped.reach == Reach::Object => before[at],
+            _ => grouped.score.score(cluster, view),
+        }));
         self.key.extend(self.counters.iter().map(|counter| counter.coordinate(position)));
         self.board.put(position as Position, &self.key, base);
         Some(())
@@ -287,7 +292,7 @@ impl Template {
         let places = (0..order.len()).map(|offset| (start + offset) % order.len());
         places
             .filter_map(|position| {
-                let rejection = match self.status[position] {
+                let rejection = match self.board.cells[position].status {
                     0 => of_group[self.board.group_of(position as Position)? as usize].as_ref()?,
                     status => &self.statuses[usize::from(status) - 1],
                 };
