@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::{NodeIndex, Nodes};
-use crate::api::{Namespace, Obj, Pod};
+use super::{Budgets, ClassIndex, NodeIndex, Nodes, Nominator, Owners, PodClasses, Volumes};
+use crate::api::{Namespace, Obj, Object, Pod};
 use crate::client::Cache;
 use crate::kernel::Chunks;
 
@@ -15,6 +15,8 @@ pub struct PodEntry {
     pub pod: Arc<Obj<Pod>>,
     /// Its node.
     pub node: NodeIndex,
+    /// Its class.
+    pub class: ClassIndex,
     /// Whether the scheduler only assumes so: its binding is not confirmed yet.
     pub assumed: bool,
 }
@@ -26,41 +28,100 @@ pub struct Cluster {
     pub nodes: Nodes,
     /// The pods that have a node, by number.
     pub pods: Chunks<PodEntry>,
+    /// What pods are to spread and affinity.
+    pub classes: PodClasses,
+    /// Counts the changes of whatever decisions read beside nodes and pods.
+    pub version: u64,
     /// The namespaces.
     pub namespaces: Cache<Namespace>,
+    /// Services and the workloads that select pods.
+    pub owners: Owners,
+    /// Volumes, claims, classes and limits.
+    pub volumes: Volumes,
+    /// PodDisruptionBudgets.
+    pub budgets: Budgets,
+    /// Pods that wait for a node that was nominated for them.
+    pub nominated: Nominator,
 }
 
 impl Cluster {
+    /// Takes in a new or changed object: a Node, a Namespace, a pod that is bound, or one of the others that plugins
+    /// read. Pods without a node and all other kinds leave it as it is.
+    pub fn apply(&mut self, object: &Object) {
+        match object {
+            Object::Node(node) => {
+                self.nodes.set(node);
+            }
+            Object::Namespace(namespace) => {
+                self.namespaces.insert(namespace.clone());
+                self.version += 1;
+            }
+            Object::Pod(pod) if !pod.body.node_name.is_empty() => self.set_pod(pod),
+            Object::ReplicaSet(_) | Object::Untyped(_) => {
+                self.owners.set(object);
+                self.volumes.set(object);
+                self.budgets.set(object);
+            }
+            Object::Pod(_) | Object::Deployment(_) | Object::Event(_) | Object::Lease(_) => {}
+        }
+    }
+
+    /// Forgets an object that is gone, of the kinds that [`Cluster::apply`] takes in.
+    pub fn forget(&mut self, object: &Object) {
+        match object {
+            Object::Node(node) => self.nodes.remove(&node.meta.name),
+            Object::Namespace(namespace) => {
+                self.namespaces.remove(&namespace.meta);
+                self.version += 1;
+            }
+            Object::Pod(pod) => {
+                self.remove_pod(pod.meta.id.slot);
+            }
+            Object::ReplicaSet(_) | Object::Untyped(_) => {
+                self.owners.remove(object);
+                self.volumes.remove(object);
+                self.budgets.remove(object);
+            }
+            Object::Deployment(_) | Object::Event(_) | Object::Lease(_) => {}
+        }
+    }
+
     /// Takes in a pod that is bound: a new one, a changed one, or the confirmation of an assumed one.
     pub fn set_pod(&mut self, pod: &Arc<Obj<Pod>>) {
         let node = self.nodes.number(&pod.body.node_name);
+        let class = self.classes.of(pod);
         if let Some(entry) = self.pods.get_mut(pod.meta.id.slot) {
             let same = entry.node == node
                 && (Arc::ptr_eq(&entry.pod.body.spec, &pod.body.spec) || entry.pod.body.spec == pod.body.spec);
             if same {
+                let before = std::mem::replace(&mut entry.class, class);
                 entry.pod = pod.clone();
                 entry.assumed = false;
+                self.nodes.replace_pod(node, pod, before, class);
                 return;
             }
             self.remove_pod(pod.meta.id.slot);
         }
-        self.put(pod, node, false);
+        self.put(pod, node, class, false);
     }
 
     /// Assumes that a pod runs on a node.
     pub fn assume(&mut self, pod: &Arc<Obj<Pod>>, node: NodeIndex) {
-        self.put(pod, node, true);
+        let class = self.classes.of(pod);
+        self.put(pod, node, class, true);
     }
 
-    fn put(&mut self, pod: &Arc<Obj<Pod>>, node: NodeIndex, assumed: bool) {
-        self.nodes.add_pod(node, pod);
-        self.pods.set(pod.meta.id.slot, PodEntry { pod: pod.clone(), node, assumed });
+    fn put(&mut self, pod: &Arc<Obj<Pod>>, node: NodeIndex, class: ClassIndex, assumed: bool) {
+        self.nodes.add_pod(node, pod, class);
+        self.volumes.pod_added(pod);
+        self.pods.set(pod.meta.id.slot, PodEntry { pod: pod.clone(), node, class, assumed });
     }
 
     /// Takes a pod off its node, if it has one.
     pub fn remove_pod(&mut self, slot: u32) -> Option<PodEntry> {
         let entry = self.pods.take(slot)?;
-        self.nodes.remove_pod(entry.node, &entry.pod);
+        self.nodes.remove_pod(entry.node, &entry.pod, entry.class);
+        self.volumes.pod_removed(&entry.pod);
         Some(entry)
     }
 

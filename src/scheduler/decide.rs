@@ -2,10 +2,11 @@
 //! Upstream: `schedulePod` and what it calls in `pkg/scheduler/schedule_one.go`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::{
-    Cluster, Cycle, ExtensionPoint, NodeFilter, NodeIndex, PostFilter, PreFilter, PreScore, Profile, Status, Unplaced,
-    fit_error, histogram_of,
+    Cluster, Cycle, ExtensionPoint, NodeFilter, NodeIndex, NodeView, Nomination, PostFilter, PreFilter, PreScore,
+    Profile, Status, Unplaced, fit_error, histogram_of,
 };
 use crate::api::{Name, Obj, Pod};
 
@@ -79,8 +80,8 @@ pub struct Failure {
     pub rejectors: u64,
     /// Those of them that wait for something that will come.
     pub pending: u64,
-    /// The node that PostFilter nominated.
-    pub nominated: Option<NodeIndex>,
+    /// The node that PostFilter nominated, and the pods that must go.
+    pub nominated: Option<Nomination>,
 }
 
 /// A decision, with everything that led to it.
@@ -123,7 +124,7 @@ pub fn wanted_feasible(nodes: usize, percentage: i64) -> usize {
 }
 
 /// Decides about a pod. The order of nodes must be up to date ([`super::Nodes::refresh`]).
-pub fn decide(cluster: &Cluster, profile: &Profile, pod: &Obj<Pod>, scope: Scope) -> Decision {
+pub fn decide(cluster: &Cluster, profile: &Profile, pod: &Arc<Obj<Pod>>, scope: Scope) -> Decision {
     let mut decision = Decision::default();
     if let Scope::Sampled { start, .. } = scope {
         decision.next_start = start;
@@ -134,6 +135,10 @@ pub fn decide(cluster: &Cluster, profile: &Profile, pod: &Obj<Pod>, scope: Scope
     }
     let cycle = Cycle { pod, cluster, args: &profile.args };
     let mut prepared = prepare(&cycle, profile);
+    if let Some(message) = prepared.error.take() {
+        decision.failure = Some(failure(FailureKind::Error, message, 0));
+        return decision;
+    }
     if let Some(rejection) = prepared.rejection.take() {
         decision.pre_filter = Some(rejection);
         decision.failure = Some(unplaced(&cycle, profile, &decision, &prepared));
@@ -146,6 +151,10 @@ pub fn decide(cluster: &Cluster, profile: &Profile, pod: &Obj<Pod>, scope: Scope
     }
     if decision.feasible.is_empty() {
         find_feasible(cluster, profile, &prepared, scope, &mut decision);
+        if let Some(message) = failed_filter(profile, &decision.rejected) {
+            decision.failure = Some(failure(FailureKind::Error, message, 0));
+            return decision;
+        }
     }
     if decision.feasible.is_empty() {
         decision.failure = Some(unplaced(&cycle, profile, &decision, &prepared));
@@ -172,22 +181,49 @@ impl Decision {
 }
 
 /// What PreFilter has prepared.
-struct Prepared<'a> {
-    filters: Vec<(u8, Box<dyn NodeFilter + 'a>)>,
+pub(super) struct Prepared {
+    /// The filters.
+    pub(super) filters: Filters,
     /// The only nodes that come into question, and the plugins that say so.
     names: Option<BTreeSet<Name>>,
     restrictors: u64,
     rejection: Option<(u8, Status)>,
+    error: Option<String>,
 }
 
-fn prepare<'a>(cycle: &Cycle<'a>, profile: &Profile) -> Prepared<'a> {
-    let mut prepared = Prepared { filters: Vec::new(), names: None, restrictors: 0, rejection: None };
+/// The filters that are prepared for one pod, by the numbers of their plugins, in the order of the profile.
+#[derive(Debug, Default)]
+pub struct Filters {
+    /// Number and filter.
+    pub list: Vec<(u8, Box<dyn NodeFilter>)>,
+}
+
+impl Clone for Filters {
+    fn clone(&self) -> Filters {
+        Filters { list: self.list.iter().map(|(plugin, filter)| (*plugin, filter.copy())).collect() }
+    }
+}
+
+impl Filters {
+    /// The first rejection of a node, if there is one.
+    pub fn check(&self, cluster: &Cluster, node: NodeView) -> Option<(u8, Status)> {
+        self.list.iter().find_map(|(plugin, filter)| Some((*plugin, filter.check(cluster, node)?)))
+    }
+}
+
+pub(super) fn prepare(cycle: &Cycle, profile: &Profile) -> Prepared {
+    let filters = Filters::default();
+    let mut prepared = Prepared { filters, names: None, restrictors: 0, rejection: None, error: None };
     for (number, enabled) in profile.preparing() {
         match enabled.entry.plugin.pre_filter(cycle) {
             PreFilter::Skip => {}
-            PreFilter::Filter(filter) => prepared.filters.push((number, filter)),
+            PreFilter::Filter(filter) => prepared.filters.list.push((number, filter)),
+            PreFilter::Fail(error) => {
+                prepared.error = Some(format!("running PreFilter plugin {:?}: {error}", enabled.entry.name));
+                return prepared;
+            }
             PreFilter::Nodes(names, filter) => {
-                prepared.filters.push((number, filter));
+                prepared.filters.list.push((number, filter));
                 prepared.restrictors |= 1 << number;
                 let both = match prepared.names.take() {
                     None => names,
@@ -206,9 +242,28 @@ fn prepare<'a>(cycle: &Cycle<'a>, profile: &Profile) -> Prepared<'a> {
         }
     }
     let place = |plugin: u8| profile.place(ExtensionPoint::Filter, plugin);
-    prepared.filters.retain(|(plugin, _)| place(*plugin).is_some());
-    prepared.filters.sort_by_key(|(plugin, _)| place(*plugin));
+    prepared.filters.list.retain(|(plugin, _)| place(*plugin).is_some());
+    prepared.filters.list.sort_by_key(|(plugin, _)| place(*plugin));
     prepared
+}
+
+impl Prepared {
+    /// Whether the nodes are to be looked at, and all of them come into question.
+    pub(super) fn looks_at_all_nodes(&self) -> bool {
+        self.names.is_none() && self.rejection.is_none() && self.error.is_none()
+    }
+}
+
+/// Ends a decision that has found no feasible node among all.
+pub(super) fn unplaced_after(
+    cluster: &Cluster,
+    profile: &Profile,
+    pod: &Arc<Obj<Pod>>,
+    decision: Decision,
+) -> Decision {
+    let cycle = Cycle { pod, cluster, args: &profile.args };
+    let failure = unplaced(&cycle, profile, &decision, &prepare(&cycle, profile));
+    Decision { failure: Some(failure), ..decision }
 }
 
 fn names_of(profile: &Profile, plugins: u64) -> String {
@@ -247,36 +302,31 @@ fn find_feasible(cluster: &Cluster, profile: &Profile, prepared: &Prepared, scop
 }
 
 /// Looks at nodes from `start` on, round the end, until `wanted` are feasible.
-///
-/// A block is never longer than what is still wanted, so no node is looked at that upstream, with one worker, would
-/// not look at.
 fn search(
     cluster: &Cluster,
-    filters: &[(u8, Box<dyn NodeFilter + '_>)],
+    filters: &Filters,
     nodes: &[NodeIndex],
     start: usize,
     wanted: usize,
     decision: &mut Decision,
 ) {
     let Decision { feasible, rejected, .. } = decision;
-    let mut block = Vec::new();
-    let mut seen = 0;
-    let mut at = if nodes.is_empty() { 0 } else { start % nodes.len() };
-    while seen < nodes.len() && feasible.len() < wanted {
-        let length = (wanted - feasible.len()).min(nodes.len() - seen);
-        let until_end = length.min(nodes.len() - at);
-        block.clear();
-        block.extend_from_slice(&nodes[at..at + until_end]);
-        block.extend_from_slice(&nodes[..length - until_end]);
-        seen += length;
-        at = (at + length) % nodes.len();
-        for (plugin, filter) in filters {
-            filter.filter(&cluster.nodes, &mut block, &mut |node, status| {
-                rejected.push(Rejected { node, plugin: *plugin, status });
-            });
+    for seen in 0..nodes.len() {
+        if feasible.len() == wanted {
+            return;
         }
-        feasible.append(&mut block);
+        let node = nodes[(start + seen) % nodes.len()];
+        match filters.check(cluster, cluster.nodes.view(node)) {
+            None => feasible.push(node),
+            Some((plugin, status)) => rejected.push(Rejected { node, plugin, status }),
+        }
     }
+}
+
+/// What a filter said that failed.
+fn failed_filter(profile: &Profile, rejected: &[Rejected]) -> Option<String> {
+    let failed = rejected.iter().find(|rejected| rejected.status.code == super::Code::Error)?;
+    Some(format!("running {:?} filter plugin: {}", profile.name(failed.plugin), failed.status.message()))
 }
 
 fn score(cycle: &Cycle, profile: &Profile, decision: &mut Decision) {
@@ -292,8 +342,11 @@ fn score(cycle: &Cycle, profile: &Profile, decision: &mut Decision) {
                 return;
             }
         };
-        let mut given = Vec::with_capacity(feasible.len());
-        scorer.score(&cycle.cluster.nodes, feasible, &mut given);
+        let nodes = feasible.iter().map(|node| cycle.cluster.nodes.view(*node));
+        let mut given: Vec<i64> = nodes.map(|node| scorer.score(cycle.cluster, node)).collect();
+        if scorer.normalizes() {
+            scorer.normalize(&mut given);
+        }
         for (total, score) in totals.iter_mut().zip(&mut given) {
             *score *= enabled.weight;
             *total += *score;
@@ -314,6 +367,7 @@ fn unplaced(cycle: &Cycle, profile: &Profile, decision: &Decision, prepared: &Pr
     let mut pending = 0;
     let mut note = |plugin: u8, status: &Status| match status.code {
         super::Code::Pending => pending |= 1 << plugin,
+        super::Code::Error => {}
         super::Code::Unschedulable | super::Code::UnschedulableAndUnresolvable => rejectors |= 1 << plugin,
     };
     for rejected in &decision.rejected {
@@ -323,7 +377,7 @@ fn unplaced(cycle: &Cycle, profile: &Profile, decision: &Decision, prepared: &Pr
         note(*plugin, status);
     }
     let nodes = cycle.cluster.nodes.len();
-    let (post_filter, nominated) = post_filter(cycle, profile, decision);
+    let (post_filter, nominated) = post_filter(cycle, profile, decision, prepared);
     let mut counts = histogram_of(&decision.rejected);
     let absent = format!("node(s) didn't satisfy plugin(s) [{}]", names_of(profile, prepared.restrictors));
     if prepared.restrictors != 0 {
@@ -335,16 +389,20 @@ fn unplaced(cycle: &Cycle, profile: &Profile, decision: &Decision, prepared: &Pr
 }
 
 /// Upstream: `RunPostFilterPlugins`.
-fn post_filter(cycle: &Cycle, profile: &Profile, decision: &Decision) -> (String, Option<NodeIndex>) {
-    let open = decision.rejected.iter().filter(|rejected| rejected.status.code == super::Code::Unschedulable);
-    let resolvable: Vec<NodeIndex> = open.map(|rejected| rejected.node).collect();
+fn post_filter(
+    cycle: &Cycle,
+    profile: &Profile,
+    decision: &Decision,
+    prepared: &Prepared,
+) -> (String, Option<Nomination>) {
     let pre_filter = decision.pre_filter.as_ref().map(|(plugin, _)| *plugin);
     let mut messages = Vec::new();
     for (asked, enabled) in profile.at(ExtensionPoint::PostFilter) {
-        let unplaced = Unplaced { nodes: cycle.cluster.nodes.len(), resolvable: &resolvable, pre_filter, asked };
+        let (rejected, filters) = (decision.rejected.as_slice(), &prepared.filters);
+        let unplaced = Unplaced { nodes: cycle.cluster.nodes.len(), rejected, filters, pre_filter, asked };
         match enabled.entry.plugin.post_filter(cycle, &unplaced) {
             PostFilter::Nothing => {}
-            PostFilter::Nominate(node) => return (String::new(), Some(node)),
+            PostFilter::Nominate(nomination) => return (String::new(), Some(nomination)),
             PostFilter::Fail(message) => return (message.to_owned(), None),
             PostFilter::Reject(status) => {
                 messages.push(status.message());

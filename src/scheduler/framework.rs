@@ -1,17 +1,19 @@
 //! The framework: what a plugin is, at which points it is asked, and what it may answer.
 //! Upstream: `staging/src/k8s.io/kube-scheduler/framework/interface.go`.
 //!
-//! Where upstream asks a plugin about one node at a time, a plugin here prepares a filter or a score for the pod, which
-//! then runs over many nodes in one call. The result is the same: filters in the order of the profile, each on what the
-//! ones before it have left.
+//! A plugin prepares a filter or a score for a pod. What it prepares owns what it needs and is a function of the
+//! cluster and one node, so that answers can be kept for other pods of the same template; [`Reach`] says on what an
+//! answer depends.
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
-use super::{Cluster, ClusterEvent, EventKind, NodeIndex, Nodes, PluginArgs};
+use super::decide::{Filters, Rejected};
+use super::{Cluster, ClusterEvent, EventKind, NodeIndex, NodeView, PluginArgs, PodVolumes, Spanning};
 use crate::api::{Name, Obj, Pod};
 use crate::event::Request;
-use crate::kernel::Time;
+use crate::kernel::{Span, Time};
 
 /// Where a plugin is asked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -69,6 +71,8 @@ pub enum Code {
     UnschedulableAndUnresolvable,
     /// The plugin waits for something that will come.
     Pending,
+    /// The plugin failed, and with it the whole decision.
+    Error,
 }
 
 impl Code {
@@ -78,6 +82,7 @@ impl Code {
             Code::Unschedulable => "Unschedulable",
             Code::UnschedulableAndUnresolvable => "UnschedulableAndUnresolvable",
             Code::Pending => "Pending",
+            Code::Error => "Error",
         }
     }
 }
@@ -157,44 +162,92 @@ impl Status {
 #[derive(Clone, Copy, Debug)]
 pub struct Cycle<'a> {
     /// The pod.
-    pub pod: &'a Obj<Pod>,
+    pub pod: &'a Arc<Obj<Pod>>,
     /// Everything else.
     pub cluster: &'a Cluster,
     /// What the profile tells the plugins.
     pub args: &'a PluginArgs,
 }
 
+/// On what an answer about a node depends, beside the pod.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Reach {
+    /// On the Node object alone.
+    Object,
+    /// On the Node and the pods on it.
+    Node,
+    /// On other nodes and their pods, or on other objects.
+    Cluster,
+}
+
 /// A filter prepared for one pod.
-pub trait NodeFilter {
-    /// Keeps the candidates that can take the pod, in their order, and says why the others cannot.
-    fn filter(&self, nodes: &Nodes, candidates: &mut Vec<NodeIndex>, reject: &mut dyn FnMut(NodeIndex, Status));
+pub trait NodeFilter: FilterCopy + fmt::Debug + Send + Sync {
+    /// Why the node cannot take the pod; nothing where it can.
+    fn check(&self, cluster: &Cluster, node: NodeView) -> Option<Status>;
+
+    /// On what the answers depend.
+    fn reach(&self) -> Reach;
+
+    /// From now on answers as if the pod ran on the node too; the node is seen with it. Only filters that reach beyond
+    /// the node must count it. Upstream: `PreFilterExtensions.AddPod`.
+    fn add_pod(&mut self, _cluster: &Cluster, _pod: &Obj<Pod>, _node: NodeView) {}
+
+    /// From now on answers as if the pod did not run on the node; the node is seen without it. Upstream:
+    /// `PreFilterExtensions.RemovePod`.
+    fn remove_pod(&mut self, _cluster: &Cluster, _pod: &Obj<Pod>, _node: NodeView) {}
+}
+
+/// Copies a filter, so that pods can be added and removed in thought. Every filter that is `Clone` has it.
+pub trait FilterCopy {
+    /// A copy with a life of its own.
+    fn copy(&self) -> Box<dyn NodeFilter>;
+}
+
+impl<T: NodeFilter + Clone + 'static> FilterCopy for T {
+    fn copy(&self) -> Box<dyn NodeFilter> {
+        Box::new(self.clone())
+    }
 }
 
 /// A score prepared for one pod.
-pub trait NodeScore {
-    /// Pushes one score for each node, from 0 to 100, normalised over all of them.
-    fn score(&self, nodes: &Nodes, feasible: &[NodeIndex], scores: &mut Vec<i64>);
+pub trait NodeScore: fmt::Debug + Send + Sync {
+    /// The score of a node: from 0 to 100, or anything that [`NodeScore::normalize`] brings there.
+    fn score(&self, cluster: &Cluster, node: NodeView) -> i64;
+
+    /// On what the scores depend, before they are normalised.
+    fn reach(&self) -> Reach;
+
+    /// Whether scores are normalised over all feasible nodes.
+    fn normalizes(&self) -> bool {
+        false
+    }
+
+    /// Normalises the scores of all feasible nodes. The result for a score depends on the set of scores, not on their
+    /// order or number. Upstream: `ScoreExtensions.NormalizeScore`.
+    fn normalize(&self, _scores: &mut [i64]) {}
 }
 
 /// What PreFilter answers. A plugin that has a Filter and no PreFilter upstream always answers with its filter, unless
 /// the filter could reject no node.
-pub enum PreFilter<'a> {
+pub enum PreFilter {
     /// The plugin has nothing against any node.
     Skip,
     /// The nodes are to be filtered.
-    Filter(Box<dyn NodeFilter + 'a>),
+    Filter(Box<dyn NodeFilter>),
     /// Only these nodes come into question, and are to be filtered.
-    Nodes(BTreeSet<Name>, Box<dyn NodeFilter + 'a>),
+    Nodes(BTreeSet<Name>, Box<dyn NodeFilter>),
     /// No node can take the pod.
     Reject(Status),
+    /// The cycle fails with an error.
+    Fail(String),
 }
 
 /// What PreScore answers.
-pub enum PreScore<'a> {
+pub enum PreScore {
     /// The plugin has no opinion; it has no entry among the scores.
     Skip,
     /// The nodes are to be scored.
-    Score(Box<dyn NodeScore + 'a>),
+    Score(Box<dyn NodeScore>),
     /// The cycle fails with an error.
     Fail(String),
 }
@@ -204,12 +257,23 @@ pub enum PreScore<'a> {
 pub struct Unplaced<'a> {
     /// How many nodes there are.
     pub nodes: usize,
-    /// How many of them may become fit if pods go.
-    pub resolvable: &'a [NodeIndex],
+    /// The nodes that were looked at, and why they cannot take the pod.
+    pub rejected: &'a [Rejected],
+    /// What PreFilter has prepared; empty where it rejected the pod.
+    pub filters: &'a Filters,
     /// The number in the profile of the plugin that rejected the pod in PreFilter.
     pub pre_filter: Option<u8>,
     /// The number in the profile of the plugin that is asked.
     pub asked: u8,
+}
+
+/// Where a pod is to run once others have made room.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Nomination {
+    /// The node.
+    pub node: NodeIndex,
+    /// The pods that must go, in the order in which they are to be deleted.
+    pub victims: Vec<Arc<Obj<Pod>>>,
 }
 
 /// What PostFilter answers.
@@ -217,12 +281,46 @@ pub struct Unplaced<'a> {
 pub enum PostFilter {
     /// The plugin is not asked at this point.
     Nothing,
-    /// The pod may fit on this node soon.
-    Nominate(NodeIndex),
+    /// The pod fits once its victims are gone.
+    Nominate(Nomination),
     /// Nothing could be done.
     Reject(Status),
     /// The plugin failed; what it and those before it said is replaced by this.
     Fail(&'static str),
+}
+
+/// What Reserve answers.
+#[derive(Clone, Debug)]
+pub enum Reserve {
+    /// There is nothing to set aside.
+    Nothing,
+    /// Volumes and claims are to be taken as written.
+    Volumes(PodVolumes),
+    /// No.
+    Reject(Status),
+    /// The plugin failed.
+    Fail(String),
+}
+
+/// What is set aside for a pod on its node, until it is bound or is not.
+#[derive(Clone, Debug, Default)]
+pub struct Reservation {
+    /// Volumes and claims as they are to be written.
+    pub volumes: PodVolumes,
+}
+
+/// A step before a pod is bound.
+#[derive(Clone, Debug)]
+pub enum PreBindStep {
+    /// Send a request.
+    Send(Request),
+    /// Wait until [`Plugin::awaited`] says so.
+    Await {
+        /// What is done meanwhile, as an error names it.
+        what: &'static str,
+        /// The wait fails after so long.
+        at_most: Span,
+    },
 }
 
 /// What Permit answers.
@@ -248,7 +346,7 @@ pub trait Plugin: Sync + fmt::Debug {
     }
 
     /// Prepares the filter for a pod.
-    fn pre_filter<'a>(&self, _cycle: &Cycle<'a>) -> PreFilter<'a> {
+    fn pre_filter(&self, _cycle: &Cycle) -> PreFilter {
         PreFilter::Skip
     }
 
@@ -258,13 +356,18 @@ pub trait Plugin: Sync + fmt::Debug {
     }
 
     /// Prepares the score for a pod.
-    fn pre_score<'a>(&self, _cycle: &Cycle<'a>, _feasible: &[NodeIndex]) -> PreScore<'a> {
+    fn pre_score(&self, _cycle: &Cycle, _feasible: &[NodeIndex]) -> PreScore {
         PreScore::Skip
     }
 
-    /// The pod is assumed on a node.
-    fn reserve(&self, _cycle: &Cycle, _node: NodeIndex) -> Option<Status> {
+    /// Its incremental form for a pod, where it reaches beyond one node and has one.
+    fn spanning(&self, _cycle: &Cycle) -> Option<Box<dyn Spanning>> {
         None
+    }
+
+    /// The pod is assumed on a node: what is to be set aside for it.
+    fn reserve(&self, _cycle: &Cycle, _node: NodeIndex) -> Reserve {
+        Reserve::Nothing
     }
 
     /// Whether the pod may be bound.
@@ -272,9 +375,17 @@ pub trait Plugin: Sync + fmt::Debug {
         Permit::Allow
     }
 
-    /// What must be done before the pod is bound, one request after the other.
-    fn pre_bind(&self, _cycle: &Cycle, _node: NodeIndex) -> Vec<Request> {
+    /// What must be done before the pod is bound, one step after the other.
+    fn pre_bind(&self, _cycle: &Cycle, _reservation: &Reservation) -> Vec<PreBindStep> {
         Vec::new()
+    }
+
+    /// Whether what it waits for before the pod is bound has come, as the scheduler sees the cluster.
+    ///
+    /// # Errors
+    /// It will not come.
+    fn awaited(&self, _cycle: &Cycle, _node: NodeIndex, _reservation: &Reservation) -> Result<bool, String> {
+        Ok(true)
     }
 
     /// The request that binds the pod.
@@ -324,19 +435,4 @@ pub fn normalize(scores: &mut [i64], reverse: bool) {
             *score = 100 - *score;
         }
     }
-}
-
-/// Keeps the candidates that a function does not reject.
-pub(super) fn retain(
-    candidates: &mut Vec<NodeIndex>,
-    reject: &mut dyn FnMut(NodeIndex, Status),
-    judge: impl Fn(NodeIndex) -> Option<Status>,
-) {
-    candidates.retain(|node| match judge(*node) {
-        None => true,
-        Some(status) => {
-            reject(*node, status);
-            false
-        }
-    });
 }

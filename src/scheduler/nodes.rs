@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1;
 
-use super::{Images, NodeTree, TaintSets};
+use super::{ChangeLog, ClassIndex, Images, NodeChange, NodeTree, TaintSets};
 use crate::api::{Name, Node, Obj, Pod, PodSpec};
 use crate::kernel::Chunks;
 
@@ -41,6 +41,45 @@ pub struct NodeRow {
     pub unschedulable: bool,
     /// Whether the Node object is there; pods may be bound to a name without one.
     pub present: bool,
+}
+
+/// A node as plugins see it: as it is, or as it would be with other pods.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeView<'a> {
+    /// Its number.
+    pub index: NodeIndex,
+    /// Its row.
+    pub row: &'a NodeRow,
+    /// What else there is of it.
+    pub info: &'a NodeInfo,
+}
+
+/// A node as it would be. Upstream: a clone of `NodeInfo`.
+#[derive(Clone, Debug)]
+pub struct NodeDraft {
+    /// Its number.
+    pub index: NodeIndex,
+    /// Its row.
+    pub row: NodeRow,
+    /// What else there is of it.
+    pub info: NodeInfo,
+}
+
+impl NodeDraft {
+    /// The node as plugins see it.
+    pub fn view(&self) -> NodeView<'_> {
+        NodeView { index: self.index, row: &self.row, info: &self.info }
+    }
+
+    /// Puts a pod of a class there.
+    pub fn add_pod(&mut self, pod: &Arc<Obj<Pod>>, class: ClassIndex) {
+        self.info.add_pod(&mut self.row, pod, class);
+    }
+
+    /// Takes a pod of a class off.
+    pub fn remove_pod(&mut self, pod: &Obj<Pod>, class: ClassIndex) {
+        self.info.remove_pod(&mut self.row, pod, class);
+    }
 }
 
 /// A port of the host that a pod takes. Upstream: `framework.HostPortInfo`.
@@ -91,8 +130,10 @@ pub struct NodeInfo {
     pub name: Name,
     /// The object, while it is there.
     pub node: Option<Arc<Obj<Node>>>,
-    /// Its pods, assumed ones included, by number.
-    pub pods: Vec<u32>,
+    /// Its pods, assumed ones included, in no order that means anything.
+    pub pods: Vec<Arc<Obj<Pod>>>,
+    /// How many pods of each class it has, by rising class.
+    pub classes: Vec<(ClassIndex, u32)>,
     /// Ports of the host that are taken, each once: as upstream, it is free again when the first of two pods that
     /// share it goes.
     pub ports: Vec<HostPort>,
@@ -104,6 +145,52 @@ pub struct NodeInfo {
     pub used_scalar: BTreeMap<Name, i64>,
 }
 
+impl NodeInfo {
+    /// Upstream: `NodeInfo.AddPod`.
+    fn add_pod(&mut self, row: &mut NodeRow, pod: &Arc<Obj<Pod>>, class: ClassIndex) {
+        self.account(row, &pod.body.spec, 1);
+        self.pods.push(pod.clone());
+        match self.classes.binary_search_by_key(&class, |(class, _)| *class) {
+            Ok(at) => self.classes[at].1 += 1,
+            Err(at) => self.classes.insert(at, (class, 1)),
+        }
+        for port in HostPort::of_pod(&pod.body.spec) {
+            if !self.ports.contains(&port) {
+                self.ports.push(port);
+            }
+        }
+    }
+
+    /// Upstream: `NodeInfo.RemovePod`.
+    fn remove_pod(&mut self, row: &mut NodeRow, pod: &Obj<Pod>, class: ClassIndex) {
+        self.account(row, &pod.body.spec, -1);
+        if let Some(at) = self.pods.iter().position(|other| other.meta.id == pod.meta.id) {
+            self.pods.swap_remove(at);
+        }
+        if let Ok(at) = self.classes.binary_search_by_key(&class, |(class, _)| *class) {
+            self.classes[at].1 -= 1;
+            if self.classes[at].1 == 0 {
+                self.classes.remove(at);
+            }
+        }
+        for port in HostPort::of_pod(&pod.body.spec) {
+            self.ports.retain(|taken| *taken != port);
+        }
+    }
+
+    fn account(&mut self, row: &mut NodeRow, spec: &PodSpec, sign: i64) {
+        row.used_milli_cpu += sign * spec.requests.milli_cpu;
+        row.used_memory += sign * spec.requests.memory;
+        row.used_ephemeral_storage += sign * spec.requests.ephemeral_storage;
+        row.scored_milli_cpu += sign * spec.non_zero_requests.milli_cpu;
+        row.scored_memory += sign * spec.non_zero_requests.memory;
+        row.pods += sign;
+        for (name, amount) in &spec.requests.scalar {
+            *self.used_scalar.entry(name.clone()).or_default() += sign * amount;
+        }
+    }
+}
+
 /// All nodes.
 #[derive(Clone, Debug, Default)]
 pub struct Nodes {
@@ -113,6 +200,8 @@ pub struct Nodes {
     tree: NodeTree,
     order: Vec<NodeIndex>,
     order_is_stale: bool,
+    /// What has changed of late.
+    pub log: ChangeLog,
     /// Lists of taints.
     pub taints: TaintSets,
     /// Images.
@@ -133,6 +222,16 @@ impl Nodes {
     /// What else there is of a node.
     pub fn info(&self, node: NodeIndex) -> &NodeInfo {
         self.infos.get(node).expect("a node that has a number has an info")
+    }
+
+    /// A node as plugins see it.
+    pub fn view(&self, node: NodeIndex) -> NodeView<'_> {
+        NodeView { index: node, row: self.row(node), info: self.info(node) }
+    }
+
+    /// A copy of a node, to be changed in thought.
+    pub fn draft(&self, node: NodeIndex) -> NodeDraft {
+        NodeDraft { index: node, row: *self.row(node), info: self.info(node).clone() }
     }
 
     /// The name of a node.
@@ -207,9 +306,15 @@ impl Nodes {
             self.images.remove(&old);
             let new = self.images.add(images);
             self.parts(node).1.images = new;
+            self.log.begin_epoch();
+        }
+        if before.as_ref().is_none_or(|before| before.meta.labels != object.meta.labels) {
+            self.log.begin_epoch();
         }
         let offers = object.body.allocatable();
         let (row, info) = self.parts(node);
+        let old = *row;
+        let same_scalar = info.scalar == offers.scalar;
         row.milli_cpu = offers.milli_cpu;
         row.memory = offers.memory;
         row.ephemeral_storage = offers.ephemeral_storage;
@@ -217,8 +322,12 @@ impl Nodes {
         row.taints = taints;
         row.unschedulable = object.body.is_unschedulable();
         row.present = true;
+        let is_changed = *row != old || !same_scalar;
         info.scalar = offers.scalar;
         info.node = Some(object.clone());
+        if is_changed {
+            self.log.push(node, NodeChange::Object);
+        }
         node
     }
 
@@ -242,45 +351,42 @@ impl Nodes {
         if let Some(object) = info.node.take() {
             self.tree.remove(&NodeTree::zone_of(&object.meta), node);
         }
+        self.log.begin_epoch();
         self.order_is_stale = true;
     }
 
-    /// Puts a pod on a node. Upstream: `NodeInfo.AddPod`.
-    pub fn add_pod(&mut self, node: NodeIndex, pod: &Obj<Pod>) {
-        let spec = &pod.body.spec;
-        self.account(node, spec, 1);
-        let info = self.parts(node).1;
-        info.pods.push(pod.meta.id.slot);
-        for port in HostPort::of_pod(spec) {
-            if !info.ports.contains(&port) {
-                info.ports.push(port);
-            }
-        }
-    }
-
-    /// Takes a pod off a node. Upstream: `NodeInfo.RemovePod`.
-    pub fn remove_pod(&mut self, node: NodeIndex, pod: &Obj<Pod>) {
-        let spec = &pod.body.spec;
-        self.account(node, spec, -1);
-        let info = self.parts(node).1;
-        if let Some(at) = info.pods.iter().position(|slot| *slot == pod.meta.id.slot) {
-            info.pods.swap_remove(at);
-        }
-        for port in HostPort::of_pod(spec) {
-            info.ports.retain(|taken| *taken != port);
-        }
-    }
-
-    fn account(&mut self, node: NodeIndex, spec: &PodSpec, sign: i64) {
+    /// Puts a pod of a class on a node.
+    pub(super) fn add_pod(&mut self, node: NodeIndex, pod: &Arc<Obj<Pod>>, class: ClassIndex) {
         let (row, info) = self.parts(node);
-        row.used_milli_cpu += sign * spec.requests.milli_cpu;
-        row.used_memory += sign * spec.requests.memory;
-        row.used_ephemeral_storage += sign * spec.requests.ephemeral_storage;
-        row.scored_milli_cpu += sign * spec.non_zero_requests.milli_cpu;
-        row.scored_memory += sign * spec.non_zero_requests.memory;
-        row.pods += sign;
-        for (name, amount) in &spec.requests.scalar {
-            *info.used_scalar.entry(name.clone()).or_default() += sign * amount;
+        info.add_pod(row, pod, class);
+        self.log.push(node, NodeChange::Pod { class, count: 1 });
+    }
+
+    /// Takes a pod of a class off a node.
+    pub(super) fn remove_pod(&mut self, node: NodeIndex, pod: &Obj<Pod>, class: ClassIndex) {
+        let (row, info) = self.parts(node);
+        info.remove_pod(row, pod, class);
+        self.log.push(node, NodeChange::Pod { class, count: -1 });
+    }
+
+    /// Replaces a pod by a newer state of itself that asks for the same.
+    pub(super) fn replace_pod(
+        &mut self,
+        node: NodeIndex,
+        pod: &Arc<Obj<Pod>>,
+        class: ClassIndex,
+        new_class: ClassIndex,
+    ) {
+        let info = self.parts(node).1;
+        if let Some(old) = info.pods.iter_mut().find(|old| old.meta.id == pod.meta.id) {
+            *old = pod.clone();
+        }
+        if class != new_class {
+            let (row, info) = self.parts(node);
+            info.remove_pod(row, pod, class);
+            info.add_pod(row, pod, new_class);
+            self.log.push(node, NodeChange::Pod { class, count: -1 });
+            self.log.push(node, NodeChange::Pod { class: new_class, count: 1 });
         }
     }
 

@@ -1,7 +1,9 @@
 //! NodeResourcesBalancedAllocation: the node whose resources would be used evenly is better.
 
 use crate::scheduler::plugins::node_resources_fit::Scored;
-use crate::scheduler::{Cycle, ExtensionPoint, NodeIndex, NodeScore, Nodes, Plugin, PluginEntry, PreScore};
+use crate::scheduler::{
+    Cluster, Cycle, ExtensionPoint, NodeIndex, NodeScore, NodeView, Plugin, PluginEntry, PreScore, Reach,
+};
 
 /// The registry's line.
 pub const ENTRY: PluginEntry = PluginEntry {
@@ -32,10 +34,10 @@ impl Args {
 struct BalancedAllocation;
 
 impl Plugin for BalancedAllocation {
-    fn pre_score<'a>(&self, cycle: &Cycle<'a>, _feasible: &[NodeIndex]) -> PreScore<'a> {
+    fn pre_score(&self, cycle: &Cycle, _feasible: &[NodeIndex]) -> PreScore {
         let spec = &cycle.pod.body.spec;
         let resources = cycle.args.balanced.resources.iter();
-        let mut asked: Vec<_> = resources.map(|resource| (resource, resource.of_pod(spec, false))).collect();
+        let mut asked: Vec<_> = resources.map(|resource| (resource.clone(), resource.of_pod(spec, false))).collect();
         if asked.iter().all(|(_, amount)| *amount == 0) {
             return PreScore::Skip;
         }
@@ -45,22 +47,29 @@ impl Plugin for BalancedAllocation {
 }
 
 /// Each resource with what the pod asks for.
-struct Balanced<'a> {
-    asked: Vec<(&'a Scored, i64)>,
+#[derive(Debug)]
+struct Balanced {
+    asked: Vec<(Scored, i64)>,
 }
 
-impl NodeScore for Balanced<'_> {
-    fn score(&self, nodes: &Nodes, feasible: &[NodeIndex], scores: &mut Vec<i64>) {
-        let mut shares = Vec::with_capacity(self.asked.len());
-        scores.extend(feasible.iter().map(|node| {
-            let row = nodes.row(*node);
-            shares.clear();
-            shares.extend(self.asked.iter().filter_map(|(resource, asked)| {
-                let (offered, used) = resource.on_node(nodes, *node, row, *asked, false);
-                (offered != 0).then(|| (used as f64 / offered as f64).min(1.0))
-            }));
-            ((1.0 - deviation(&shares)) * 100.0) as i64
-        }));
+impl NodeScore for Balanced {
+    fn score(&self, _cluster: &Cluster, node: NodeView) -> i64 {
+        let share = |(resource, asked): &(Scored, i64)| {
+            let (offered, used) = resource.on_node(node, *asked, false);
+            (offered != 0).then(|| (used as f64 / offered as f64).min(1.0))
+        };
+        let deviation = match self.asked.as_slice() {
+            [one, other] => match (share(one), share(other)) {
+                (Some(one), Some(other)) => deviation(&[one, other]),
+                (_, _) => 0.0,
+            },
+            several => deviation(&several.iter().filter_map(share).collect::<Vec<f64>>()),
+        };
+        ((1.0 - deviation) * 100.0) as i64
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Node
     }
 }
 

@@ -27,7 +27,8 @@ impl Plugin for DefaultPreemption {
         let message = if cycle.pod.body.spec.full.preemption_policy.as_deref() == Some("Never") {
             "not eligible due to preemptionPolicy=Never.".to_owned()
         } else {
-            let resolvable = unplaced.resolvable.len();
+            let open = unplaced.rejected.iter().filter(|rejected| rejected.status.code == Code::Unschedulable);
+            let resolvable = open.count();
             let counts = BTreeMap::from([(NOT_HELPFUL, unplaced.nodes - resolvable), (NO_VICTIMS, resolvable)]);
             fit_error(unplaced.nodes, None, &counts, "")
         };

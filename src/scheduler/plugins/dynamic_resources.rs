@@ -17,7 +17,7 @@ pub const ENTRY: PluginEntry = PluginEntry {
 struct DynamicResources;
 
 impl Plugin for DynamicResources {
-    fn pre_filter<'a>(&self, cycle: &Cycle<'a>) -> PreFilter<'a> {
+    fn pre_filter(&self, cycle: &Cycle) -> PreFilter {
         if cycle.pod.body.spec.full.resource_claims.as_ref().is_none_or(Vec::is_empty) {
             return PreFilter::Skip;
         }

@@ -1,7 +1,9 @@
 //! ImageLocality: the node that has the pod's images is better, less so where many nodes have them.
 
 use crate::scheduler::nodes::images_of;
-use crate::scheduler::{Cycle, ExtensionPoint, NodeIndex, NodeScore, Nodes, Plugin, PluginEntry, PreScore};
+use crate::scheduler::{
+    Cluster, Cycle, ExtensionPoint, NodeIndex, NodeScore, NodeView, Plugin, PluginEntry, PreScore, Reach,
+};
 
 /// The registry's line.
 pub const ENTRY: PluginEntry = PluginEntry {
@@ -22,7 +24,7 @@ const MAX_BYTES_EACH: i64 = 1000 * MIB;
 struct ImageLocality;
 
 impl Plugin for ImageLocality {
-    fn pre_score<'a>(&self, cycle: &Cycle<'a>, _feasible: &[NodeIndex]) -> PreScore<'a> {
+    fn pre_score(&self, cycle: &Cycle, _feasible: &[NodeIndex]) -> PreScore {
         let nodes = &cycle.cluster.nodes;
         let mut wanted = 0;
         let mut images = Vec::new();
@@ -42,24 +44,27 @@ impl Plugin for ImageLocality {
 }
 
 /// The pod's images that some node has, with their bytes scaled by the share of nodes that have them.
+#[derive(Debug)]
 struct Score {
     images: Vec<(u32, i64)>,
     max_bytes: i64,
 }
 
 impl NodeScore for Score {
-    fn score(&self, nodes: &Nodes, feasible: &[NodeIndex], scores: &mut Vec<i64>) {
+    fn score(&self, _cluster: &Cluster, node: NodeView) -> i64 {
         if self.images.is_empty() {
-            scores.resize(feasible.len(), 0);
-            return;
+            return 0;
         }
-        scores.extend(feasible.iter().map(|node| {
-            let there = &nodes.info(*node).images;
-            let found = self.images.iter().filter(|(image, _)| there.binary_search(image).is_ok());
-            let bytes: i64 = found.map(|(_, bytes)| bytes).sum();
-            let bytes = if bytes < MIN_BYTES { MIN_BYTES } else { bytes.min(self.max_bytes) };
-            100 * (bytes - MIN_BYTES) / (self.max_bytes - MIN_BYTES)
-        }));
+        let there = &node.info.images;
+        let found = self.images.iter().filter(|(image, _)| there.binary_search(image).is_ok());
+        let bytes: i64 = found.map(|(_, bytes)| bytes).sum();
+        let bytes = if bytes < MIN_BYTES { MIN_BYTES } else { bytes.min(self.max_bytes) };
+        100 * (bytes - MIN_BYTES) / (self.max_bytes - MIN_BYTES)
+    }
+
+    /// The number of nodes that have an image counts as well, but not what runs on them.
+    fn reach(&self) -> Reach {
+        Reach::Object
     }
 }
 

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1;
 
-use crate::api::{Meta, Name, Node, Obj, Pod, Selector};
-use crate::scheduler::framework::retain;
+use crate::api::{Labels, Meta, Name, Node, Obj, Pod, Selector};
 use crate::scheduler::{
-    ClusterEvent, Code, Cycle, EventKind, ExtensionPoint, NodeFilter, NodeIndex, NodeScore, Nodes, Plugin, PluginArgs,
-    PluginEntry, PreFilter, PreScore, Status, normalize,
+    Cluster, ClusterEvent, Code, Cycle, EventKind, ExtensionPoint, NodeFilter, NodeIndex, NodeScore, NodeView, Plugin,
+    PluginArgs, PluginEntry, PreFilter, PreScore, Reach, Status, normalize,
 };
 
 /// The registry's line.
@@ -44,7 +43,8 @@ impl Args {
 struct NodeAffinity;
 
 /// One term of a node selector. Upstream: component-helpers `nodeaffinity.nodeSelectorTerm`.
-struct Term {
+#[derive(Clone, Debug)]
+pub(in crate::scheduler) struct Term {
     /// `matchExpressions`; absent: no condition.
     labels: Option<Selector>,
     /// `matchFields`: (is it `In`, is it `metadata.name`, the value).
@@ -74,10 +74,15 @@ impl Term {
     }
 
     fn matches(&self, node: &Meta) -> bool {
-        let value = |key: &str| node.labels.get(key).map(Name::as_str);
+        self.allows(&node.labels, &node.name)
+    }
+
+    /// Whether a node of these labels and this name matches.
+    pub(in crate::scheduler) fn allows(&self, labels: &Labels, name: &str) -> bool {
+        let value = |key: &str| labels.get(key).map(Name::as_str);
         self.labels.as_ref().is_none_or(|labels| labels.matches(value))
             && self.fields.iter().all(|(is_in, is_name, value)| {
-                let found = if *is_name { node.name.as_str() } else { "" };
+                let found = if *is_name { name } else { "" };
                 (found == value) == *is_in
             })
     }
@@ -88,7 +93,7 @@ fn is_empty(term: &v1::NodeSelectorTerm) -> bool {
 }
 
 /// The terms that hold together by 'or'. A term that is not valid matches nothing, as it does not upstream.
-fn terms(selector: &v1::NodeSelector) -> Vec<Term> {
+pub(in crate::scheduler) fn terms(selector: &v1::NodeSelector) -> Vec<Term> {
     selector.node_selector_terms.iter().filter(|term| !is_empty(term)).filter_map(|term| Term::of(term).ok()).collect()
 }
 
@@ -100,24 +105,31 @@ fn required(affinity: Option<&v1::NodeAffinity>) -> Option<&v1::NodeSelector> {
     affinity?.required_during_scheduling_ignored_during_execution.as_ref()
 }
 
+fn preferred(affinity: Option<&v1::NodeAffinity>) -> Option<&Vec<v1::PreferredSchedulingTerm>> {
+    affinity?.preferred_during_scheduling_ignored_during_execution.as_ref()
+}
+
 /// What a pod requires of its node. Upstream: `nodeaffinity.RequiredNodeAffinity`.
-struct Required<'a> {
-    selector: Vec<(&'a str, &'a str)>,
+#[derive(Clone, Debug)]
+pub(in crate::scheduler) struct Required {
+    selector: Vec<(Name, Name)>,
     terms: Option<Vec<Term>>,
     added: Option<Vec<Term>>,
 }
 
-impl<'a> Required<'a> {
-    fn of(pod: &'a Obj<Pod>, args: &Args) -> Required<'a> {
+impl Required {
+    /// Of a pod, and of what the profile adds.
+    pub(in crate::scheduler) fn of(pod: &Obj<Pod>, args: &Args) -> Required {
         let selector = pod.body.spec.full.node_selector.iter().flatten();
         Required {
-            selector: selector.map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+            selector: selector.map(|(key, value)| (key.into(), value.into())).collect(),
             terms: required(affinity(pod)).map(terms),
             added: required(args.added.as_ref()).map(terms),
         }
     }
 
-    fn matches(&self, node: &Meta) -> bool {
+    /// Whether the pod's own requirements allow a node.
+    pub(in crate::scheduler) fn matches(&self, node: &Meta) -> bool {
         self.selector.iter().all(|(key, value)| node.labels.get(key).is_some_and(|found| found == value))
             && self.terms.as_ref().is_none_or(|terms| terms.iter().any(|term| term.matches(node)))
     }
@@ -147,7 +159,7 @@ fn only_names(selector: &v1::NodeSelector) -> Option<BTreeSet<Name>> {
 }
 
 impl Plugin for NodeAffinity {
-    fn pre_filter<'a>(&self, cycle: &Cycle<'a>) -> PreFilter<'a> {
+    fn pre_filter(&self, cycle: &Cycle) -> PreFilter {
         let wanted = Required::of(cycle.pod, &cycle.args.node_affinity);
         let has_selector = cycle.pod.body.spec.full.node_selector.is_some();
         if wanted.terms.is_none() && wanted.added.is_none() && !has_selector {
@@ -162,10 +174,7 @@ impl Plugin for NodeAffinity {
         }
     }
 
-    fn pre_score<'a>(&self, cycle: &Cycle<'a>, _feasible: &[NodeIndex]) -> PreScore<'a> {
-        let preferred = |affinity: Option<&'a v1::NodeAffinity>| {
-            affinity?.preferred_during_scheduling_ignored_during_execution.as_ref()
-        };
+    fn pre_score(&self, cycle: &Cycle, _feasible: &[NodeIndex]) -> PreScore {
         let (own, added) = (preferred(affinity(cycle.pod)), preferred(cycle.args.node_affinity.added.as_ref()));
         if own.is_none() && added.is_none() {
             return PreScore::Skip;
@@ -194,31 +203,43 @@ impl Plugin for NodeAffinity {
     }
 }
 
-impl NodeFilter for Required<'_> {
-    fn filter(&self, nodes: &Nodes, candidates: &mut Vec<NodeIndex>, reject: &mut dyn FnMut(NodeIndex, Status)) {
-        retain(candidates, reject, |node| {
-            let meta = &nodes.info(node).node.as_ref()?.meta;
-            let reason = match (self.allows(meta), self.matches(meta)) {
-                (true, true) => return None,
-                (false, _) => REASON_ENFORCED,
-                (true, false) => REASON_POD,
-            };
-            Some(Status::fixed(Code::UnschedulableAndUnresolvable, reason))
-        });
+impl NodeFilter for Required {
+    fn check(&self, _cluster: &Cluster, node: NodeView) -> Option<Status> {
+        let meta = &node.info.node.as_ref()?.meta;
+        let reason = match (self.allows(meta), self.matches(meta)) {
+            (true, true) => return None,
+            (false, _) => REASON_ENFORCED,
+            (true, false) => REASON_POD,
+        };
+        Some(Status::fixed(Code::UnschedulableAndUnresolvable, reason))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Object
     }
 }
 
 /// Preferred terms with their weights.
+#[derive(Debug)]
 struct Preferred {
     weighted: Vec<(i64, Term)>,
 }
 
 impl NodeScore for Preferred {
-    fn score(&self, nodes: &Nodes, feasible: &[NodeIndex], scores: &mut Vec<i64>) {
-        scores.extend(feasible.iter().map(|node| {
-            let Some(node) = &nodes.info(*node).node else { return 0 };
-            self.weighted.iter().filter(|(_, term)| term.matches(&node.meta)).map(|(weight, _)| weight).sum()
-        }));
+    fn score(&self, _cluster: &Cluster, node: NodeView) -> i64 {
+        let Some(node) = &node.info.node else { return 0 };
+        self.weighted.iter().filter(|(_, term)| term.matches(&node.meta)).map(|(weight, _)| weight).sum()
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Object
+    }
+
+    fn normalizes(&self) -> bool {
+        true
+    }
+
+    fn normalize(&self, scores: &mut [i64]) {
         normalize(scores, false);
     }
 }

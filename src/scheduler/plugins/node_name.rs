@@ -1,8 +1,9 @@
 //! NodeName: a pod that names its node fits only there.
 
-use crate::scheduler::framework::retain;
+use crate::api::Name;
 use crate::scheduler::{
-    Code, Cycle, EventKind, ExtensionPoint, NodeFilter, NodeIndex, Nodes, Plugin, PluginEntry, PreFilter, Status,
+    Cluster, Code, Cycle, EventKind, ExtensionPoint, NodeFilter, NodeView, Plugin, PluginEntry, PreFilter, Reach,
+    Status,
 };
 
 /// The registry's line.
@@ -20,23 +21,26 @@ pub const ENTRY: PluginEntry = PluginEntry {
 struct NodeName;
 
 impl Plugin for NodeName {
-    fn pre_filter<'a>(&self, cycle: &Cycle<'a>) -> PreFilter<'a> {
+    fn pre_filter(&self, cycle: &Cycle) -> PreFilter {
         let wanted = &cycle.pod.body.node_name;
         if wanted.is_empty() {
             return PreFilter::Skip;
         }
-        PreFilter::Filter(Box::new(Filter(cycle.cluster.nodes.find(wanted))))
+        PreFilter::Filter(Box::new(Filter(wanted.clone())))
     }
 }
 
-struct Filter(Option<NodeIndex>);
+#[derive(Clone, Debug)]
+struct Filter(Name);
 
 impl NodeFilter for Filter {
-    fn filter(&self, _nodes: &Nodes, candidates: &mut Vec<NodeIndex>, reject: &mut dyn FnMut(NodeIndex, Status)) {
+    fn check(&self, _cluster: &Cluster, node: NodeView) -> Option<Status> {
         let reason = "node(s) didn't match the requested node name";
-        retain(candidates, reject, |node| {
-            (self.0 != Some(node)).then(|| Status::fixed(Code::UnschedulableAndUnresolvable, reason))
-        });
+        (self.0 != node.info.name).then(|| Status::fixed(Code::UnschedulableAndUnresolvable, reason))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Object
     }
 }
 

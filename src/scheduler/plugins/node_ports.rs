@@ -1,10 +1,9 @@
 //! NodePorts: the host ports of a pod must be free.
 
 use crate::api::{Obj, Pod};
-use crate::scheduler::framework::retain;
 use crate::scheduler::{
-    ClusterEvent, Code, Cycle, EventKind, ExtensionPoint, HostPort, NodeFilter, NodeIndex, Nodes, Plugin, PluginArgs,
-    PluginEntry, PreFilter, Status,
+    Cluster, ClusterEvent, Code, Cycle, EventKind, ExtensionPoint, HostPort, NodeFilter, NodeView, Plugin, PluginArgs,
+    PluginEntry, PreFilter, Reach, Status,
 };
 
 /// The registry's line.
@@ -22,7 +21,7 @@ pub const ENTRY: PluginEntry = PluginEntry {
 struct NodePorts;
 
 impl Plugin for NodePorts {
-    fn pre_filter<'a>(&self, cycle: &Cycle<'a>) -> PreFilter<'a> {
+    fn pre_filter(&self, cycle: &Cycle) -> PreFilter {
         let wanted = HostPort::of_pod(&cycle.pod.body.spec);
         if wanted.is_empty() { PreFilter::Skip } else { PreFilter::Filter(Box::new(Filter { wanted })) }
     }
@@ -34,18 +33,21 @@ impl Plugin for NodePorts {
     }
 }
 
+#[derive(Clone, Debug)]
 struct Filter {
     wanted: Vec<HostPort>,
 }
 
 impl NodeFilter for Filter {
-    fn filter(&self, nodes: &Nodes, candidates: &mut Vec<NodeIndex>, reject: &mut dyn FnMut(NodeIndex, Status)) {
+    fn check(&self, _cluster: &Cluster, node: NodeView) -> Option<Status> {
         let reason = "node(s) didn't have free ports for the requested pod ports";
-        retain(candidates, reject, |node| {
-            let taken = &nodes.info(node).ports;
-            let conflict = self.wanted.iter().any(|wanted| taken.iter().any(|port| port.conflicts(wanted)));
-            conflict.then(|| Status::fixed(Code::Unschedulable, reason))
-        });
+        let taken = &node.info.ports;
+        let conflict = self.wanted.iter().any(|wanted| taken.iter().any(|port| port.conflicts(wanted)));
+        conflict.then(|| Status::fixed(Code::Unschedulable, reason))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Node
     }
 }
 

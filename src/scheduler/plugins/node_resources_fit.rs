@@ -3,13 +3,13 @@
 mod strategy;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::api::{Name, Node, Obj, Pod, PodSpec};
-use crate::scheduler::framework::retain;
 use crate::scheduler::nodes::{is_extended_resource, is_scalar_resource};
 use crate::scheduler::{
-    ClusterEvent, Code, Cycle, EventKind, ExtensionPoint, NodeFilter, NodeIndex, NodeRow, NodeScore, Nodes, Plugin,
-    PluginArgs, PluginEntry, PreFilter, PreScore, Reason, Reasons, Status,
+    Cluster, ClusterEvent, Code, Cycle, EventKind, ExtensionPoint, NodeFilter, NodeIndex, NodeRow, NodeScore, NodeView,
+    Plugin, PluginArgs, PluginEntry, PreFilter, PreScore, Reach, Reason, Reasons, Status,
 };
 
 pub use strategy::{Shape, Strategy, Use};
@@ -78,7 +78,8 @@ impl Scored {
 
     /// What a node offers and what would be taken of it with the pod there. `non_zero` (upstream: not `useRequested`)
     /// takes upstream's defaults for CPU and memory of pods that ask for nothing; of all else what is asked for.
-    pub fn on_node(&self, nodes: &Nodes, node: NodeIndex, row: &NodeRow, asked: i64, non_zero: bool) -> (i64, i64) {
+    pub fn on_node(&self, node: NodeView, asked: i64, non_zero: bool) -> (i64, i64) {
+        let row = node.row;
         match self {
             Scored::Cpu if non_zero => (row.milli_cpu, row.scored_milli_cpu + asked),
             Scored::Memory if non_zero => (row.memory, row.scored_memory + asked),
@@ -86,7 +87,7 @@ impl Scored {
             Scored::Memory => (row.memory, row.used_memory + asked),
             Scored::EphemeralStorage => (row.ephemeral_storage, row.used_ephemeral_storage + asked),
             Scored::Scalar(name) => {
-                let info = nodes.info(node);
+                let info = node.info;
                 let offered = info.scalar.get(name).copied().unwrap_or(0);
                 (offered, info.used_scalar.get(name).copied().unwrap_or(0) + asked)
             }
@@ -129,17 +130,18 @@ impl Args {
 struct NodeResourcesFit;
 
 impl Plugin for NodeResourcesFit {
-    fn pre_filter<'a>(&self, cycle: &Cycle<'a>) -> PreFilter<'a> {
+    fn pre_filter(&self, cycle: &Cycle) -> PreFilter {
         PreFilter::Filter(Box::new(Filter::of(&cycle.pod.body.spec, &cycle.args.fit)))
     }
 
-    fn pre_score<'a>(&self, cycle: &Cycle<'a>, _feasible: &[NodeIndex]) -> PreScore<'a> {
+    fn pre_score(&self, cycle: &Cycle, _feasible: &[NodeIndex]) -> PreScore {
         let Args { strategy, resources, .. } = &cycle.args.fit;
-        let of_pod = |(resource, weight): &'a (Scored, i64)| {
+        let of_pod = |(resource, weight): &(Scored, i64)| {
             let asked = resource.of_pod(&cycle.pod.body.spec, true);
-            resource.counts(asked).then_some((resource, *weight, asked))
+            resource.counts(asked).then_some((resource.clone(), *weight, asked))
         };
-        PreScore::Score(Box::new(Score { strategy, asked: resources.iter().filter_map(of_pod).collect() }))
+        let asked = resources.iter().filter_map(of_pod).collect();
+        PreScore::Score(Box::new(Score { strategy: strategy.clone(), asked }))
     }
 
     /// Left out: upstream's look at whether exactly the resource that grew is asked for counts a pod by its
@@ -160,7 +162,19 @@ impl Plugin for NodeResourcesFit {
                 (None, Some(new)) => filter.fits_alone(new),
                 (_, None) => false,
             },
-            EventKind::NodeDelete
+            EventKind::PersistentVolumeAdd
+            | EventKind::PersistentVolumeUpdate
+            | EventKind::ClaimAdd
+            | EventKind::ClaimUpdate
+            | EventKind::StorageClassAdd
+            | EventKind::StorageClassUpdate
+            | EventKind::CsiNodeAdd
+            | EventKind::CsiNodeUpdate
+            | EventKind::CsiDriverUpdate
+            | EventKind::StorageCapacityAdd
+            | EventKind::StorageCapacityUpdate
+            | EventKind::VolumeAttachmentDelete
+            | EventKind::NodeDelete
             | EventKind::NodeLabel
             | EventKind::NodeTaint
             | EventKind::NodeCondition
@@ -178,14 +192,15 @@ impl Plugin for NodeResourcesFit {
 }
 
 /// What a pod asks for.
-struct Filter<'a> {
-    spec: &'a PodSpec,
-    scalar: Vec<(&'a Name, i64)>,
+#[derive(Clone, Debug)]
+struct Filter {
+    spec: Arc<PodSpec>,
+    scalar: Vec<(Name, i64)>,
     asks_for_nothing: bool,
 }
 
-impl<'a> Filter<'a> {
-    fn of(spec: &'a PodSpec, args: &Args) -> Filter<'a> {
+impl Filter {
+    fn of(spec: &Arc<PodSpec>, args: &Args) -> Filter {
         let asks = &spec.requests;
         let counted = asks.scalar.iter().filter(|(name, _)| is_scalar_resource(name));
         let asks_for_nothing = asks.milli_cpu == 0
@@ -194,9 +209,9 @@ impl<'a> Filter<'a> {
             && !asks.scalar.keys().any(|name| is_scalar_resource(name));
         let scalar = counted
             .filter(|(name, amount)| **amount != 0 && !args.ignores(name))
-            .map(|(name, amount)| (name, *amount))
+            .map(|(name, amount)| (name.clone(), *amount))
             .collect();
-        Filter { spec, scalar, asks_for_nothing }
+        Filter { spec: spec.clone(), scalar, asks_for_nothing }
     }
 
     fn fits(&self, row: &NodeRow) -> bool {
@@ -210,8 +225,8 @@ impl<'a> Filter<'a> {
     }
 
     /// Everything that is missing. Upstream: `fitsRequest`.
-    fn insufficient(&self, nodes: &Nodes, node: NodeIndex) -> Option<Status> {
-        let row = nodes.row(node);
+    fn insufficient(&self, node: NodeView) -> Option<Status> {
+        let row = node.row;
         let mut reasons = Vec::new();
         let mut code = Code::Unschedulable;
         if row.pods + 1 > row.max_pods {
@@ -237,8 +252,8 @@ impl<'a> Filter<'a> {
                 }
             }
             for (name, asked) in &self.scalar {
-                let info = nodes.info(node);
-                let amount = |of: &std::collections::BTreeMap<Name, i64>| of.get(*name).copied().unwrap_or(0);
+                let info = node.info;
+                let amount = |of: &std::collections::BTreeMap<Name, i64>| of.get(name).copied().unwrap_or(0);
                 let offered = amount(&info.scalar);
                 if *asked > offered - amount(&info.used_scalar) {
                     reasons.push(Reason::Text(ecow::eco_format!("Insufficient {name}")));
@@ -263,7 +278,7 @@ impl<'a> Filter<'a> {
             && asks.milli_cpu <= offers.milli_cpu
             && asks.memory <= offers.memory
             && asks.ephemeral_storage <= offers.ephemeral_storage
-            && self.scalar.iter().all(|(name, asked)| *asked <= offers.scalar.get(*name).copied().unwrap_or(0))
+            && self.scalar.iter().all(|(name, asked)| *asked <= offers.scalar.get(name).copied().unwrap_or(0))
     }
 
     /// Whether the node offers more than before of something that the pod asks for.
@@ -275,7 +290,7 @@ impl<'a> Filter<'a> {
             || (asks.memory > 0 && after.memory > before.memory)
             || (asks.ephemeral_storage > 0 && after.ephemeral_storage > before.ephemeral_storage)
             || self.scalar.iter().any(|(name, _)| {
-                after.scalar.get(*name).copied().unwrap_or(0) > before.scalar.get(*name).copied().unwrap_or(0)
+                after.scalar.get(name).copied().unwrap_or(0) > before.scalar.get(name).copied().unwrap_or(0)
             })
     }
 
@@ -286,33 +301,33 @@ impl<'a> Filter<'a> {
     }
 }
 
-impl NodeFilter for Filter<'_> {
-    fn filter(&self, nodes: &Nodes, candidates: &mut Vec<NodeIndex>, reject: &mut dyn FnMut(NodeIndex, Status)) {
-        retain(
-            candidates,
-            reject,
-            |node| {
-                if self.fits(nodes.row(node)) { None } else { self.insufficient(nodes, node) }
-            },
-        );
+impl NodeFilter for Filter {
+    fn check(&self, _cluster: &Cluster, node: NodeView) -> Option<Status> {
+        if self.fits(node.row) { None } else { self.insufficient(node) }
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Node
     }
 }
 
 /// The strategy, and each resource with its weight and what the pod asks for.
-struct Score<'a> {
-    strategy: &'a Strategy,
-    asked: Vec<(&'a Scored, i64, i64)>,
+#[derive(Debug)]
+struct Score {
+    strategy: Strategy,
+    asked: Vec<(Scored, i64, i64)>,
 }
 
-impl NodeScore for Score<'_> {
-    fn score(&self, nodes: &Nodes, feasible: &[NodeIndex], scores: &mut Vec<i64>) {
-        scores.extend(feasible.iter().map(|node| {
-            let row = nodes.row(*node);
-            self.strategy.score(self.asked.iter().map(|(resource, weight, asked)| {
-                let (offered, used) = resource.on_node(nodes, *node, row, *asked, true);
-                Use { weight: *weight, offered, used }
-            }))
-        }));
+impl NodeScore for Score {
+    fn score(&self, _cluster: &Cluster, node: NodeView) -> i64 {
+        self.strategy.score(self.asked.iter().map(|(resource, weight, asked)| {
+            let (offered, used) = resource.on_node(node, *asked, true);
+            Use { weight: *weight, offered, used }
+        }))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Node
     }
 }
 

@@ -1,10 +1,9 @@
 //! NodeUnschedulable: cordoned nodes take no pods, unless these tolerate it.
 
 use crate::api::{Name, Obj, Pod};
-use crate::scheduler::framework::retain;
 use crate::scheduler::{
-    ClusterEvent, Code, Cycle, Effect, EventKind, ExtensionPoint, NodeFilter, NodeIndex, Nodes, Plugin, PluginArgs,
-    PluginEntry, PreFilter, Status, Taint, tolerates,
+    Cluster, ClusterEvent, Code, Cycle, Effect, EventKind, ExtensionPoint, NodeFilter, NodeView, Plugin, PluginArgs,
+    PluginEntry, PreFilter, Reach, Status, Taint, tolerates,
 };
 
 /// The registry's line.
@@ -28,7 +27,7 @@ fn is_tolerated(pod: &Obj<Pod>) -> bool {
 }
 
 impl Plugin for NodeUnschedulable {
-    fn pre_filter<'a>(&self, cycle: &Cycle<'a>) -> PreFilter<'a> {
+    fn pre_filter(&self, cycle: &Cycle) -> PreFilter {
         if is_tolerated(cycle.pod) { PreFilter::Skip } else { PreFilter::Filter(Box::new(Filter)) }
     }
 
@@ -44,14 +43,17 @@ impl Plugin for NodeUnschedulable {
     }
 }
 
+#[derive(Clone, Debug)]
 struct Filter;
 
 impl NodeFilter for Filter {
-    fn filter(&self, nodes: &Nodes, candidates: &mut Vec<NodeIndex>, reject: &mut dyn FnMut(NodeIndex, Status)) {
-        retain(candidates, reject, |node| {
-            let rejected = nodes.row(node).unschedulable;
-            rejected.then(|| Status::fixed(Code::UnschedulableAndUnresolvable, "node(s) were unschedulable"))
-        });
+    fn check(&self, _cluster: &Cluster, node: NodeView) -> Option<Status> {
+        let rejected = node.row.unschedulable;
+        rejected.then(|| Status::fixed(Code::UnschedulableAndUnresolvable, "node(s) were unschedulable"))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Object
     }
 }
 

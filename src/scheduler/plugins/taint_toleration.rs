@@ -1,12 +1,13 @@
 //! TaintToleration: NoSchedule and NoExecute taints reject, PreferNoSchedule taints cost.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1;
 
-use crate::api::{Node, Obj, Pod};
-use crate::scheduler::framework::retain;
+use crate::api::{Node, Obj, Pod, PodSpec};
 use crate::scheduler::{
-    ClusterEvent, Code, Cycle, Effect, EventKind, ExtensionPoint, NodeFilter, NodeIndex, NodeScore, Nodes, Plugin,
-    PluginArgs, PluginEntry, PreFilter, PreScore, Status, Taint, normalize, tolerates,
+    Cluster, ClusterEvent, Code, Cycle, Effect, EventKind, ExtensionPoint, NodeFilter, NodeIndex, NodeScore, NodeView,
+    Plugin, PluginArgs, PluginEntry, PreFilter, PreScore, Reach, Status, Taint, normalize, tolerates,
 };
 
 /// The registry's line.
@@ -23,7 +24,8 @@ pub const ENTRY: PluginEntry = PluginEntry {
 #[derive(Debug)]
 struct TaintToleration;
 
-fn untolerated<'t>(taints: &'t [Taint], tolerations: &[v1::Toleration]) -> Option<&'t Taint> {
+/// The first taint that keeps pods away and that none of the tolerations tolerates.
+pub(super) fn untolerated<'t>(taints: &'t [Taint], tolerations: &[v1::Toleration]) -> Option<&'t Taint> {
     taints
         .iter()
         .find(|taint| matches!(taint.effect, Effect::NoSchedule | Effect::NoExecute) && !tolerates(tolerations, taint))
@@ -35,34 +37,16 @@ fn is_tolerated(node: &Obj<Node>, pod: &Obj<Pod>) -> bool {
 }
 
 impl Plugin for TaintToleration {
-    fn pre_filter<'a>(&self, cycle: &Cycle<'a>) -> PreFilter<'a> {
-        let tolerations = cycle.pod.body.spec.tolerations();
-        let verdicts: Vec<Option<Status>> = (cycle.cluster.nodes.taints.iter())
-            .map(|taints| {
-                let taint = untolerated(taints, tolerations)?;
-                let reason = ecow::eco_format!("node(s) had untolerated taint {{{}: {}}}", taint.key, taint.value);
-                Some(Status::text(Code::UnschedulableAndUnresolvable, reason))
-            })
-            .collect();
-        if verdicts.iter().all(Option::is_none) {
-            return PreFilter::Skip;
-        }
-        PreFilter::Filter(Box::new(Filter { verdicts }))
+    fn pre_filter(&self, cycle: &Cycle) -> PreFilter {
+        PreFilter::Filter(Box::new(Filter { spec: cycle.pod.body.spec.clone() }))
     }
 
-    fn pre_score<'a>(&self, cycle: &Cycle<'a>, _feasible: &[NodeIndex]) -> PreScore<'a> {
+    fn pre_score(&self, cycle: &Cycle, _feasible: &[NodeIndex]) -> PreScore {
         let tolerations: Vec<v1::Toleration> = (cycle.pod.body.spec.tolerations().iter())
             .filter(|toleration| matches!(toleration.effect.as_deref().unwrap_or_default(), "" | "PreferNoSchedule"))
             .cloned()
             .collect();
-        let counts: Vec<i64> = (cycle.cluster.nodes.taints.iter())
-            .map(|taints| {
-                let costs =
-                    |taint: &&Taint| taint.effect == Effect::PreferNoSchedule && !tolerates(&tolerations, taint);
-                taints.iter().filter(costs).count() as i64
-            })
-            .collect();
-        PreScore::Score(Box::new(Score { costless: counts.iter().all(|count| *count == 0), counts }))
+        PreScore::Score(Box::new(Score { tolerations }))
     }
 
     fn hint(&self, event: &ClusterEvent, pod: &Obj<Pod>, _args: &PluginArgs) -> bool {
@@ -77,30 +61,45 @@ impl Plugin for TaintToleration {
     }
 }
 
-/// A verdict for each list of taints.
+#[derive(Clone, Debug)]
 struct Filter {
-    verdicts: Vec<Option<Status>>,
+    spec: Arc<PodSpec>,
 }
 
 impl NodeFilter for Filter {
-    fn filter(&self, nodes: &Nodes, candidates: &mut Vec<NodeIndex>, reject: &mut dyn FnMut(NodeIndex, Status)) {
-        retain(candidates, reject, |node| self.verdicts[nodes.row(node).taints as usize].clone());
+    fn check(&self, cluster: &Cluster, node: NodeView) -> Option<Status> {
+        let taints = cluster.nodes.taints.get(node.row.taints);
+        let taint = untolerated(taints, self.spec.tolerations())?;
+        let reason = ecow::eco_format!("node(s) had untolerated taint {{{}: {}}}", taint.key, taint.value);
+        Some(Status::text(Code::UnschedulableAndUnresolvable, reason))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Object
     }
 }
 
-/// The number of taints that count against a node, for each list of taints.
+/// The tolerations that matter to PreferNoSchedule.
+#[derive(Debug)]
 struct Score {
-    costless: bool,
-    counts: Vec<i64>,
+    tolerations: Vec<v1::Toleration>,
 }
 
 impl NodeScore for Score {
-    fn score(&self, nodes: &Nodes, feasible: &[NodeIndex], scores: &mut Vec<i64>) {
-        if self.costless {
-            scores.resize(feasible.len(), 100);
-            return;
-        }
-        scores.extend(feasible.iter().map(|node| self.counts[nodes.row(*node).taints as usize]));
+    fn score(&self, cluster: &Cluster, node: NodeView) -> i64 {
+        let costs = |taint: &&Taint| taint.effect == Effect::PreferNoSchedule && !tolerates(&self.tolerations, taint);
+        cluster.nodes.taints.get(node.row.taints).iter().filter(costs).count() as i64
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Object
+    }
+
+    fn normalizes(&self) -> bool {
+        true
+    }
+
+    fn normalize(&self, scores: &mut [i64]) {
         normalize(scores, true);
     }
 }
