@@ -21,7 +21,7 @@ pub struct ClaimWithVolumes {
 }
 
 /// Whether a volume has all modes that a claim asks for. Upstream: `CheckAccessModes`.
-pub fn covers_modes(claim: &Claim, volume: &PersistentVolume) -> bool {
+fn covers_modes(claim: &Claim, volume: &PersistentVolume) -> bool {
     claim.access_modes.iter().all(|mode| volume.access_modes.contains(mode))
 }
 

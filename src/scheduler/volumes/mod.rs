@@ -15,12 +15,12 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use k8s_openapi::api::core::v1;
 
-pub use binder::{ClaimsOfPod, PodVolumes, Problems, StaticBinding};
-pub use matching::{ClaimWithVolumes, covers_modes};
+pub use binder::{ClaimsOfPod, PodVolumes, Problems};
+pub use matching::ClaimWithVolumes;
 pub use migration::{InTree, Provisioner};
 pub use records::{
-    Attachment, BindingMode, Claim, ClaimReference, CsiNode, PersistentVolume, Source, StorageCapacity, StorageClass,
-    migrated, tracks_capacity,
+    Attachment, BindingMode, Claim, CsiNode, PersistentVolume, Source, StorageCapacity, StorageClass, migrated,
+    tracks_capacity,
 };
 
 use crate::api::{Kind, Name, Obj, Object, Pod, Untyped};
