@@ -28,9 +28,9 @@ use rustc_hash::FxHashMap;
 use crate::api::{Clock, Kind, KindInfo, Name, Object, ObjectId, Timestamp};
 use crate::event::{Answer, ApiError, Cause, ChangeKind, ErrorReason, PartId, Parties, Reply, Request, Target};
 use crate::kernel::{Chance, Purpose, Span, Time, object_hash};
+pub use admission::{SYSTEM_PRIORITY_CLASSES, add_default_tolerations};
 use table::{LogEntry, Table};
 use watch::Watchers;
-pub use admission::{SYSTEM_PRIORITY_CLASSES, add_default_tolerations};
 pub use watch::{Delivery, Watcher, WatcherId, WatcherSpec};
 
 /// Entries of a change log that stay however old they are. Upstream: the least capacity of a watch cache.

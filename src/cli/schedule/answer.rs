@@ -40,7 +40,7 @@ pub(super) struct Decided<'a> {
 
 /// Does it.
 pub(super) fn run(arguments: &Arguments, choice: Choice) -> Result<ExitCode, Failure> {
-    let profiles = Profiles::read(None).map_err(|issue| Failure::Refused(issue.to_string()))?;
+    let profiles = Profiles::of_file(arguments.config.as_deref())?;
     let mut snapshot = files::read(&arguments.files)?;
     let pending = ours(&mut snapshot, &profiles);
     check_names(arguments, &pending)?;

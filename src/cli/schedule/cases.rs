@@ -125,7 +125,7 @@ fn case_of(value: Value) -> Result<Case, Vec<Issue>> {
         Some(_) => return Err(vec![at(&[key("name")], "must be a string")]),
         None => return Err(vec![Issue::whole("missing required field \"name\"")]),
     };
-    let profiles = Profiles::read(fields.remove("schedulerConfiguration").as_ref()).map_err(|issues| {
+    let profiles = Profiles::of_case(fields.remove("schedulerConfiguration").as_ref()).map_err(|issues| {
         issues.into_iter().map(|issue| below(&[key("schedulerConfiguration")], issue)).collect::<Vec<_>>()
     })?;
     let mut lists = match fields.remove("cluster") {

@@ -89,7 +89,10 @@ impl PriorityClasses {
         let Some(name) = name else { return self.default };
         let found = self.by_name.get(name).copied();
         if found.is_none() {
-            to_stderr(&format!("note: pod {}: PriorityClass {name} is not among the files: priority 0", pod.meta.key()));
+            to_stderr(&format!(
+                "note: pod {}: PriorityClass {name} is not among the files: priority 0",
+                pod.meta.key()
+            ));
         }
         found
     }
@@ -111,6 +114,7 @@ fn namespaces(objects: &[Object]) -> Vec<Object> {
     let printed: BTreeSet<Name> = printed.collect();
     let named = objects.iter().map(|object| object.meta().namespace.clone()).filter(|namespace| !namespace.is_empty());
     let missing: BTreeSet<Name> = named.filter(|namespace| !printed.contains(namespace)).collect();
-    let made = |name: Name| dump::object(Kind::Namespace, serde_json::json!({"metadata": {"name": name.as_str()}})).ok();
+    let made =
+        |name: Name| dump::object(Kind::Namespace, serde_json::json!({"metadata": {"name": name.as_str()}})).ok();
     missing.into_iter().filter_map(made).collect()
 }

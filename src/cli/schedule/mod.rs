@@ -6,17 +6,19 @@ mod files;
 mod record;
 mod tables;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::Failure;
-use crate::api::located::{Half, InputError, Issue, Path, Segment};
+use super::output::to_stderr;
+use super::{Failure, dumps};
+use crate::api::convert::ConvertError;
+use crate::api::located::{InputError, Issue};
 use crate::api::{Obj, Pod};
 use crate::kernel::{Chance, Purpose, object_hash};
-use crate::scheduler::{self, Cluster, Decision, NodeIndex, Profile, configuration};
+use crate::scheduler::{self, Cluster, Decision, NodeIndex, PERCENTAGE_OF_NODES_TO_SCORE, Profile, configuration};
 
 const PURPOSE_TIE: Purpose = Purpose::new("schedule-tie");
 
@@ -34,6 +36,10 @@ pub(super) struct Arguments {
     /// A file that kubectl has printed, or a folder of them, plain or gzip; `-` reads standard input
     #[arg(short, long = "filename", value_name = "FILE", required_unless_present = "cases")]
     files: Vec<PathBuf>,
+
+    /// A KubeSchedulerConfiguration [default: the default profile]
+    #[arg(long, value_name = "FILE", conflicts_with = "cases")]
+    config: Option<PathBuf>,
 
     /// How one of several best nodes is chosen
     #[arg(long, value_enum, value_name = "RULE", default_value_t = Tie::Draw)]
@@ -113,13 +119,27 @@ impl Choice {
 struct Profiles(Vec<Profile>);
 
 impl Profiles {
-    /// Those of a `KubeSchedulerConfiguration`, or the default.
-    fn read(configuration: Option<&Value>) -> Result<Profiles, Vec<Issue>> {
+    /// Those of the `KubeSchedulerConfiguration` of a case, or the default.
+    fn of_case(configuration: Option<&Value>) -> Result<Profiles, Vec<Issue>> {
         let Some(value) = configuration else { return Ok(Profiles(vec![Profile::upstream()])) };
+        let issue =
+            |error: InputError| Issue { help: error.help, ..ConvertError::new(error.path, error.message).issue() };
         match configuration::read("", &value.to_string()) {
             Ok(configuration) => Ok(Profiles(configuration.profiles)),
             Err(errors) => Err(errors.0.into_iter().map(issue).collect()),
         }
+    }
+
+    /// Those of the `KubeSchedulerConfiguration` in a file, or the default.
+    fn of_file(path: Option<&Path>) -> Result<Profiles, Failure> {
+        let Some(path) = path else { return Ok(Profiles(vec![Profile::upstream()])) };
+        let (shown, text) = dumps::text(path)?;
+        let configuration = configuration::read(&shown, &text)?;
+        let sampling = configuration.profiles.iter().any(|profile| profile.percentage_of_nodes_to_score.is_some());
+        if sampling || configuration.flags.is_set(&PERCENTAGE_OF_NODES_TO_SCORE) {
+            to_stderr("note: percentageOfNodesToScore has no effect here: all nodes are looked at");
+        }
+        Ok(Profiles(configuration.profiles))
     }
 
     /// The profile that is responsible for a pod, if there is one.
@@ -132,10 +152,4 @@ impl Profiles {
         let mut profiles = (0..).zip(&self.0);
         profiles.find(|(_, profile)| profile.scheduler_name == pod.spec.scheduler_name)
     }
-}
-
-/// An error at its path; the place in the text is that of what is read around it.
-fn issue(error: InputError) -> Issue {
-    let path = if error.path.is_empty() { Vec::new() } else { vec![Segment::Key(error.path)] };
-    Issue { path: Path(path), message: error.message, help: error.help, place: Half::Value }
 }

@@ -156,8 +156,12 @@ impl Change {
             (None, None) => None,
         };
         let volumes = full.volumes.iter().flatten();
-        all.extend(volumes.filter_map(|volume| Some(Change::DropVolume { name: volume.name.clone(), claim: claim(volume)? })));
-        all.extend(full.resource_claims.as_ref().filter(|claims| !claims.is_empty()).map(|_| Change::DropResourceClaims));
+        all.extend(
+            volumes.filter_map(|volume| Some(Change::DropVolume { name: volume.name.clone(), claim: claim(volume)? })),
+        );
+        all.extend(
+            full.resource_claims.as_ref().filter(|claims| !claims.is_empty()).map(|_| Change::DropResourceClaims),
+        );
         all
     }
 
@@ -397,7 +401,10 @@ fn drop_host_port(full: &mut v1::PodSpec, port: i32, protocol: &str, ip: &str) {
     };
     let containers = full.containers.iter_mut().chain(full.init_containers.iter_mut().flatten());
     for given in containers.flat_map(|container| container.ports.iter_mut().flatten()) {
-        if given.host_port == Some(port) && filled(&given.protocol, "TCP", protocol) && filled(&given.host_ip, "0.0.0.0", ip) {
+        if given.host_port == Some(port)
+            && filled(&given.protocol, "TCP", protocol)
+            && filled(&given.host_ip, "0.0.0.0", ip)
+        {
             given.host_port = None;
         }
     }

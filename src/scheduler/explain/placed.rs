@@ -94,14 +94,19 @@ impl WhyHere {
         if self.best > 1 {
             let others = self.best - 1;
             let as_good = if others == 1 { format!("{} is", rival.node) } else { format!("{others} others are") };
-            sentences.push(format!("{} is best with {} {of}; {as_good} as good: the choice was a draw", self.node, self.total));
+            sentences.push(format!(
+                "{} is best with {} {of}; {as_good} as good: the choice was a draw",
+                self.node, self.total
+            ));
         } else {
             let by = self.total - rival.total;
             let lead = format!("{} is best with {} {of}, {by} ahead of {}", self.node, self.total, rival.node);
             sentences.push(lead);
         }
         if !rival.gaps.is_empty() {
-            let gap = |gap: &ScoreGap| format!("{} {:+} ({} to {})", gap.plugin, gap.chosen - gap.other, gap.chosen, gap.other);
+            let gap = |gap: &ScoreGap| {
+                format!("{} {:+} ({} to {})", gap.plugin, gap.chosen - gap.other, gap.chosen, gap.other)
+            };
             let gaps: Vec<String> = rival.gaps.iter().map(gap).collect();
             sentences.push(format!("against {}: {}", rival.node, gaps.join(", ")));
         }
@@ -113,7 +118,11 @@ impl WhyHere {
 }
 
 fn gaps(profile: &Profile, decision: &Decision, at: usize, place: usize) -> Vec<ScoreGap> {
-    let gap = |plugin: u8, scores: &[i64]| ScoreGap { plugin: profile.name(plugin), chosen: scores[at], other: scores[place] };
+    let gap = |plugin: u8, scores: &[i64]| ScoreGap {
+        plugin: profile.name(plugin),
+        chosen: scores[at],
+        other: scores[place],
+    };
     let all = decision.scores.iter().map(|given| gap(given.plugin, &given.scores));
     let mut gaps: Vec<ScoreGap> = all.filter(|gap| gap.chosen != gap.other).collect();
     gaps.sort_by_key(|gap| (-(gap.chosen - gap.other).abs(), gap.plugin));

@@ -116,9 +116,8 @@ impl Search<'_> {
 
     /// What makes one plugin take each of the nodes that it rejects.
     fn cures(&self, plugin: u8, nodes: &[NodeIndex], changes: &[Change]) -> BTreeMap<NodeIndex, Need> {
-        let takes = |opinion: &Opinion, node: &NodeIndex| {
-            opinion.check(self.cluster, self.cluster.nodes.view(*node)).is_none()
-        };
+        let takes =
+            |opinion: &Opinion, node: &NodeIndex| opinion.check(self.cluster, self.cluster.nodes.view(*node)).is_none();
         let mut cures: BTreeMap<NodeIndex, Need> = BTreeMap::new();
         let mut cheapest: Vec<usize> = (0..changes.len()).collect();
         cheapest.sort_by_key(|number| changes[*number].cost());
@@ -205,10 +204,13 @@ impl Search<'_> {
             };
             changes.iter().map(lower).collect()
         };
-        let mut candidates: Vec<(i64, Vec<Change>)> = feasible.iter().map(|node| {
-            let lowered = for_node(node);
-            (lowered.iter().map(Change::cost).sum(), lowered)
-        }).collect();
+        let mut candidates: Vec<(i64, Vec<Change>)> = feasible
+            .iter()
+            .map(|node| {
+                let lowered = for_node(node);
+                (lowered.iter().map(Change::cost).sum(), lowered)
+            })
+            .collect();
         candidates.sort_by_key(|(cost, _)| *cost);
         // Pods that are nominated may need what seems to be left.
         candidates.into_iter().take(3).find_map(|(_, lowered)| {

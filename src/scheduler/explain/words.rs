@@ -20,12 +20,18 @@ pub(super) fn change(change: &Change) -> String {
             format!("lowering {resource} by {} (to {})", amount(resource, from - to), amount(resource, *to))
         }
         Change::Tolerate { key, value, effect } => format!("tolerating taint {}", taint(key, value, effect)),
-        Change::Uncordon => "uncordoning the node (or tolerating node.kubernetes.io/unschedulable:NoSchedule)".to_owned(),
+        Change::Uncordon => {
+            "uncordoning the node (or tolerating node.kubernetes.io/unschedulable:NoSchedule)".to_owned()
+        }
         Change::DropSelector { key, value } => format!("without {key}={value} in its node selector"),
         Change::DropRequirement { requirement, .. } => format!("without {requirement} in its required node affinity"),
-        Change::DropHostPort { port, protocol, ip } if ip == "0.0.0.0" => format!("without host port {port}/{protocol}"),
+        Change::DropHostPort { port, protocol, ip } if ip == "0.0.0.0" => {
+            format!("without host port {port}/{protocol}")
+        }
         Change::DropHostPort { port, protocol, ip } => format!("without host port {ip}:{port}/{protocol}"),
-        Change::LoosenSpread { topology_key, to: None, .. } => format!("without the spread constraint on {topology_key}"),
+        Change::LoosenSpread { topology_key, to: None, .. } => {
+            format!("without the spread constraint on {topology_key}")
+        }
         Change::LoosenSpread { topology_key, from, to: Some(to), .. } => {
             format!("raising maxSkew from {from} to {to} in the spread constraint on {topology_key}")
         }
