@@ -57,7 +57,7 @@ impl World {
         meta.uid = Uid(u128::from(self.placed) + 1);
         let spec = self.templates[template as usize].clone();
         let pod = Arc::new(Obj { meta, body: Pod { spec, node_name: "".into(), status: PodStatus::default() } });
-        let scope = Scope::Sampled { start: self.start, percentage: 0 };
+        let scope = Scope::Sampled { start: self.start, percentage: 0, luck: None };
         let decision = decide(&self.cluster, &self.profile, &pod, scope);
         self.start = decision.next_start;
         let node = decision.choose(&self.cluster, Tie::Draw, |among| u64::from(self.placed) * 7919 % among);

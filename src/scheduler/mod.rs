@@ -8,7 +8,7 @@
 //! the loop over nodes.
 //!
 //! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: PodTopologySpread, InterPodAffinity, the volume
-//! plugins, preemption itself (its texts are there), nominated pods in filters, extenders, waiting on Permit.
+//! plugins, extenders, waiting on Permit.
 
 mod affinity;
 mod budgets;
@@ -51,7 +51,7 @@ pub use images::Images;
 pub use message::{NODES_AVAILABLE, fit_error, histogram_of};
 pub use node_tree::NodeTree;
 pub use nodes::{HostPort, NodeDraft, NodeIndex, NodeInfo, NodeRow, NodeView, Nodes};
-pub use nominator::Nominator;
+pub use nominator::{Ahead, Nominator, Nominee};
 pub use owners::Owners;
 pub use part::Scheduler;
 pub use profile::{Enabled, Profile};

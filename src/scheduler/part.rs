@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  notices ─► Cluster, SchedulingQueue ─► pop ─► decide ─(cycle time)─► assume ─► bind ─► forget and requeue on error
-//!                                                        └► requeue, Event FailedScheduling, condition PodScheduled
+//!                                                        ├► requeue, Event FailedScheduling, condition PodScheduled
+//!                                                        └► nominate a node, ask its victims to go
 //! ```
 //!
 //! Upstream: `pkg/scheduler/schedule_one.go`, `eventhandlers.go`. A cycle reads the cluster at its start and ends after
@@ -12,13 +13,16 @@
 //! then; upstream forgets it when the binding fails.
 
 mod handlers;
+mod preemption;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use preemption::Preemptions;
+
 use super::{
-    Cluster, Cycle, EventKind, ExtensionPoint, FailureKind, NodeIndex, Permit, QueuedPod, SchedulerSettings,
-    SchedulingQueue, Scope, decide,
+    Cluster, Cycle, EventKind, ExtensionPoint, Failure, FailureKind, NodeIndex, Nomination, Permit, QueuedPod,
+    SchedulerSettings, SchedulingQueue, Scope, Tie, decide,
 };
 use crate::api::{
     ConditionStatus, EventType, Kind, Name, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText, Uid,
@@ -28,6 +32,7 @@ use crate::event::{ClientIndex, Effect, Filter, InformerIndex, Input, NoteKind, 
 use crate::kernel::{Chunks, Purpose, Span, Time, object_hash};
 
 const PURPOSE_TIE: Purpose = Purpose::new("scheduler-tie");
+const PURPOSE_PREEMPTION: Purpose = Purpose::new("scheduler-preemption");
 /// Tokens of informers' lists start here; those of bindings count from zero.
 const TOKEN_LISTS: u64 = 1 << 48;
 const TIMER_CYCLE: TimerToken = TimerToken(0);
@@ -49,7 +54,35 @@ struct Running {
 #[derive(Clone, Debug)]
 enum Outcome {
     Place(NodeIndex),
-    Fail { message: Name, is_rejection: bool },
+    Fail(Failed),
+}
+
+/// A pod that was not placed, or not bound.
+#[derive(Clone, Debug)]
+struct Failed {
+    message: Name,
+    is_rejection: bool,
+    nominating: Nominating,
+}
+
+/// What becomes of the node that is nominated for a pod. Upstream: `fwk.NominatingInfo`.
+#[derive(Clone, Debug)]
+enum Nominating {
+    Keep,
+    Clear,
+    Node(Nomination),
+}
+
+impl Failed {
+    fn of(failure: Failure) -> Failed {
+        let nominating = match failure.nominated {
+            Some(nomination) => Nominating::Node(nomination),
+            None if failure.keeps_nomination => Nominating::Keep,
+            None => Nominating::Clear,
+        };
+        let is_rejection = failure.kind != FailureKind::Error;
+        Failed { message: failure.message.into(), is_rejection, nominating }
+    }
 }
 
 /// A binding cycle: what is still to be sent for an assumed pod.
@@ -75,6 +108,7 @@ pub struct Scheduler {
     queue: SchedulingQueue,
     running: Option<Running>,
     bindings: BTreeMap<u64, Binding>,
+    preemptions: Preemptions,
     next_token: u64,
     next_start: usize,
     armed: Option<Time>,
@@ -87,7 +121,7 @@ pub struct Scheduler {
 impl Scheduler {
     /// A scheduler with empty memory, called `name` (`kube-scheduler`) in the journal, on the machine `host`.
     pub fn new(name: &str, host: &str, settings: SchedulerSettings) -> Scheduler {
-        let kinds = [Kind::Node, Kind::Namespace, Kind::Pod];
+        let kinds = [Kind::Node, Kind::Namespace, Kind::Pod, Kind::PodDisruptionBudget];
         let informers = kinds.into_iter().enumerate();
         let limit = || TokenBucket::new(settings.qps, settings.burst);
         let client = |index: u8, what: &str, limit: TokenBucket| Client {
@@ -112,6 +146,7 @@ impl Scheduler {
             queue: SchedulingQueue::new(settings.initial_backoff, settings.max_backoff, settings.max_in_unschedulable),
             running: None,
             bindings: BTreeMap::new(),
+            preemptions: Preemptions::default(),
             next_token: 0,
             next_start: 0,
             armed: None,
@@ -173,6 +208,7 @@ impl Scheduler {
         let cached = || match kind {
             Kind::Pod => self.pods.iter().cloned().map(Object::Pod).collect(),
             Kind::Namespace => self.cluster.namespaces.iter().cloned().map(Object::Namespace).collect(),
+            Kind::PodDisruptionBudget => self.cluster.budgets.objects().collect(),
             _ => {
                 let rows = 0..self.cluster.nodes.rows().len() as NodeIndex;
                 rows.filter_map(|node| self.cluster.nodes.info(node).node.clone()).map(Object::Node).collect()
@@ -220,18 +256,24 @@ impl Scheduler {
     fn decide(&mut self, mut queued: QueuedPod, out: &Outbox) -> Running {
         self.cluster.nodes.refresh();
         let profile = &self.settings.profiles[usize::from(queued.profile)];
-        let scope = Scope::Sampled { start: self.next_start, percentage: self.settings.percentage_of_nodes_to_score };
+        let (object, attempt) = (object_hash(&queued.pod.meta.key()), u64::from(queued.attempts));
+        let scope = Scope::Sampled {
+            start: self.next_start,
+            percentage: self.settings.percentage_of_nodes_to_score,
+            luck: match self.settings.tie {
+                Tie::Draw => Some(out.chance.draw(PURPOSE_PREEMPTION, object, attempt).bits()),
+                Tie::First => None,
+            },
+        };
         let decision = decide(&self.cluster, profile, &queued.pod, scope);
         self.next_start = decision.next_start;
         if let Some(failure) = decision.failure {
             queued.rejectors = failure.rejectors;
             queued.pending = failure.pending;
-            let is_rejection = failure.kind != FailureKind::Error;
-            return Running { queued, outcome: Outcome::Fail { message: failure.message.into(), is_rejection } };
+            return Running { queued, outcome: Outcome::Fail(Failed::of(failure)) };
         }
-        let attempt = u64::from(queued.attempts);
         let node = decision.choose(&self.cluster, self.settings.tie, |among| {
-            out.chance.draw(PURPOSE_TIE, object_hash(&queued.pod.meta.key()), attempt).below(among)
+            out.chance.draw(PURPOSE_TIE, object, attempt).below(among)
         });
         Running { outcome: Outcome::Place(node.expect("a decision without a failure has a best node")), queued }
     }
@@ -244,9 +286,12 @@ impl Scheduler {
         match (outcome, self.current(&queued.pod).is_some_and(|pod| pod.body.node_name.is_empty())) {
             (_, false) => self.queue.done(slot),
             (Outcome::Place(node), true) => self.place(queued, node, out),
-            (Outcome::Fail { message, is_rejection }, true) => {
+            (Outcome::Fail(failed), true) => {
                 out.note(NoteKind::Unplaced, queued.pod.meta.id, self.client.index, queued.cause);
-                self.failed(queued, message, is_rejection, out);
+                if let Nominating::Node(nomination) = &failed.nominating {
+                    self.preempt(&queued.pod, nomination, out);
+                }
+                self.failed(queued, failed, out);
             }
         }
         out.cause = before;
@@ -254,6 +299,7 @@ impl Scheduler {
 
     fn place(&mut self, mut queued: QueuedPod, node: NodeIndex, out: &mut Outbox) {
         self.cluster.assume(&queued.pod, node);
+        self.cluster.nominated.remove(queued.pod.meta.id.slot);
         let profile = &self.settings.profiles[usize::from(queued.profile)];
         let cycle = Cycle { pod: &queued.pod, cluster: &self.cluster, args: &profile.args };
         let mut rest = VecDeque::new();
@@ -275,7 +321,7 @@ impl Scheduler {
             queued.rejectors |= 1 << plugin;
             self.cluster.remove_pod(slot);
             let message = ecow::eco_format!("0/1 nodes are available: 1 {}.", status.message());
-            self.failed(queued, message, true, out);
+            self.failed(queued, Failed { message, is_rejection: true, nominating: Nominating::Clear }, out);
             return;
         }
         out.note(NoteKind::Placed, queued.pod.meta.id, self.client.index, queued.cause);
@@ -319,11 +365,11 @@ impl Scheduler {
             true => ecow::eco_format!("running Bind plugin \"DefaultBinder\": {}", error.message),
             false => ecow::eco_format!("running PreBind plugin: {}", error.message),
         };
-        self.failed(queued, message, false, out);
+        self.failed(queued, Failed { message, is_rejection: false, nominating: Nominating::Clear }, out);
     }
 
     /// Puts the pod back, and tells the world. Upstream: `handleSchedulingFailure`.
-    fn failed(&mut self, mut queued: QueuedPod, message: Name, is_rejection: bool, out: &mut Outbox) {
+    fn failed(&mut self, mut queued: QueuedPod, failed: Failed, out: &mut Outbox) {
         let pod = queued.pod.clone();
         let current = self.current(&pod).cloned();
         match &current {
@@ -333,20 +379,28 @@ impl Scheduler {
             }
             Some(_) | None => self.queue.done(pod.meta.id.slot),
         }
-        self.record(&pod, EventType::Warning, "FailedScheduling", truncated(&message), out);
+        self.record(&pod, EventType::Warning, "FailedScheduling", truncated(&failed.message), out);
         if let Some(current) = current {
-            self.report(&current, message, is_rejection, out);
+            let nominated = match &failed.nominating {
+                Nominating::Keep => current.body.status.nominated_node_name.clone(),
+                Nominating::Clear => Name::new(),
+                Nominating::Node(nomination) => self.cluster.nodes.name(nomination.node).clone(),
+            };
+            if current.body.node_name.is_empty() {
+                self.cluster.nominate(&current, &nominated);
+            }
+            self.report(&current, failed, nominated, out);
         }
     }
 
-    /// Patches the pod's condition PodScheduled, if that changes it, and takes a nomination back.
-    fn report(&mut self, pod: &Arc<Obj<Pod>>, message: Name, is_rejection: bool, out: &mut Outbox) {
-        let reason = if is_rejection { "Unschedulable" } else { "SchedulerError" };
-        let text = ReasonText { reason: reason.into(), message };
+    /// Patches the pod's condition PodScheduled and its nominated node, if that changes it.
+    fn report(&mut self, pod: &Arc<Obj<Pod>>, failed: Failed, nominated: Name, out: &mut Outbox) {
+        let reason = if failed.is_rejection { "Unschedulable" } else { "SchedulerError" };
+        let text = ReasonText { reason: reason.into(), message: failed.message };
         let is_known = pod.body.condition(PodConditionType::PodScheduled).is_some_and(|condition| {
             condition.status == ConditionStatus::False && condition.text.as_deref() == Some(&text)
         });
-        if is_known && pod.body.status.nominated_node_name.is_empty() {
+        if is_known && pod.body.status.nominated_node_name == nominated {
             return;
         }
         let mut patched = Obj::clone(pod);
@@ -357,7 +411,7 @@ impl Scheduler {
             Some(Arc::new(text)),
             out.timestamp(),
         );
-        status.nominated_node_name = Name::new();
+        status.nominated_node_name = nominated;
         out.send(&mut self.client, FORGET, Request::PatchStatus(patched.into_object()));
     }
 
@@ -413,6 +467,7 @@ impl Part for Scheduler {
                 }
                 Some(_) | None => match token.checked_sub(TOKEN_LISTS) {
                     Some(index) => self.listed(index as usize, result, out),
+                    None if self.preemptions.awaits(token) => self.victim_answered(token, result, out),
                     None => self.bind_answered(token, result, out),
                 },
             },
@@ -458,7 +513,7 @@ impl Part for Scheduler {
     }
 
     fn is_idle(&self) -> bool {
-        self.running.is_none() && self.bindings.is_empty() && self.queue.is_idle()
+        self.running.is_none() && self.bindings.is_empty() && self.preemptions.is_empty() && self.queue.is_idle()
     }
 
     fn hash_memory(&self, hasher: &mut dyn std::hash::Hasher) {
@@ -481,5 +536,10 @@ impl Part for Scheduler {
             write_id(binding.queued.pod.meta.id, hasher);
             hasher.write_u32(binding.node);
         }
+        for (slot, node) in self.cluster.nominated.iter() {
+            hasher.write_u32(slot);
+            hasher.write(node.as_bytes());
+        }
+        self.preemptions.hash_memory(hasher);
     }
 }

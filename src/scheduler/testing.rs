@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1;
 
 use super::{Cluster, Cycle, NodeIndex, PluginArgs, PluginEntry, PreFilter, PreScore, Profile, Scope, decide, plugins};
-use crate::api::{Kind, Meta, Node, Obj, ObjectId, Pod, PodSpec, PodStatus, Uid};
+use crate::api::{Kind, Meta, Node, Obj, Object, ObjectId, Pod, PodSpec, PodStatus, Uid, convert};
 
 /// A node from YAML: metadata (labels only), spec and status.
 pub(super) fn node(name: &str, text: &str) -> Arc<Obj<Node>> {
@@ -31,6 +31,22 @@ pub(super) fn pod_numbered(slot: u32, name: &str, spec: &str) -> Arc<Obj<Pod>> {
     meta.uid = Uid(u128::from(slot) + 1);
     let body = Pod { spec: PodSpec::new(spec), node_name: node_name.into(), status: PodStatus::default() };
     Arc::new(Obj { meta, body })
+}
+
+/// A pod with labels and without containers, in namespace `default`.
+pub(super) fn labelled(name: &str, labels: &[(&str, &str)]) -> Arc<Obj<Pod>> {
+    let mut pod = Obj::clone(&pod(name, "{containers: []}"));
+    pod.meta.labels = labels.iter().copied().collect();
+    Arc::new(pod)
+}
+
+/// A PodDisruptionBudget in namespace `default` from the YAML of its spec and status.
+pub(super) fn budget(name: &str, text: &str) -> Object {
+    let mut value: serde_json::Value = serde_saphyr::from_str(text).expect("the test's budget can be read");
+    value["apiVersion"] = "policy/v1".into();
+    value["kind"] = "PodDisruptionBudget".into();
+    value["metadata"] = serde_json::json!({ "name": name, "namespace": "default" });
+    convert::from_json(Kind::PodDisruptionBudget, value).expect("the test's budget can be read")
 }
 
 fn entry(plugin: &str) -> &'static PluginEntry {

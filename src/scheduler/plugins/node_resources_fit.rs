@@ -271,6 +271,10 @@ impl NodeFilter for Filter {
     fn reach(&self) -> Reach {
         Reach::Node
     }
+
+    fn reads_sums_only(&self) -> bool {
+        self.scalar.is_empty()
+    }
 }
 
 /// Each resource with its weight and what the pod asks for.
