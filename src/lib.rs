@@ -48,6 +48,7 @@
 //! `src/fault/<name>.rs`. A check: `src/check/<name>.rs`. A subcommand:
 //! `src/cli/<name>.rs`. Each plus two lines in the family's `mod.rs`.
 pub mod api;
+pub mod bench;
 pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -5,7 +5,7 @@
 //! Left out: conversion webhooks (an object in any served version is taken over as it is).
 use super::convert;
 use super::kind::{Kind, KindInfo};
-use super::located::{InputError, InputErrors, Issue, Located, Node, Path, Place, Segment, parse};
+use super::located::{Half, InputError, InputErrors, Issue, Located, Node, Path, Segment, parse};
 use super::strict;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -256,7 +256,7 @@ fn check_name(json: &Value) -> Option<Issue> {
 
 fn at(field: &str, message: impl Into<String>) -> Issue {
     let path = field.split('.').map(|key| Segment::Key(key.to_owned())).collect();
-    Issue { path: Path(path), message: message.into(), help: None, place: Place::Key }
+    Issue { path: Path(path), message: message.into(), help: None, place: Half::Key }
 }
 
 fn group_of(api_version: &str) -> &str {
@@ -297,11 +297,7 @@ fn no_match(api_version: &str, kind: &str, custom_kinds: &[Arc<KindInfo>]) -> Is
         (None, None, Some(built_in)) => Some(built_in.help),
         (None, None, None) => None,
     };
-    Issue {
-        help,
-        place: Place::Value,
-        ..at("kind", format!("no matches for kind {kind:?} in version {api_version:?}"))
-    }
+    Issue { help, place: Half::Value, ..at("kind", format!("no matches for kind {kind:?} in version {api_version:?}")) }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::located::{Rules, read};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use super::located::{Issue, Path, Place, Segment};
+pub use super::located::{Half, Issue, Path, Segment};
 
 /// Every unknown field of an object of a kind, worded as the API server's strict decoding does, then the first value
 /// that does not fit its type. Empty for custom kinds.

@@ -14,6 +14,7 @@ mod output;
 mod progress;
 mod read;
 mod run;
+mod schedule;
 mod schema;
 mod sweep;
 
@@ -54,6 +55,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Schedule(schedule::Arguments),
     New(new::Arguments),
     List(list::Arguments),
     Schema(schema::Arguments),
@@ -72,6 +74,7 @@ pub fn main() -> ExitCode {
     let note = BugNote::install();
     let outcome = note.guard(|| match &cli.command {
         Command::Run(arguments) => run::run(arguments, &note),
+        Command::Schedule(arguments) => schedule::run(arguments),
         Command::New(arguments) => new::run(arguments),
         Command::List(arguments) => list::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -13,17 +13,48 @@ use crate::scenario::Found;
 /// # Errors
 /// The operating system's sentence.
 pub(super) fn read(path: &Path) -> Result<Found, String> {
-    let sentence = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
-        _ => error.to_string(),
-    };
     if !path.is_dir() {
         return fs::read_to_string(path).map(Found::File).map_err(sentence);
     }
     let entries = fs::read_dir(path).map_err(sentence)?;
     let paths: Result<Vec<PathBuf>, io::Error> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
     paths.map(Found::Folder).map_err(sentence)
+}
+
+/// What stands for standard input where a file is named.
+pub(super) const STDIN: &str = "-";
+/// How gzip begins.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Opens a file, or standard input where it is `-`; what is compressed with gzip comes out as it was before.
+///
+/// # Errors
+/// The operating system's sentence.
+pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>, String> {
+    let raw: Box<dyn Read> = match path.to_str() {
+        Some(STDIN) => Box::new(io::stdin()),
+        Some(_) | None => Box::new(fs::File::open(path).map_err(sentence)?),
+    };
+    unpacked(raw).map_err(sentence)
+}
+
+fn unpacked(mut raw: Box<dyn Read>) -> io::Result<Box<dyn BufRead>> {
+    let mut head = Vec::new();
+    raw.by_ref().take(GZIP.len() as u64).read_to_end(&mut head)?;
+    let packed = head == GZIP;
+    let whole = Cursor::new(head).chain(raw);
+    Ok(match packed {
+        true => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(BufReader::new(whole)))),
+        false => Box::new(BufReader::new(whole)),
+    })
+}
+
+fn sentence(error: io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// Reads each path once: what a sweep loads again and again is the same text each time, whatever happens to the files.

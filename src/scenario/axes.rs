@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::overrides::{self, NoPath, Override, slot};
-use super::place::Place;
-use crate::api::located::{InputError, InputErrors, Located, Node, Path};
+use crate::api::located::{InputError, InputErrors, Located, Node, Path, Place};
 
 /// The key of the section.
 pub(super) const AXES: &str = "axes";

@@ -2,8 +2,7 @@
 
 use super::file::{BehaviourFile, CourseFile, ExitFile, LapseFile, MatchFile, QuantityText, UsageFile};
 use super::nodes::quantity;
-use super::place::Place;
-use crate::api::located::InputError;
+use crate::api::located::{InputError, Place};
 use crate::api::{Quantity, Selector};
 use crate::kernel::Span;
 use crate::kubelet::{Behaviour, BehaviourEntry, Behaviours, Course, Exit, Lapse, Matching, Readiness, UsageBehaviour};

@@ -1,8 +1,7 @@
 //! Invariants: looked up where they are listed.
 
 use super::file::ChecksFile;
-use super::place::Place;
-use crate::api::located::InputError;
+use crate::api::located::{InputError, Place};
 use crate::check::{self, InvariantEntry};
 
 pub(super) fn lower(

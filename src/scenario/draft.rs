@@ -7,9 +7,8 @@ use super::file::{API_VERSION, KIND};
 use super::load::{Documents, Lowering};
 use super::manifests::{ReadPath, files};
 use super::overrides::{self, Override};
-use super::place::Place;
 use super::{Scenario, expect};
-use crate::api::located::{InputError, InputErrors, Located, from_located, parse};
+use crate::api::located::{InputError, InputErrors, Located, Place, from_located, parse};
 use crate::api::{Kind, text};
 use crate::sim::Action;
 

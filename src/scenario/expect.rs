@@ -2,9 +2,8 @@
 
 use super::behaviours::selector;
 use super::file::{ClaimFile, CountFile, ExpectationFile};
-use super::place::Place;
 use super::resource::Kinds;
-use crate::api::located::InputError;
+use crate::api::located::{InputError, Place};
 use crate::api::{ConditionStatus, Kind, Name, Selector};
 use crate::check::{Claim, Comparison, Expectation, FieldPath, Predicate, Quantifier, When, amount};
 use crate::kernel::{Span, Time};

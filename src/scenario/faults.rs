@@ -5,10 +5,9 @@ use serde_json::Value;
 use super::behaviours::selector;
 use super::expect;
 use super::file::FaultFile;
-use super::place::Place;
 use super::resource::Kinds;
 use crate::api::Name;
-use crate::api::located::InputError;
+use crate::api::located::{InputError, Place};
 use crate::fault::{
     self, FaultEntry, NodeTarget, Parameter, ParameterKind, ParameterValue, Parameters, PartTarget, Take,
 };

@@ -8,11 +8,10 @@ use super::file::{API_VERSION, KIND, ScenarioFile};
 use super::manifests::{Gathering, ReadPath};
 use super::node_types::NodeTypes;
 use super::nodes::default_pools;
-use super::place::{Place, suggestion};
 use super::resource::Kinds;
 use super::timeline::{self, Known};
 use super::{Draft, Origin, Scenario, behaviours, checks, expect, faults, nodes};
-use crate::api::located::{InputErrors, Located};
+use crate::api::located::{InputErrors, Located, Place, suggestion};
 use crate::api::{Clock, Name, text};
 use crate::kernel::Time;
 use crate::sim::{Action, NodePool, Setup, TimedAction, TimedFault, replicas};
@@ -58,7 +57,7 @@ impl<'a> Lowering<'a> {
     pub(super) fn scenario(mut self, loose: Vec<Documents>) -> Result<Scenario, InputErrors> {
         let (typed, place) = (self.typed, self.place.clone());
         self.head();
-        let components = components::lower(&typed.components, &place.key("components"), &mut self.gathering.errors);
+        let components = components::lower(&typed.components, &place.key("components"), &mut self.gathering);
         let defaults = default_pools();
         let pool_files = typed.nodes.as_ref().unwrap_or(&defaults);
         let types = NodeTypes::lower(&typed.node_types, &place.key("nodeTypes"), &mut self.gathering);

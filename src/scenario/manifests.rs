@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::file::{ManifestFile, ManifestFiles, RepeatFile};
-use super::place::Place;
 use super::resource::Kinds;
 use crate::api::Kind;
-use crate::api::located::{Entry, InputError, InputErrors, Located, Node};
+use crate::api::located::{Entry, InputError, InputErrors, Located, Node, Place};
 use crate::api::manifest::{Manifest, read_documents, read_manifests, resolve};
 use crate::api::text;
 use crate::sim::Action;

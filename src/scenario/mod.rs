@@ -20,7 +20,6 @@ mod manifests;
 mod node_types;
 mod nodes;
 mod overrides;
-mod place;
 mod resource;
 mod run;
 #[cfg(feature = "cli")]

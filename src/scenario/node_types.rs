@@ -3,8 +3,7 @@
 use super::file::{NodeTypeEntry, NodeTypeFile, NodeTypesInFile};
 use super::manifests::{Gathering, files};
 use super::nodes::Shape;
-use super::place::{Place, suggestion};
-use crate::api::located::{InputError, InputErrors, Located, Node, parse};
+use crate::api::located::{InputError, InputErrors, Located, Node, Place, parse, suggestion};
 use crate::api::text;
 
 /// The types that pools may be of, in the order of the file.

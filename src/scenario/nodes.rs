@@ -8,8 +8,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as WireQuantity;
 
 use super::file::{NodePoolFile, QuantityText, TaintFile};
 use super::node_types::NodeTypes;
-use super::place::Place;
-use crate::api::located::InputError;
+use crate::api::located::{InputError, Place};
 use crate::api::{Labels, Name, Quantity, text};
 use crate::kubelet::NodeTemplate;
 use crate::sim::NodePool;

@@ -5,8 +5,9 @@
 //! `components`. Axes use the same paths.
 
 use super::file::ScenarioFile;
-use super::place::suggestion;
-use crate::api::located::{Entry, InputError, InputErrors, Located, Node, Path, Segment, from_located, parse};
+use crate::api::located::{
+    Entry, InputError, InputErrors, Located, Node, Path, Segment, from_located, parse, suggestion,
+};
 
 /// A replacement as it was typed, and the path that it means.
 #[derive(Clone, PartialEq, Eq, Debug)]

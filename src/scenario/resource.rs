@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::place::{Place, suggestion};
-use crate::api::located::InputError;
+use crate::api::located::{InputError, Place, suggestion};
 use crate::api::{Kind, KindInfo, Name, text};
 use crate::sim::Resource;
 

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use super::file::{
     ActionFile, DeleteFile, DrainFile, PatchFile, PatchType, PropagationFile, RolloutFile, ScaleFile, SetImageFile,
 };
-use super::place::Place;
 use super::resource::Kinds;
-use crate::api::located::InputError;
+use crate::api::located::{InputError, Place};
 use crate::api::{Kind, Name};
 use crate::event::{PatchKind, Propagation};
 use crate::sim::{Action, Resource};

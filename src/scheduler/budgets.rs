@@ -12,7 +12,8 @@ use crate::api::{Kind, Name, Obj, Object, Pod, Selector, Untyped};
 /// A budget, read once.
 #[derive(Clone, Debug)]
 struct Budget {
-    object: Arc<Obj<Untyped>>,
+    namespace: Name,
+    name: Name,
     /// Absent where the budget is for no pod: no selector, an empty one, or one that cannot be read.
     selector: Option<Selector>,
     allowed: i64,
@@ -32,7 +33,8 @@ impl Budget {
         });
         let disrupted = at(&["status", "disruptedPods"]).and_then(Value::as_object);
         Budget {
-            object: object.clone(),
+            namespace: object.meta.namespace.clone(),
+            name: object.meta.name.clone(),
             selector: selector.filter(|selector| !selector.is_everything()),
             allowed: at(&["status", "disruptionsAllowed"]).and_then(Value::as_i64).unwrap_or(0),
             disrupted: disrupted.into_iter().flat_map(|pods| pods.keys().map(Name::from)).collect(),
@@ -40,7 +42,7 @@ impl Budget {
     }
 
     fn key(&self) -> (&Name, &Name) {
-        (&self.object.meta.namespace, &self.object.meta.name)
+        (&self.namespace, &self.name)
     }
 
     fn counts(&self, pod: &Obj<Pod>) -> bool {
@@ -80,18 +82,13 @@ impl Budgets {
         self.list.is_empty()
     }
 
-    /// All of them, as they came.
-    pub fn objects(&self) -> impl Iterator<Item = Object> {
-        self.list.iter().map(|budget| Object::Untyped(budget.object.clone()))
-    }
-
     /// Which of the pods would break a budget if all of them went in this order.
     pub fn violations(&self, pods: &[&Arc<Obj<Pod>>]) -> Vec<bool> {
         let mut allowed: Vec<i64> = self.list.iter().map(|budget| budget.allowed).collect();
         let violates = |pod: &&Arc<Obj<Pod>>| {
             let namespace = &pod.meta.namespace;
-            let first = self.list.partition_point(|budget| budget.object.meta.namespace < *namespace);
-            let here = self.list[first..].iter().take_while(|budget| budget.object.meta.namespace == *namespace);
+            let first = self.list.partition_point(|budget| budget.namespace < *namespace);
+            let here = self.list[first..].iter().take_while(|budget| budget.namespace == *namespace);
             let mut violated = false;
             for (budget, allowed) in here.zip(&mut allowed[first..]) {
                 if budget.counts(pod) {

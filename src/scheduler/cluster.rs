@@ -30,6 +30,8 @@ pub struct Cluster {
     pub pods: Chunks<PodEntry>,
     /// What pods are to spread and affinity.
     pub classes: PodClasses,
+    /// Counts the changes of whatever decisions read beside nodes and pods.
+    pub version: u64,
     /// The namespaces.
     pub namespaces: Cache<Namespace>,
     /// Services and the workloads that select pods.
@@ -52,6 +54,7 @@ impl Cluster {
             }
             Object::Namespace(namespace) => {
                 self.namespaces.insert(namespace.clone());
+                self.version += 1;
             }
             Object::Pod(pod) if !pod.body.node_name.is_empty() => self.set_pod(pod),
             Object::ReplicaSet(_) | Object::Untyped(_) => {
@@ -69,6 +72,7 @@ impl Cluster {
             Object::Node(node) => self.nodes.remove(&node.meta.name),
             Object::Namespace(namespace) => {
                 self.namespaces.remove(&namespace.meta);
+                self.version += 1;
             }
             Object::Pod(pod) => {
                 self.remove_pod(pod.meta.id.slot);
@@ -109,6 +113,7 @@ impl Cluster {
 
     fn put(&mut self, pod: &Arc<Obj<Pod>>, node: NodeIndex, class: ClassIndex, assumed: bool) {
         self.nodes.add_pod(node, pod, class);
+        self.volumes.pod_added(pod);
         self.pods.set(pod.meta.id.slot, PodEntry { pod: pod.clone(), node, class, assumed });
     }
 
@@ -122,6 +127,7 @@ impl Cluster {
     pub fn remove_pod(&mut self, slot: u32) -> Option<PodEntry> {
         let entry = self.pods.take(slot)?;
         self.nodes.remove_pod(entry.node, &entry.pod, entry.class);
+        self.volumes.pod_removed(&entry.pod);
         Some(entry)
     }
 

@@ -167,6 +167,10 @@ pub fn decide(cluster: &Cluster, profile: &Profile, pod: &Arc<Obj<Pod>>, scope: 
     }
     if decision.feasible.is_empty() {
         find_feasible(cluster, profile, &prepared, &ahead, scope, &mut decision);
+        if let Some(message) = failed_filter(profile, &decision.rejected) {
+            decision.failure = Some(failure(FailureKind::Error, message));
+            return decision;
+        }
     }
     if decision.feasible.is_empty() {
         decision.failure = Some(unplaced(&cycle, profile, scope, &decision, &prepared, &ahead));
@@ -193,8 +197,9 @@ impl Decision {
 }
 
 /// What PreFilter has prepared.
-struct Prepared {
-    filters: Filters,
+pub(super) struct Prepared {
+    /// The filters.
+    pub(super) filters: Filters,
     /// The only nodes that come into question, and the plugins that say so.
     names: Option<BTreeSet<Name>>,
     restrictors: u64,
@@ -238,11 +243,10 @@ impl Filters {
     }
 }
 
-fn prepare(cycle: &Cycle, profile: &Profile) -> Prepared {
+pub(super) fn prepare(cycle: &Cycle, profile: &Profile) -> Prepared {
     let filters = Filters::default();
     let mut prepared = Prepared { filters, names: None, restrictors: 0, rejection: None, error: None };
-    for (number, enabled) in profile.plugins.iter().enumerate() {
-        let number = number as u8;
+    for (number, enabled) in profile.preparing() {
         match enabled.entry.plugin.pre_filter(cycle) {
             PreFilter::Skip => {}
             PreFilter::Filter(filter) => prepared.filters.list.push((number, filter)),
@@ -269,7 +273,31 @@ fn prepare(cycle: &Cycle, profile: &Profile) -> Prepared {
             }
         }
     }
+    let place = |plugin: u8| profile.place(ExtensionPoint::Filter, plugin);
+    prepared.filters.list.retain(|(plugin, _)| place(*plugin).is_some());
+    prepared.filters.list.sort_by_key(|(plugin, _)| place(*plugin));
     prepared
+}
+
+impl Prepared {
+    /// Whether the nodes are to be looked at, and all of them come into question.
+    pub(super) fn looks_at_all_nodes(&self) -> bool {
+        self.names.is_none() && self.rejection.is_none() && self.error.is_none()
+    }
+}
+
+/// Ends a decision that has found no feasible node among all.
+pub(super) fn unplaced_after(
+    cluster: &Cluster,
+    profile: &Profile,
+    pod: &Arc<Obj<Pod>>,
+    scope: Scope,
+    decision: Decision,
+) -> Decision {
+    let cycle = Cycle { pod, cluster, args: &profile.args };
+    let ahead = cluster.nominated.ahead_of(pod, &cluster.nodes);
+    let failure = unplaced(&cycle, profile, scope, &decision, &prepare(&cycle, profile), &ahead);
+    Decision { failure: Some(failure), ..decision }
 }
 
 fn names_of(profile: &Profile, plugins: u64) -> String {
@@ -338,6 +366,12 @@ fn search(
     }
 }
 
+/// What a filter said that failed.
+fn failed_filter(profile: &Profile, rejected: &[Rejected]) -> Option<String> {
+    let failed = rejected.iter().find(|rejected| rejected.status.code == Code::Error)?;
+    Some(format!("running {:?} filter plugin: {}", profile.name(failed.plugin), failed.status.message()))
+}
+
 fn score(cycle: &Cycle, profile: &Profile, decision: &mut Decision) {
     let Decision { feasible, scores, totals, ties, .. } = decision;
     totals.resize(feasible.len(), 0);
@@ -404,6 +438,7 @@ fn unplaced(
     for (plugin, status) in statuses.chain(decision.pre_filter.iter().map(|(plugin, status)| (*plugin, status))) {
         match status.code {
             Code::Pending => failure.pending |= 1 << plugin,
+            Code::Error => {}
             Code::Unschedulable | Code::UnschedulableAndUnresolvable => failure.rejectors |= 1 << plugin,
         }
     }

@@ -10,11 +10,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::decide::{Filters, Rejected};
-use super::plugins::{balanced_allocation, node_affinity, node_resources_fit};
-use super::{Ahead, Cluster, ClusterEvent, EventKind, NodeIndex, NodeView};
+use super::{Ahead, Cluster, ClusterEvent, EventKind, NodeIndex, NodeView, PluginArgs, PodVolumes, Spanning};
 use crate::api::{Name, Obj, Pod};
 use crate::event::Request;
-use crate::kernel::Time;
+use crate::kernel::{Span, Time};
 
 /// Where a plugin is asked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -45,6 +44,24 @@ pub enum ExtensionPoint {
     PostBind,
 }
 
+impl ExtensionPoint {
+    /// All of them, in the order of the cycle.
+    pub const ALL: [ExtensionPoint; 12] = [
+        ExtensionPoint::PreEnqueue,
+        ExtensionPoint::QueueSort,
+        ExtensionPoint::PreFilter,
+        ExtensionPoint::Filter,
+        ExtensionPoint::PostFilter,
+        ExtensionPoint::PreScore,
+        ExtensionPoint::Score,
+        ExtensionPoint::Reserve,
+        ExtensionPoint::Permit,
+        ExtensionPoint::PreBind,
+        ExtensionPoint::Bind,
+        ExtensionPoint::PostBind,
+    ];
+}
+
 /// What a rejection means to the queue and to preemption.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Code {
@@ -54,6 +71,8 @@ pub enum Code {
     UnschedulableAndUnresolvable,
     /// The plugin waits for something that will come.
     Pending,
+    /// The plugin failed, and with it the whole decision.
+    Error,
 }
 
 impl Code {
@@ -63,6 +82,7 @@ impl Code {
             Code::Unschedulable => "Unschedulable",
             Code::UnschedulableAndUnresolvable => "UnschedulableAndUnresolvable",
             Code::Pending => "Pending",
+            Code::Error => "Error",
         }
     }
 }
@@ -135,28 +155,6 @@ impl Status {
     pub fn message(&self) -> String {
         let reasons: Vec<&str> = self.reasons.as_slice().iter().map(Reason::as_str).collect();
         reasons.join(", ")
-    }
-}
-
-/// What the plugins of a profile are told beside the pod. Upstream: `pluginConfig`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PluginArgs {
-    /// Of NodeResourcesFit.
-    pub fit: node_resources_fit::Args,
-    /// Of NodeResourcesBalancedAllocation.
-    pub balanced: balanced_allocation::Args,
-    /// Of NodeAffinity.
-    pub node_affinity: node_affinity::Args,
-}
-
-impl PluginArgs {
-    /// Upstream's defaults.
-    pub fn upstream() -> PluginArgs {
-        PluginArgs {
-            fit: node_resources_fit::Args::upstream(),
-            balanced: balanced_allocation::Args::upstream(),
-            node_affinity: node_affinity::Args::upstream(),
-        }
     }
 }
 
@@ -305,6 +303,40 @@ pub enum PostFilter {
     Fail(Name),
 }
 
+/// What Reserve answers.
+#[derive(Clone, Debug)]
+pub enum Reserve {
+    /// There is nothing to set aside.
+    Nothing,
+    /// Volumes and claims are to be taken as written.
+    Volumes(PodVolumes),
+    /// No.
+    Reject(Status),
+    /// The plugin failed.
+    Fail(String),
+}
+
+/// What is set aside for a pod on its node, until it is bound or is not.
+#[derive(Clone, Debug, Default)]
+pub struct Reservation {
+    /// Volumes and claims as they are to be written.
+    pub volumes: PodVolumes,
+}
+
+/// A step before a pod is bound.
+#[derive(Clone, Debug)]
+pub enum PreBindStep {
+    /// Send a request.
+    Send(Request),
+    /// Wait until [`Plugin::awaited`] says so.
+    Await {
+        /// What is done meanwhile, as an error names it.
+        what: &'static str,
+        /// The wait fails after so long.
+        at_most: Span,
+    },
+}
+
 /// What Permit answers.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Permit {
@@ -342,9 +374,14 @@ pub trait Plugin: Sync + fmt::Debug {
         PreScore::Skip
     }
 
-    /// The pod is assumed on a node.
-    fn reserve(&self, _cycle: &Cycle, _node: NodeIndex) -> Option<Status> {
+    /// Its incremental form for a pod, where it reaches beyond one node and has one.
+    fn spanning(&self, _cycle: &Cycle) -> Option<Box<dyn Spanning>> {
         None
+    }
+
+    /// The pod is assumed on a node: what is to be set aside for it.
+    fn reserve(&self, _cycle: &Cycle, _node: NodeIndex) -> Reserve {
+        Reserve::Nothing
     }
 
     /// Whether the pod may be bound.
@@ -352,9 +389,17 @@ pub trait Plugin: Sync + fmt::Debug {
         Permit::Allow
     }
 
-    /// What must be done before the pod is bound, one request after the other.
-    fn pre_bind(&self, _cycle: &Cycle, _node: NodeIndex) -> Vec<Request> {
+    /// What must be done before the pod is bound, one step after the other.
+    fn pre_bind(&self, _cycle: &Cycle, _reservation: &Reservation) -> Vec<PreBindStep> {
         Vec::new()
+    }
+
+    /// Whether what it waits for before the pod is bound has come, as the scheduler sees the cluster.
+    ///
+    /// # Errors
+    /// It will not come.
+    fn awaited(&self, _cycle: &Cycle, _node: NodeIndex, _reservation: &Reservation) -> Result<bool, String> {
+        Ok(true)
     }
 
     /// The request that binds the pod.

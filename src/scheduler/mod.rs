@@ -7,17 +7,21 @@
 //! pods: what one prepares for a pod dies with the pod's cycle. Names are compared while a pod is prepared, never in
 //! the loop over nodes.
 //!
-//! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: PodTopologySpread, InterPodAffinity, the volume
-//! plugins, extenders, waiting on Permit.
+//! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: PodTopologySpread, InterPodAffinity, extenders, waiting
+//! on Permit.
 
 mod affinity;
+mod args;
 mod budgets;
 mod changes;
 mod classes;
 mod cluster;
+pub mod configuration;
 mod decide;
 mod framework;
 mod images;
+mod incremental;
+mod log;
 mod message;
 mod node_tree;
 mod nodes;
@@ -28,6 +32,8 @@ pub mod plugins;
 mod profile;
 mod queue;
 mod settings;
+mod snapshot;
+mod spanning;
 #[cfg(test)]
 mod stories;
 mod taints;
@@ -36,29 +42,36 @@ mod testing;
 mod volumes;
 
 pub use affinity::{AffinityTerm, AffinityTerms};
+pub use args::{Defaulting, InterPodAffinityArgs, PluginArgs, PreemptionArgs, SpreadArgs, VolumeBindingArgs};
 pub use budgets::Budgets;
-pub use changes::{ClusterEvent, EventKind, node_events, pod_events};
+pub use changes::{ClusterEvent, EventKind, node_events, pod_events, storage_event};
 pub use classes::{ClassIndex, PodClass, PodClasses};
 pub use cluster::{Cluster, PodEntry};
+pub use configuration::Configuration;
 pub use decide::{
     Decision, Failure, FailureKind, Filters, PluginScores, Rejected, Scope, Tie, decide, pre_enqueue, wanted_feasible,
 };
 pub use framework::{
-    Code, Cycle, ExtensionPoint, FilterCopy, NodeFilter, NodeScore, Nomination, Permit, Plugin, PluginArgs,
-    PluginEntry, PostFilter, PreFilter, PreScore, Reach, Reason, Reasons, Status, Unplaced, normalize,
+    Code, Cycle, ExtensionPoint, FilterCopy, NodeFilter, NodeScore, Nomination, Permit, Plugin, PluginEntry,
+    PostFilter, PreBindStep, PreFilter, PreScore, Reach, Reason, Reasons, Reservation, Reserve, Status, Unplaced,
+    normalize,
 };
 pub use images::Images;
+pub use incremental::{Incremental, Outcome};
+pub use log::{ChangeLog, NodeChange};
 pub use message::{NODES_AVAILABLE, fit_error, histogram_of};
 pub use node_tree::NodeTree;
 pub use nodes::{HostPort, NodeDraft, NodeIndex, NodeInfo, NodeRow, NodeView, Nodes};
 pub use nominator::{Ahead, Nominator, Nominee};
 pub use owners::Owners;
 pub use part::Scheduler;
-pub use profile::{Enabled, Profile};
+pub use profile::{Enabled, PluginOrders, Profile};
 pub use queue::{QueuedPod, SchedulingQueue};
 pub use settings::{
-    CYCLE_TIME, KUBE_API_BURST, KUBE_API_QPS, PERCENTAGE_OF_NODES_TO_SCORE, POD_INITIAL_BACKOFF, POD_MAX_BACKOFF,
-    POD_MAX_IN_UNSCHEDULABLE, SchedulerSettings, TIE,
+    CONFIG, CYCLE_TIME, KUBE_API_BURST, KUBE_API_QPS, PERCENTAGE_OF_NODES_TO_SCORE, POD_INITIAL_BACKOFF,
+    POD_MAX_BACKOFF, POD_MAX_IN_UNSCHEDULABLE, SchedulerSettings, TIE,
 };
+pub use snapshot::Snapshot;
+pub use spanning::{Axis, Eligible, Place, Reading, Spanning, Weigh};
 pub use taints::{Effect, Taint, TaintSets, tolerates};
-pub use volumes::Volumes;
+pub use volumes::{PodVolumes, Volumes};

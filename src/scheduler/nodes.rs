@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1;
 
-use super::{ClassIndex, Images, NodeTree, TaintSets};
+use super::{ChangeLog, ClassIndex, Images, NodeChange, NodeTree, TaintSets};
 use crate::api::{Name, Node, Obj, Pod, PodSpec};
 use crate::kernel::Chunks;
 
@@ -212,6 +212,8 @@ pub struct Nodes {
     tree: NodeTree,
     order: Vec<NodeIndex>,
     order_is_stale: bool,
+    /// What has changed of late.
+    pub log: ChangeLog,
     /// Lists of taints.
     pub taints: TaintSets,
     /// Images.
@@ -316,9 +318,15 @@ impl Nodes {
             self.images.remove(&old);
             let new = self.images.add(images);
             self.parts(node).1.images = new;
+            self.log.begin_epoch();
+        }
+        if before.as_ref().is_none_or(|before| before.meta.labels != object.meta.labels) {
+            self.log.begin_epoch();
         }
         let offers = object.body.allocatable();
         let (row, info) = self.parts(node);
+        let old = *row;
+        let same_scalar = info.scalar == offers.scalar;
         row.milli_cpu = offers.milli_cpu;
         row.memory = offers.memory;
         row.ephemeral_storage = offers.ephemeral_storage;
@@ -326,8 +334,12 @@ impl Nodes {
         row.taints = taints;
         row.unschedulable = object.body.is_unschedulable();
         row.present = true;
+        let is_changed = *row != old || !same_scalar;
         info.scalar = offers.scalar;
         info.node = Some(object.clone());
+        if is_changed {
+            self.log.push(node, NodeChange::Object);
+        }
         node
     }
 
@@ -351,6 +363,7 @@ impl Nodes {
         if let Some(object) = info.node.take() {
             self.tree.remove(&NodeTree::zone_of(&object.meta), node);
         }
+        self.log.begin_epoch();
         self.order_is_stale = true;
     }
 
@@ -358,12 +371,14 @@ impl Nodes {
     pub(super) fn add_pod(&mut self, node: NodeIndex, pod: &Arc<Obj<Pod>>, class: ClassIndex) {
         let (row, info) = self.parts(node);
         info.add_pod(row, pod, class);
+        self.log.push(node, NodeChange::Pod { class, count: 1 });
     }
 
     /// Takes a pod of a class off a node.
     pub(super) fn remove_pod(&mut self, node: NodeIndex, pod: &Obj<Pod>, class: ClassIndex) {
         let (row, info) = self.parts(node);
         info.remove_pod(row, pod, class);
+        self.log.push(node, NodeChange::Pod { class, count: -1 });
     }
 
     /// Replaces a pod by a newer state of itself that asks for the same.
@@ -382,6 +397,8 @@ impl Nodes {
             let (row, info) = self.parts(node);
             info.remove_pod(row, pod, class);
             info.add_pod(row, pod, new_class);
+            self.log.push(node, NodeChange::Pod { class, count: -1 });
+            self.log.push(node, NodeChange::Pod { class: new_class, count: 1 });
         }
     }
 

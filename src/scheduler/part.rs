@@ -12,33 +12,36 @@
 //! is decided is dropped; upstream would try to bind it and fail. An assumed pod whose deletion is seen is forgotten
 //! then; upstream forgets it when the binding fails.
 
+mod binding;
 mod handlers;
 mod preemption;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use preemption::Preemptions;
-
+use self::binding::Binding;
+use self::preemption::Preemptions;
 use super::{
-    Cluster, Cycle, EventKind, ExtensionPoint, Failure, FailureKind, NodeIndex, Nomination, Permit, QueuedPod,
-    SchedulerSettings, SchedulingQueue, Scope, Tie, decide,
+    Cluster, Failure, FailureKind, Incremental, NodeIndex, Nomination, Outcome, QueuedPod, SchedulerSettings,
+    SchedulingQueue, Scope, Tie, Volumes,
 };
-use crate::api::{
-    ConditionStatus, EventType, Kind, Name, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText, Uid,
+use crate::api::{ConditionStatus, EventType, Kind, Name, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText};
+use crate::client::{
+    Cache, Caches, Client, Election, Elector, FORGET, Informer, Occurrence, Outbox, Part, Recorder, TokenBucket,
 };
-use crate::client::{Client, Election, Elector, FORGET, Informer, Occurrence, Outbox, Part, Recorder, TokenBucket};
 use crate::event::{ClientIndex, Effect, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token};
 use crate::kernel::{Chunks, Purpose, Span, Time, object_hash};
 
 const PURPOSE_TIE: Purpose = Purpose::new("scheduler-tie");
 const PURPOSE_PREEMPTION: Purpose = Purpose::new("scheduler-preemption");
-/// Tokens of informers' lists start here; those of bindings count from zero.
+/// Tokens of informers' lists start here; those of bindings and victims count from zero.
 const TOKEN_LISTS: u64 = 1 << 48;
 const TIMER_CYCLE: TimerToken = TimerToken(0);
 const TIMER_QUEUE: TimerToken = TimerToken(1);
 const TIMER_INFORMERS: u64 = 1 << 32;
-/// Tokens and timers of the leader election, beyond those of informers.
+/// Timers of binding cycles that wait.
+const TIMER_BINDINGS: u64 = 1 << 33;
+/// Tokens and timers of the leader election, beyond those of informers and binding cycles.
 const TOKEN_ELECTOR: u64 = 1 << 49;
 const TIMER_ELECTOR: u64 = 1 << 34;
 /// Longest message of an Event. Upstream: `NoteLengthLimit`.
@@ -48,11 +51,11 @@ const MESSAGE_MAX: usize = 1024;
 #[derive(Clone, Debug)]
 struct Running {
     queued: QueuedPod,
-    outcome: Outcome,
+    outcome: Decided,
 }
 
 #[derive(Clone, Debug)]
-enum Outcome {
+enum Decided {
     Place(NodeIndex),
     Fail(Failed),
 }
@@ -85,14 +88,6 @@ impl Failed {
     }
 }
 
-/// A binding cycle: what is still to be sent for an assumed pod.
-#[derive(Clone, Debug)]
-struct Binding {
-    queued: QueuedPod,
-    node: NodeIndex,
-    rest: VecDeque<Request>,
-}
-
 /// kube-scheduler.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
@@ -104,7 +99,10 @@ pub struct Scheduler {
     recorder: Recorder,
     /// The pod informer's cache.
     pods: Chunks<Arc<Obj<Pod>>>,
+    /// The caches of the informers of kinds that have no other.
+    others: Caches,
     cluster: Cluster,
+    incremental: Incremental,
     queue: SchedulingQueue,
     running: Option<Running>,
     bindings: BTreeMap<u64, Binding>,
@@ -121,8 +119,7 @@ pub struct Scheduler {
 impl Scheduler {
     /// A scheduler with empty memory, called `name` (`kube-scheduler`) in the journal, on the machine `host`.
     pub fn new(name: &str, host: &str, settings: SchedulerSettings) -> Scheduler {
-        let kinds = [Kind::Node, Kind::Namespace, Kind::Pod, Kind::PodDisruptionBudget];
-        let informers = kinds.into_iter().enumerate();
+        let informers = Scheduler::kinds().enumerate();
         let limit = || TokenBucket::new(settings.qps, settings.burst);
         let client = |index: u8, what: &str, limit: TokenBucket| Client {
             index: ClientIndex(index),
@@ -142,7 +139,9 @@ impl Scheduler {
             event_client: client(2, "/events", limit()),
             recorder: Recorder::new(component, ""),
             pods: Chunks::default(),
+            others: Caches::default(),
             cluster: Cluster::default(),
+            incremental: Incremental::default(),
             queue: SchedulingQueue::new(settings.initial_backoff, settings.max_backoff, settings.max_in_unschedulable),
             running: None,
             bindings: BTreeMap::new(),
@@ -158,6 +157,11 @@ impl Scheduler {
             host: host.into(),
             settings,
         }
+    }
+
+    /// The kinds that it watches, by informer.
+    fn kinds() -> impl Iterator<Item = Kind> {
+        [Kind::Node, Kind::Namespace, Kind::Pod, Kind::PodDisruptionBudget].into_iter().chain(Volumes::KINDS)
     }
 
     /// What it is called.
@@ -208,10 +212,13 @@ impl Scheduler {
         let cached = || match kind {
             Kind::Pod => self.pods.iter().cloned().map(Object::Pod).collect(),
             Kind::Namespace => self.cluster.namespaces.iter().cloned().map(Object::Namespace).collect(),
-            Kind::PodDisruptionBudget => self.cluster.budgets.objects().collect(),
-            _ => {
+            Kind::Node => {
                 let rows = 0..self.cluster.nodes.rows().len() as NodeIndex;
                 rows.filter_map(|node| self.cluster.nodes.info(node).node.clone()).map(Object::Node).collect()
+            }
+            other => {
+                let cache = self.others.others.get(&other).into_iter();
+                cache.flat_map(Cache::iter).cloned().map(Object::Untyped).collect()
             }
         };
         if let Some(changes) = self.informers[index].listed(reply, cached, &mut self.informer_client, out) {
@@ -265,17 +272,20 @@ impl Scheduler {
                 Tie::First => None,
             },
         };
-        let decision = decide(&self.cluster, profile, &queued.pod, scope);
+        let draw = |among| out.chance.draw(PURPOSE_TIE, object, attempt).below(among);
+        let (number, tie) = (queued.profile, (self.settings.tie, draw));
+        let decision = match self.incremental.decide(&self.cluster, (number, profile), &queued.pod, scope, tie) {
+            Outcome::Placed { node, next_start } => {
+                self.next_start = next_start;
+                return Running { queued, outcome: Decided::Place(node) };
+            }
+            Outcome::Unplaced(decision) => decision,
+        };
         self.next_start = decision.next_start;
-        if let Some(failure) = decision.failure {
-            queued.rejectors = failure.rejectors;
-            queued.pending = failure.pending;
-            return Running { queued, outcome: Outcome::Fail(Failed::of(failure)) };
-        }
-        let node = decision.choose(&self.cluster, self.settings.tie, |among| {
-            out.chance.draw(PURPOSE_TIE, object, attempt).below(among)
-        });
-        Running { outcome: Outcome::Place(node.expect("a decision without a failure has a best node")), queued }
+        let failure = decision.failure.expect("a decision without a node says why");
+        queued.rejectors = failure.rejectors;
+        queued.pending = failure.pending;
+        Running { queued, outcome: Decided::Fail(Failed::of(failure)) }
     }
 
     /// Ends a scheduling cycle.
@@ -285,8 +295,8 @@ impl Scheduler {
         let before = std::mem::replace(&mut out.cause, queued.cause);
         match (outcome, self.current(&queued.pod).is_some_and(|pod| pod.body.node_name.is_empty())) {
             (_, false) => self.queue.done(slot),
-            (Outcome::Place(node), true) => self.place(queued, node, out),
-            (Outcome::Fail(failed), true) => {
+            (Decided::Place(node), true) => self.place(queued, node, out),
+            (Decided::Fail(failed), true) => {
                 out.note(NoteKind::Unplaced, queued.pod.meta.id, self.client.index, queued.cause);
                 if let Nominating::Node(nomination) = &failed.nominating {
                     self.preempt(&queued.pod, nomination, out);
@@ -295,77 +305,6 @@ impl Scheduler {
             }
         }
         out.cause = before;
-    }
-
-    fn place(&mut self, mut queued: QueuedPod, node: NodeIndex, out: &mut Outbox) {
-        self.cluster.assume(&queued.pod, node);
-        self.cluster.nominated.remove(queued.pod.meta.id.slot);
-        let profile = &self.settings.profiles[usize::from(queued.profile)];
-        let cycle = Cycle { pod: &queued.pod, cluster: &self.cluster, args: &profile.args };
-        let mut rest = VecDeque::new();
-        let mut rejection = None;
-        for (number, enabled) in &mut profile.at(ExtensionPoint::Reserve) {
-            rejection = rejection.or(enabled.entry.plugin.reserve(&cycle, node).map(|status| (number, status)));
-        }
-        for (number, enabled) in &mut profile.at(ExtensionPoint::Permit) {
-            if let (None, Permit::Reject(status)) = (&rejection, enabled.entry.plugin.permit(&cycle, node)) {
-                rejection = Some((number, status));
-            }
-        }
-        for (_, enabled) in profile.at(ExtensionPoint::PreBind) {
-            rest.extend(enabled.entry.plugin.pre_bind(&cycle, node));
-        }
-        rest.extend(profile.at(ExtensionPoint::Bind).find_map(|(_, enabled)| enabled.entry.plugin.bind(&cycle, node)));
-        let slot = queued.pod.meta.id.slot;
-        if let Some((plugin, status)) = rejection {
-            queued.rejectors |= 1 << plugin;
-            self.cluster.remove_pod(slot);
-            let message = ecow::eco_format!("0/1 nodes are available: 1 {}.", status.message());
-            self.failed(queued, Failed { message, is_rejection: true, nominating: Nominating::Clear }, out);
-            return;
-        }
-        out.note(NoteKind::Placed, queued.pod.meta.id, self.client.index, queued.cause);
-        self.queue.done(slot);
-        self.bind_on(Binding { queued, node, rest }, out);
-    }
-
-    /// Sends the next request of a binding cycle, or ends it.
-    fn bind_on(&mut self, mut binding: Binding, out: &mut Outbox) {
-        let Some(request) = binding.rest.pop_front() else {
-            let pod = &binding.queued.pod;
-            let node = self.cluster.nodes.name(binding.node);
-            let message = ecow::eco_format!("Successfully assigned {} to {node}", pod.meta.key());
-            let pod = pod.clone();
-            self.record(&pod, EventType::Normal, "Scheduled", message, out);
-            return;
-        };
-        out.send_for(&mut self.client, Token(self.next_token), binding.queued.cause, request);
-        self.bindings.insert(self.next_token, binding);
-        self.next_token += 1;
-    }
-
-    fn bind_answered(&mut self, token: u64, result: Reply, out: &mut Outbox) {
-        let Some(binding) = self.bindings.remove(&token) else { return };
-        let error = match result {
-            Ok(_) => return self.bind_on(binding, out),
-            Err(error) => error,
-        };
-        let Binding { mut queued, rest, .. } = binding;
-        let slot = queued.pod.meta.id.slot;
-        let is_ours = |uid: Uid| uid == queued.pod.meta.uid;
-        if self.cluster.pods.get(slot).is_some_and(|entry| entry.assumed && is_ours(entry.pod.meta.uid)) {
-            self.cluster.remove_pod(slot);
-            let old = Some(Object::Pod(queued.pod.clone()));
-            self.happened(EventKind::AssignedPodDelete, old, None, Some(slot), out.now, out.cause);
-        }
-        queued.cause = out.cause;
-        queued.rejectors = 0;
-        queued.pending = 0;
-        let message = match rest.is_empty() {
-            true => ecow::eco_format!("running Bind plugin \"DefaultBinder\": {}", error.message),
-            false => ecow::eco_format!("running PreBind plugin: {}", error.message),
-        };
-        self.failed(queued, Failed { message, is_rejection: false, nominating: Nominating::Clear }, out);
     }
 
     /// Puts the pod back, and tells the world. Upstream: `handleSchedulingFailure`.
@@ -491,7 +430,10 @@ impl Part for Scheduler {
                     let election = elector.timer(token, out);
                     return self.elected(election, out);
                 }
-                self.informers[(token - TIMER_INFORMERS) as usize].due(&mut self.informer_client, out);
+                match token.checked_sub(TIMER_BINDINGS) {
+                    Some(number) => self.wait_due(number, out),
+                    None => self.informers[(token - TIMER_INFORMERS) as usize].due(&mut self.informer_client, out),
+                }
             }
         }
         if self.has_synced()
@@ -503,6 +445,7 @@ impl Part for Scheduler {
         if self.is_active() {
             self.work(out);
         }
+        self.look_at_waits(out);
         self.arm(out);
     }
 
@@ -513,7 +456,8 @@ impl Part for Scheduler {
     }
 
     fn is_idle(&self) -> bool {
-        self.running.is_none() && self.bindings.is_empty() && self.preemptions.is_empty() && self.queue.is_idle()
+        let under_way = self.bindings.values().any(Binding::is_under_way);
+        self.running.is_none() && !under_way && self.preemptions.is_empty() && self.queue.is_idle()
     }
 
     fn hash_memory(&self, hasher: &mut dyn std::hash::Hasher) {
@@ -535,6 +479,11 @@ impl Part for Scheduler {
         for binding in self.bindings.values() {
             write_id(binding.queued.pod.meta.id, hasher);
             hasher.write_u32(binding.node);
+            hasher.write_u8(u8::from(binding.is_under_way()));
+        }
+        for (one, two) in self.cluster.volumes.assumptions() {
+            hasher.write(one.as_bytes());
+            hasher.write(two.as_bytes());
         }
         for (slot, node) in self.cluster.nominated.iter() {
             hasher.write_u32(slot);

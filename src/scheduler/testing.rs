@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1;
 
-use super::{Cluster, Cycle, NodeIndex, PluginArgs, PluginEntry, PreFilter, PreScore, Profile, Scope, decide, plugins};
-use crate::api::{Kind, Meta, Node, Obj, Object, ObjectId, Pod, PodSpec, PodStatus, Uid, convert};
+use super::{
+    Cluster, Cycle, NodeIndex, PluginArgs, PluginEntry, PluginOrders, PreFilter, PreScore, Profile, Scope, decide,
+    plugins,
+};
+use crate::api::convert::from_json;
+use crate::api::{Kind, Meta, Node, Obj, Object, ObjectId, Pod, PodSpec, PodStatus, Uid};
 
 /// A node from YAML: metadata (labels only), spec and status.
 pub(super) fn node(name: &str, text: &str) -> Arc<Obj<Node>> {
@@ -46,11 +50,18 @@ pub(super) fn budget(name: &str, text: &str) -> Object {
     value["apiVersion"] = "policy/v1".into();
     value["kind"] = "PodDisruptionBudget".into();
     value["metadata"] = serde_json::json!({ "name": name, "namespace": "default" });
-    convert::from_json(Kind::PodDisruptionBudget, value).expect("the test's budget can be read")
+    from_json(Kind::PodDisruptionBudget, value).expect("the test's budget can be read")
 }
 
 fn entry(plugin: &str) -> &'static PluginEntry {
     plugins::ALL.iter().find(|entry| entry.name == plugin).expect("the plugin is registered")
+}
+
+/// An object of a kind that no part reads, from the YAML of its manifest without `apiVersion`.
+pub(super) fn object(text: &str) -> Object {
+    let value: serde_json::Value = serde_saphyr::from_str(text).expect("the test's object can be read");
+    let kind = value["kind"].as_str().and_then(Kind::from_resource_name).expect("the test's object has a kind");
+    from_json(kind, value).expect("the test's object can be read")
 }
 
 /// What a plugin says of one node, `node`, with other pods on it: `code: reason, reason`, or nothing.
@@ -62,14 +73,27 @@ pub(super) fn check_filter_beside(
     others: &[&str],
     expected: Option<&str>,
 ) {
+    check_filter_among(plugin, &[], pod_spec, node_text, others, expected);
+}
+
+/// The same with other objects in the cluster.
+#[track_caller]
+pub(super) fn check_filter_among(
+    plugin: &str,
+    objects: &[&str],
+    pod_spec: &str,
+    node_text: &str,
+    others: &[&str],
+    expected: Option<&str>,
+) {
     let mut cluster = Cluster::default();
+    objects.iter().for_each(|text| cluster.apply(&object(text)));
     let number = cluster.nodes.set(&node("node", node_text));
     cluster.nodes.refresh();
     for (slot, other) in others.iter().enumerate() {
         cluster.assume(&pod_numbered(slot as u32 + 1, "other", other), number);
     }
-    let mut profile = Profile::upstream();
-    profile.plugins.retain(|enabled| enabled.entry.name == plugin);
+    let profile = Profile::of(&PluginOrders::same(&[entry(plugin)]), |entry| entry.weight);
     let decision = decide(&cluster, &profile, &pod("pod", pod_spec), Scope::Everything);
     let status = decision.rejected.first().map(|rejected| &rejected.status);
     let status = status.or(decision.pre_filter.as_ref().map(|(_, status)| status));

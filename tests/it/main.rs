@@ -2,6 +2,7 @@
 
 mod choices;
 mod cli;
+mod conformance;
 mod determinism;
 mod faults;
 mod guest;

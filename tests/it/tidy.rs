@@ -20,6 +20,7 @@ const ROOMS: &[&str] = &[
     "sim",
     "scenario",
     "explore",
+    "bench",
     "report",
     "cli",
 ];

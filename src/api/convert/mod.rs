@@ -109,7 +109,30 @@ pub fn from_json(kind: Kind, value: Value) -> Result<Object, ConvertError> {
     if !value.is_object() {
         return Err(ConvertError::new("", "a manifest is a mapping"));
     }
-    let value = normalise(kind, value)?;
+    record(kind, normalise(kind, value)?)
+}
+
+/// Reads an object of a built-in kind as it stands, strictly and without defaults: what never passed an API server.
+///
+/// # Errors
+/// Every unknown field, then what [`from_json`] refuses.
+pub fn from_json_as_given(kind: Kind, mut value: Value) -> Result<Object, Vec<located::Issue>> {
+    let refused = |error: ConvertError| vec![error.issue()];
+    if !value.is_object() {
+        return Err(vec![located::Issue::whole("expected a mapping")]);
+    }
+    quantities::canonicalise(kind, &mut value).map_err(refused)?;
+    if let Some(decoder) = kind.decoder() {
+        let (object, issues) = decoder(&value);
+        value = match object {
+            Some(object) if issues.is_empty() => object,
+            Some(_) | None => return Err(issues),
+        };
+    }
+    record(kind, value).map_err(refused)
+}
+
+fn record(kind: Kind, value: Value) -> Result<Object, ConvertError> {
     match kind {
         Kind::Pod => pod::read(value),
         Kind::Node => node::read(value),

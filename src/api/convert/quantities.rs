@@ -45,6 +45,7 @@ fn may_hold_quantities(kind: Kind) -> bool {
         Kind::CustomResourceDefinition
             | Kind::ControllerRevision
             | Kind::ConfigMap
+            | Kind::CSINode
             | Kind::Secret
             | Kind::ResourceSlice
             | Kind::ResourceClaim

@@ -1,5 +1,5 @@
 //! Why a value does not fit, in words for people who write YAML rather than Rust or Go.
-use super::{Issue, Path, Place, Segment};
+use super::{Half, Issue, Path, Segment};
 use serde::de::{self, Expected, Unexpected};
 use serde_json::Value;
 use std::fmt;
@@ -50,7 +50,7 @@ impl Misfit {
             }
             Self::Missing(field) => (format!("missing required field {field:?}"), None),
         };
-        Issue { path, message, help, place: Place::Value }
+        Issue { path, message, help, place: Half::Value }
     }
 }
 
@@ -163,7 +163,7 @@ impl de::Error for Misfit {
 
 /// The issue of a field that its type does not have.
 pub(super) fn unknown_field(path: Path, key: &str, fields: &[&str]) -> Issue {
-    Issue { message: format!("unknown field \"{path}\""), help: help_for_name(key, fields), place: Place::Key, path }
+    Issue { message: format!("unknown field \"{path}\""), help: help_for_name(key, fields), place: Half::Key, path }
 }
 
 fn help_for_name(name: &str, valid: &[&str]) -> Option<String> {

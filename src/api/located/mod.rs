@@ -7,6 +7,7 @@
 //! YAML into JSON, so plain `yes`, `on` and `y` are booleans, `0644` is 420 and map keys become strings.
 //! Left out: the `!!binary` tag, and several JSON documents one after the other without `---` between them.
 mod misfit;
+mod place;
 mod reader;
 mod scalar;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
 
+pub use place::{Place, suggestion};
 pub use yaml::parse;
 
 /// One mistake in an input file, with the place where it stands.
@@ -116,12 +118,12 @@ pub struct Issue {
     /// What would be right, as a sentence.
     pub help: Option<String>,
     /// Which half of the entry at `path` is meant.
-    pub place: Place,
+    pub place: Half,
 }
 
 /// Which half of a mapping's entry a position means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Half {
     /// The key: a field that should not be there.
     Key,
     /// The value: it does not fit.
@@ -143,7 +145,7 @@ impl std::error::Error for Issue {}
 impl Issue {
     /// An issue with a document as a whole.
     pub fn whole(message: impl Into<String>) -> Self {
-        Self { path: Path::default(), message: message.into(), help: None, place: Place::Value }
+        Self { path: Path::default(), message: message.into(), help: None, place: Half::Value }
     }
 }
 
@@ -230,11 +232,11 @@ impl Located {
 
     /// Line and column of the value at a path, or of the deepest part of the path that exists.
     pub fn locate(&self, path: &Path) -> (usize, usize) {
-        self.locate_place(path, Place::Value)
+        self.locate_place(path, Half::Value)
     }
 
     /// Line and column of the key or of the value at a path, or of the deepest part of the path that exists.
-    pub fn locate_place(&self, path: &Path, place: Place) -> (usize, usize) {
+    pub fn locate_place(&self, path: &Path, place: Half) -> (usize, usize) {
         let mut at = (self.line, self.column);
         let mut here = self;
         for (index, segment) in path.0.iter().enumerate() {
@@ -243,7 +245,7 @@ impl Located {
                     let Some(entry) = here.entry(key) else {
                         return at;
                     };
-                    if place == Place::Key && index + 1 == path.0.len() {
+                    if place == Half::Key && index + 1 == path.0.len() {
                         return (entry.line, entry.column);
                     }
                     &entry.value

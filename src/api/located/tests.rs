@@ -118,7 +118,7 @@ fn places_lead_to_keys_and_values() {
     let image = path(&["spec", "containers", "0", "image"]);
     assert_eq!(image.to_string(), "spec.containers[0].image");
     assert_eq!(documents[0].locate(&image), (5, 12));
-    assert_eq!(documents[0].locate_place(&image, Place::Key), (5, 5));
+    assert_eq!(documents[0].locate_place(&image, Half::Key), (5, 5));
     assert_eq!(documents[0].locate(&path(&["spec", "containers", "0", "none", "x"])), (4, 5));
     assert_eq!(
         documents[0].locate(&path(&["spec", "containers", "7"])),

@@ -37,10 +37,11 @@ impl Plugin for BalancedAllocation {
     fn pre_score(&self, cycle: &Cycle, _feasible: &[NodeIndex]) -> PreScore {
         let spec = &cycle.pod.body.spec;
         let resources = cycle.args.balanced.resources.iter();
-        let asked: Vec<_> = resources.map(|resource| (resource.clone(), resource.of_pod(spec, false))).collect();
+        let mut asked: Vec<_> = resources.map(|resource| (resource.clone(), resource.of_pod(spec, false))).collect();
         if asked.iter().all(|(_, amount)| *amount == 0) {
             return PreScore::Skip;
         }
+        asked.retain(|(resource, amount)| resource.counts(*amount));
         PreScore::Score(Box::new(Balanced { asked }))
     }
 }

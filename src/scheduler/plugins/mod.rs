@@ -11,9 +11,13 @@ pub mod node_name;
 pub mod node_ports;
 pub mod node_resources_fit;
 pub mod node_unschedulable;
+pub mod node_volume_limits;
 pub mod priority_sort;
 pub mod scheduling_gates;
 pub mod taint_toleration;
+pub mod volume_binding;
+pub mod volume_restrictions;
+pub mod volume_zone;
 
 use super::PluginEntry;
 
@@ -27,6 +31,10 @@ pub const ALL: &[&PluginEntry] = &[
     &node_affinity::ENTRY,
     &node_ports::ENTRY,
     &node_resources_fit::ENTRY,
+    &volume_restrictions::ENTRY,
+    &node_volume_limits::ENTRY,
+    &volume_binding::ENTRY,
+    &volume_zone::ENTRY,
     &dynamic_resources::ENTRY,
     &default_preemption::ENTRY,
     &balanced_allocation::ENTRY,

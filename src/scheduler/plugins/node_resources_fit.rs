@@ -1,4 +1,6 @@
-//! NodeResourcesFit: what the pod asks for must be there; the emptier node is better.
+//! NodeResourcesFit: what the pod asks for must be there; the emptier node is better, or as the strategy says.
+
+mod strategy;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,13 +12,16 @@ use crate::scheduler::{
     Plugin, PluginArgs, PluginEntry, PreFilter, PreScore, Reach, Reason, Reasons, Status,
 };
 
+pub use strategy::{Shape, Strategy, Use};
+
 /// The registry's line.
 pub const ENTRY: PluginEntry = PluginEntry {
     name: "NodeResourcesFit",
     points: &[ExtensionPoint::PreFilter, ExtensionPoint::Filter, ExtensionPoint::PreScore, ExtensionPoint::Score],
     weight: 1,
-    doc: "rejects nodes that lack resources and scores by LeastAllocated; MostAllocated and RequestedToCapacityRatio are left out so far",
-    source: "pkg/scheduler/framework/plugins/noderesources/fit.go, least_allocated.go, resource_allocation.go",
+    doc: "rejects nodes that lack resources and scores by LeastAllocated, MostAllocated or RequestedToCapacityRatio",
+    source: "pkg/scheduler/framework/plugins/noderesources/fit.go, resource_allocation.go, least_allocated.go, \
+             most_allocated.go, requested_to_capacity_ratio.go",
     events: &[
         EventKind::AssignedPodDelete,
         EventKind::AssignedPodScaleDown,
@@ -41,6 +46,25 @@ pub enum Scored {
 }
 
 impl Scored {
+    /// The resource of a name.
+    pub fn named(name: &str) -> Scored {
+        match name {
+            "cpu" => Scored::Cpu,
+            "memory" => Scored::Memory,
+            "ephemeral-storage" => Scored::EphemeralStorage,
+            other => Scored::Scalar(other.into()),
+        }
+    }
+
+    /// Whether scores look at the resource for a pod that asks for so much of it: at extended resources, hugepages and
+    /// their like only where the pod asks for them, at other names never. Upstream: `calculateResourceAllocatableRequest`.
+    pub fn counts(&self, asked: i64) -> bool {
+        match self {
+            Scored::Cpu | Scored::Memory | Scored::EphemeralStorage => true,
+            Scored::Scalar(name) => asked != 0 && is_scalar_resource(name),
+        }
+    }
+
     /// What the spec asks for; `non_zero` takes upstream's defaults for containers that ask for nothing.
     pub fn of_pod(&self, spec: &PodSpec, non_zero: bool) -> i64 {
         let requests = if non_zero { &spec.non_zero_requests } else { &spec.requests };
@@ -52,8 +76,8 @@ impl Scored {
         }
     }
 
-    /// What a node offers and what would be taken of it with the pod there. Both are zero for what counts for nothing.
-    /// Upstream: `calculateResourceAllocatableRequest`.
+    /// What a node offers and what would be taken of it with the pod there. `non_zero` (upstream: not `useRequested`)
+    /// takes upstream's defaults for CPU and memory of pods that ask for nothing; of all else what is asked for.
     pub fn on_node(&self, node: NodeView, asked: i64, non_zero: bool) -> (i64, i64) {
         let row = node.row;
         match self {
@@ -63,9 +87,6 @@ impl Scored {
             Scored::Memory => (row.memory, row.used_memory + asked),
             Scored::EphemeralStorage => (row.ephemeral_storage, row.used_ephemeral_storage + asked),
             Scored::Scalar(name) => {
-                if asked == 0 && is_scalar_resource(name) {
-                    return (0, 0);
-                }
                 let info = node.info;
                 let offered = info.scalar.get(name).copied().unwrap_or(0);
                 (offered, info.used_scalar.get(name).copied().unwrap_or(0) + asked)
@@ -81,16 +102,19 @@ pub struct Args {
     pub ignored_resources: BTreeSet<Name>,
     /// `ignoredResourceGroups`: the same by what stands before the slash.
     pub ignored_groups: BTreeSet<Name>,
-    /// `scoringStrategy.resources` of LeastAllocated, with their weights.
+    /// `scoringStrategy.type`, with what belongs to it.
+    pub strategy: Strategy,
+    /// `scoringStrategy.resources`, with their weights.
     pub resources: Vec<(Scored, i64)>,
 }
 
 impl Args {
-    /// Nothing ignored; CPU and memory count the same.
+    /// Nothing ignored; LeastAllocated, where CPU and memory count the same.
     pub fn upstream() -> Args {
         Args {
             ignored_resources: BTreeSet::new(),
             ignored_groups: BTreeSet::new(),
+            strategy: Strategy::LeastAllocated,
             resources: vec![(Scored::Cpu, 1), (Scored::Memory, 1)],
         }
     }
@@ -111,11 +135,13 @@ impl Plugin for NodeResourcesFit {
     }
 
     fn pre_score(&self, cycle: &Cycle, _feasible: &[NodeIndex]) -> PreScore {
-        let spec = &cycle.pod.body.spec;
-        let resources = cycle.args.fit.resources.iter();
-        let asked =
-            resources.map(|(resource, weight)| (resource.clone(), *weight, resource.of_pod(spec, true))).collect();
-        PreScore::Score(Box::new(LeastAllocated { asked }))
+        let Args { strategy, resources, .. } = &cycle.args.fit;
+        let of_pod = |(resource, weight): &(Scored, i64)| {
+            let asked = resource.of_pod(&cycle.pod.body.spec, true);
+            resource.counts(asked).then_some((resource.clone(), *weight, asked))
+        };
+        let asked = resources.iter().filter_map(of_pod).collect();
+        PreScore::Score(Box::new(Score { strategy: strategy.clone(), asked }))
     }
 
     /// Left out: upstream's look at whether exactly the resource that grew is asked for counts a pod by its
@@ -136,7 +162,19 @@ impl Plugin for NodeResourcesFit {
                 (None, Some(new)) => filter.fits_alone(new),
                 (_, None) => false,
             },
-            EventKind::NodeDelete
+            EventKind::PersistentVolumeAdd
+            | EventKind::PersistentVolumeUpdate
+            | EventKind::ClaimAdd
+            | EventKind::ClaimUpdate
+            | EventKind::StorageClassAdd
+            | EventKind::StorageClassUpdate
+            | EventKind::CsiNodeAdd
+            | EventKind::CsiNodeUpdate
+            | EventKind::CsiDriverUpdate
+            | EventKind::StorageCapacityAdd
+            | EventKind::StorageCapacityUpdate
+            | EventKind::VolumeAttachmentDelete
+            | EventKind::NodeDelete
             | EventKind::NodeLabel
             | EventKind::NodeTaint
             | EventKind::NodeCondition
@@ -277,25 +315,19 @@ impl NodeFilter for Filter {
     }
 }
 
-/// Each resource with its weight and what the pod asks for.
+/// The strategy, and each resource with its weight and what the pod asks for.
 #[derive(Debug)]
-struct LeastAllocated {
+struct Score {
+    strategy: Strategy,
     asked: Vec<(Scored, i64, i64)>,
 }
 
-impl NodeScore for LeastAllocated {
+impl NodeScore for Score {
     fn score(&self, _cluster: &Cluster, node: NodeView) -> i64 {
-        let (mut sum, mut weights) = (0, 0);
-        for (resource, weight, asked) in &self.asked {
+        self.strategy.score(self.asked.iter().map(|(resource, weight, asked)| {
             let (offered, used) = resource.on_node(node, *asked, true);
-            if offered == 0 {
-                continue;
-            }
-            let score = if used > offered { 0 } else { (offered - used) * 100 / offered };
-            sum += score * weight;
-            weights += weight;
-        }
-        if weights == 0 { 0 } else { sum / weights }
+            Use { weight: *weight, offered, used }
+        }))
     }
 
     fn reach(&self) -> Reach {

@@ -6,12 +6,8 @@ use std::sync::Arc;
 
 use super::victims::{Trial, Trials};
 use crate::api::{Obj, Pod};
+use crate::scheduler::args::PreemptionArgs;
 use crate::scheduler::{Code, Cycle, NodeIndex, Status, Unplaced};
-
-/// `minCandidateNodesPercentage`.
-const MIN_CANDIDATE_NODES_PERCENTAGE: usize = 10;
-/// `minCandidateNodesAbsolute`.
-const MIN_CANDIDATE_NODES_ABSOLUTE: usize = 100;
 
 /// A node on which the pod would fit.
 #[derive(Clone, Debug)]
@@ -51,7 +47,7 @@ impl<'a> Search<'a> {
         Search {
             trials: Trials::new(cycle, unplaced),
             start: offset(potential.len(), unplaced.luck),
-            wanted: wanted_candidates(potential.len()),
+            wanted: wanted_candidates(potential.len(), &cycle.args.preemption),
             potential,
         }
     }
@@ -82,8 +78,9 @@ impl<'a> Search<'a> {
 }
 
 /// Upstream: `calculateNumCandidates`.
-fn wanted_candidates(nodes: usize) -> usize {
-    (nodes * MIN_CANDIDATE_NODES_PERCENTAGE / 100).max(MIN_CANDIDATE_NODES_ABSOLUTE).min(nodes)
+fn wanted_candidates(nodes: usize, args: &PreemptionArgs) -> usize {
+    let share = nodes as i64 * args.min_candidate_nodes_percentage / 100;
+    share.max(args.min_candidate_nodes_absolute).clamp(0, nodes as i64) as usize
 }
 
 /// Where to start: the upper half of what was drawn says.
@@ -97,7 +94,11 @@ mod tests {
 
     #[track_caller]
     fn check(nodes: usize, luck: Option<u64>, expected: (usize, usize)) {
-        assert_eq!((offset(nodes, luck), wanted_candidates(nodes)), expected, "{nodes} nodes, {luck:?}");
+        assert_eq!(
+            (offset(nodes, luck), wanted_candidates(nodes, &PreemptionArgs::upstream())),
+            expected,
+            "{nodes} nodes, {luck:?}"
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) enum Trial<'a> {
     Fits(Candidate<'a>),
     /// It does not, or none can go.
     Rejected(Status),
-    /// It seems to fit without anybody's going, though it was rejected.
+    /// A filter fails, or it seems to fit without anybody's going though it was rejected.
     Fails(String),
 }
 
@@ -81,8 +81,10 @@ impl<'a> Trials<'a> {
         for pod in &*lower {
             thought.remove_pod(pod);
         }
-        if let Some(status) = thought.rejection(true) {
-            return Trial::Rejected(status);
+        match thought.rejection(true) {
+            None => {}
+            Some(status) if status.code == Code::Error => return Trial::Fails(status.message()),
+            Some(status) => return Trial::Rejected(status),
         }
         lower.sort_by_cached_key(|pod| rank(pod));
         let mut victims = Vec::new();

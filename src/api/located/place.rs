@@ -1,29 +1,31 @@
-//! A value of a scenario file with the place where it stands, for errors about what it means.
+//! A value of a file with the place where it stands, for errors about what it means.
 
 use serde::de::DeserializeOwned;
 
-use crate::api::located::{
-    InputError, InputErrors, Issue, Located, Node, Path, Place as Half, Segment, from_located, nearest,
-};
+use super::{Half, InputError, InputErrors, Issue, Located, Node, Path, Segment, from_located, nearest};
 
 /// A place in a document of a file.
 #[derive(Clone, Debug)]
-pub(super) struct Place<'a> {
-    pub(super) file: &'a str,
+pub struct Place<'a> {
+    /// The file as the user named it.
+    pub file: &'a str,
     root: &'a Located,
     path: Path,
 }
 
 impl<'a> Place<'a> {
-    pub(super) fn new(file: &'a str, root: &'a Located) -> Place<'a> {
+    /// The root of a document.
+    pub fn new(file: &'a str, root: &'a Located) -> Place<'a> {
         Place { file, root, path: Path::default() }
     }
 
-    pub(super) fn key(&self, key: &str) -> Place<'a> {
+    /// The value behind a key, whether it is there or not.
+    pub fn key(&self, key: &str) -> Place<'a> {
         self.step(Segment::Key(key.to_owned()))
     }
 
-    pub(super) fn index(&self, index: usize) -> Place<'a> {
+    /// An item of a list, whether it is there or not.
+    pub fn index(&self, index: usize) -> Place<'a> {
         self.step(Segment::Index(index))
     }
 
@@ -34,7 +36,7 @@ impl<'a> Place<'a> {
     }
 
     /// What stands here.
-    pub(super) fn value(&self) -> Option<&'a Located> {
+    pub fn value(&self) -> Option<&'a Located> {
         self.path.0.iter().try_fold(self.root, |here, segment| match (segment, &here.value) {
             (Segment::Key(key), Node::Map(_)) => here.get(key),
             (Segment::Index(index), Node::List(items)) => items.get(*index),
@@ -43,7 +45,7 @@ impl<'a> Place<'a> {
     }
 
     /// The path of the place in its document.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -51,46 +53,48 @@ impl<'a> Place<'a> {
     ///
     /// # Errors
     /// As [`from_located`], with paths from the document's root on.
-    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, InputErrors> {
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, InputErrors> {
         let Some(located) = self.value() else { return Err(self.error("nothing stands here").into()) };
         from_located(self.file, located).map_err(|mut errors| {
-            for error in &mut errors.0 {
-                let dot = if error.path.is_empty() || error.path.starts_with('[') { "" } else { "." };
-                let path = format!("{}{dot}{}", self.path, error.path);
-                error.message = error.message.replace(&format!("\"{}\"", error.path), &format!("\"{path}\""));
-                error.path = path;
+            for error in errors.0.iter_mut().filter(|_| !self.path.0.is_empty()) {
+                let inside = std::mem::take(&mut error.path);
+                let dot = if inside.is_empty() || inside.starts_with('[') { "" } else { "." };
+                error.path = format!("{}{dot}{inside}", self.path);
+                if !inside.is_empty() {
+                    error.message = error.message.replace(&format!("\"{inside}\""), &format!("\"{}\"", error.path));
+                }
             }
             errors
         })
     }
 
     /// The text that stands here.
-    pub(super) fn text(&self) -> Option<&'a str> {
+    pub fn text(&self) -> Option<&'a str> {
         self.value().and_then(Located::as_str)
     }
 
     /// An error about the value here.
-    pub(super) fn error(&self, message: impl Into<String>) -> InputError {
+    pub fn error(&self, message: impl Into<String>) -> InputError {
         self.issue(Half::Value, message.into(), None)
     }
 
     /// The same, saying what would be right.
-    pub(super) fn error_help(&self, message: impl Into<String>, help: impl Into<String>) -> InputError {
+    pub fn error_help(&self, message: impl Into<String>, help: impl Into<String>) -> InputError {
         self.issue(Half::Value, message.into(), Some(help.into()))
     }
 
     /// An error about the key here, with the nearest of the valid names.
-    pub(super) fn unknown_key(&self, message: impl Into<String>, name: &str, valid: &[&str]) -> InputError {
+    pub fn unknown_key(&self, message: impl Into<String>, name: &str, valid: &[&str]) -> InputError {
         self.issue(Half::Key, message.into(), suggestion(name, valid))
     }
 
     /// An error about the key here.
-    pub(super) fn key_error(&self, message: impl Into<String>, help: Option<String>) -> InputError {
+    pub fn key_error(&self, message: impl Into<String>, help: Option<String>) -> InputError {
         self.issue(Half::Key, message.into(), help)
     }
 
     /// An error about a name here, with the nearest of the valid ones.
-    pub(super) fn unknown_name(&self, message: impl Into<String>, name: &str, valid: &[&str]) -> InputError {
+    pub fn unknown_name(&self, message: impl Into<String>, name: &str, valid: &[&str]) -> InputError {
         self.issue(Half::Value, message.into(), suggestion(name, valid))
     }
 
@@ -100,7 +104,7 @@ impl<'a> Place<'a> {
 }
 
 /// What a wrong name was probably meant to be, or what there is where that is little.
-pub(super) fn suggestion(name: &str, valid: &[&str]) -> Option<String> {
+pub fn suggestion(name: &str, valid: &[&str]) -> Option<String> {
     const LISTED_MAX: usize = 12;
     match nearest(name, valid.iter().copied()) {
         Some(near) => Some(format!("did you mean {near:?}?")),

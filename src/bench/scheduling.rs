@@ -1,0 +1,261 @@
+//! Streams of pods that a scheduler decides one by one, each against the cluster that those before it left: no API
+//! server, no queue, no time. What a decision costs, and nothing else.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1;
+
+use crate::api::{Kind, Labels, Meta, Name, Node, Obj, ObjectId, Pod, PodSpec, PodStatus, Uid};
+use crate::scheduler::{Cluster, Incremental, Outcome, Profile, Scope, Tie};
+
+/// A stream of pods on a cluster.
+#[derive(Debug)]
+pub struct Workload {
+    /// What the command line calls it.
+    pub name: &'static str,
+    /// What it is.
+    pub doc: &'static str,
+    /// How many nodes of 32 CPUs, 256 GiB and 110 pods, in three zones.
+    pub nodes: u32,
+    /// How many pods are placed before the measurement begins.
+    pub before: u32,
+    /// How many are measured.
+    pub pods: u32,
+    /// Whether all nodes are looked at, or a sample as upstream does.
+    pub is_sampled: bool,
+    /// How many templates the pods come from, in turn.
+    pub templates: u32,
+    /// The labels and the spec of a template, as JSON, for a cluster of so many nodes.
+    pub template: fn(template: u32, nodes: u32) -> Template,
+}
+
+/// A template of pods.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// `metadata.labels`.
+    pub labels: Vec<(&'static str, String)>,
+    /// `spec` as JSON.
+    pub spec: serde_json::Value,
+}
+
+/// The workloads that the project's figures come from.
+pub const ALL: &[Workload] = &[
+    Workload { name: "plain", doc: "pods of 100m and 256Mi of one template", template: plain, ..BASE },
+    Workload {
+        name: "zone-spread",
+        doc: "the same with a spread constraint over zones, maxSkew 1, DoNotSchedule",
+        template: zone_spread,
+        ..BASE
+    },
+    Workload {
+        name: "host-anti-affinity",
+        doc: "groups of half as many pods as nodes, each with required anti-affinity to its own by host",
+        template: host_anti_affinity,
+        templates: 4,
+        ..BASE
+    },
+    Workload {
+        name: "preferred-affinity",
+        doc: "pods that prefer hosts with pods of their own, after 5,000 of them",
+        template: preferred_affinity,
+        before: 5_000,
+        pods: 5_000,
+        ..BASE
+    },
+    Workload {
+        name: "mix",
+        doc: "100 templates with node affinity, tolerations, spread over zones and hosts, affinity and anti-affinity",
+        template: mix,
+        templates: 100,
+        ..BASE
+    },
+    Workload {
+        name: "sampled",
+        doc: "plain pods, a sample of the nodes looked at as upstream does",
+        template: plain,
+        is_sampled: true,
+        ..BASE
+    },
+    Workload {
+        name: "sampled-mix",
+        doc: "the mix, a sample of the nodes looked at as upstream does",
+        template: mix,
+        templates: 100,
+        is_sampled: true,
+        ..BASE
+    },
+];
+
+const BASE: Workload = Workload {
+    name: "",
+    doc: "",
+    nodes: 5_000,
+    before: 0,
+    pods: 10_000,
+    is_sampled: false,
+    templates: 1,
+    template: plain,
+};
+
+fn containers(template: u32, milli_cpu: u32) -> serde_json::Value {
+    let requests = serde_json::json!({"cpu": format!("{milli_cpu}m"), "memory": "256Mi"});
+    serde_json::json!([{"name": "c", "image": format!("web:{template}"), "resources": {"requests": requests}}])
+}
+
+fn plain(template: u32, _nodes: u32) -> Template {
+    let spec = serde_json::json!({"containers": containers(template, 100)});
+    Template { labels: vec![("app", format!("web-{template}"))], spec }
+}
+
+fn own(labels: &[(&'static str, String)]) -> serde_json::Value {
+    serde_json::json!({"matchLabels": {labels[0].0: labels[0].1}})
+}
+
+fn zone_spread(template: u32, nodes: u32) -> Template {
+    let Template { labels, mut spec } = plain(template, nodes);
+    spec["topologySpreadConstraints"] = serde_json::json!([
+        {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": own(&labels)},
+    ]);
+    Template { labels, spec }
+}
+
+fn host_anti_affinity(template: u32, nodes: u32) -> Template {
+    let Template { labels, mut spec } = plain(template, nodes);
+    spec["affinity"] = serde_json::json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+        {"topologyKey": "kubernetes.io/hostname", "labelSelector": own(&labels)},
+    ]}});
+    Template { labels, spec }
+}
+
+fn preferred_affinity(template: u32, nodes: u32) -> Template {
+    let Template { labels, mut spec } = plain(template, nodes);
+    spec["affinity"] = serde_json::json!({"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+        {"weight": 1, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname", "labelSelector": own(&labels)}},
+    ]}});
+    Template { labels, spec }
+}
+
+/// Everything at once, in other proportions for each template.
+fn mix(template: u32, nodes: u32) -> Template {
+    let Template { labels, .. } = plain(template, nodes);
+    let mut spec = serde_json::json!({"containers": containers(template, 50 + template * 7 % 300)});
+    let zone = "topology.kubernetes.io/zone";
+    let host = "kubernetes.io/hostname";
+    if template % 2 == 0 {
+        spec["topologySpreadConstraints"] = serde_json::json!([
+            {"maxSkew": 1 + template % 3, "topologyKey": zone, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": own(&labels)},
+            {"maxSkew": 2, "topologyKey": host, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": own(&labels)},
+        ]);
+    }
+    if template % 3 == 0 {
+        spec["tolerations"] = serde_json::json!([{"key": "dedicated", "operator": "Exists"}]);
+    }
+    let mut affinity = serde_json::Map::new();
+    if template % 4 == 0 {
+        affinity.insert(
+            "nodeAffinity".to_owned(),
+            serde_json::json!({"preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 10, "preference": {"matchExpressions": [{"key": zone, "operator": "In", "values": ["zone-1"]}]}},
+            ]}),
+        );
+    }
+    if template % 5 == 0 {
+        affinity.insert(
+            "podAntiAffinity".to_owned(),
+            serde_json::json!({"requiredDuringSchedulingIgnoredDuringExecution": [
+                {"topologyKey": host, "labelSelector": own(&labels)},
+            ]}),
+        );
+    }
+    if template % 7 == 0 {
+        let friend = format!("web-{}", (template + 1) % 100);
+        affinity.insert(
+            "podAffinity".to_owned(),
+            serde_json::json!({"preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 5, "podAffinityTerm": {"topologyKey": zone, "labelSelector": {"matchLabels": {"app": friend}}}},
+            ]}),
+        );
+    }
+    spec["affinity"] = serde_json::Value::Object(affinity);
+    Template { labels, spec }
+}
+
+/// A cluster, and the pods that come to it.
+#[derive(Debug)]
+pub struct Stream {
+    cluster: Cluster,
+    profile: Profile,
+    incremental: Incremental,
+    templates: Vec<(Labels, Arc<PodSpec>)>,
+    is_sampled: bool,
+    came: u32,
+    start: usize,
+    /// How many pods found a node.
+    pub placed: u32,
+}
+
+impl Stream {
+    /// The cluster of a workload, with the pods that come before the measurement.
+    pub fn new(workload: &Workload) -> Stream {
+        let mut cluster = Cluster::default();
+        for number in 0..workload.nodes {
+            cluster.nodes.set(&node(number));
+        }
+        let template = |number: u32| {
+            let template = (workload.template)(number, workload.nodes);
+            let labels = template.labels.iter().map(|(key, value)| (*key, value.as_str())).collect();
+            let spec: v1::PodSpec = serde_json::from_value(template.spec).expect("a workload's template can be read");
+            (labels, PodSpec::new(spec))
+        };
+        let mut stream = Stream {
+            cluster,
+            profile: Profile::upstream(),
+            incremental: Incremental::default(),
+            templates: (0..workload.templates).map(template).collect(),
+            is_sampled: workload.is_sampled,
+            came: 0,
+            start: 0,
+            placed: 0,
+        };
+        (0..workload.before).for_each(|_| stream.step());
+        stream.placed = 0;
+        stream
+    }
+
+    /// Decides about the next pod, and assumes it where it fits.
+    pub fn step(&mut self) {
+        self.cluster.nodes.refresh();
+        let (labels, spec) = &self.templates[self.came as usize % self.templates.len()];
+        let mut meta = Meta::new(Kind::Pod, "default", Name::from("web"));
+        meta.id = ObjectId { kind: Kind::Pod, slot: self.came };
+        meta.uid = Uid(u128::from(self.came) + 1);
+        meta.labels = labels.clone();
+        let body = Pod { spec: spec.clone(), node_name: Name::new(), status: PodStatus::default() };
+        let pod = Arc::new(Obj { meta, body });
+        let scope = match self.is_sampled {
+            true => Scope::Sampled { start: self.start, percentage: 0, luck: None },
+            false => Scope::Everything,
+        };
+        let came = u64::from(self.came);
+        let tie = (Tie::Draw, |among| came.wrapping_mul(0x9e37_79b9_7f4a_7c15) % among);
+        self.came += 1;
+        if let Outcome::Placed { node, next_start } =
+            self.incremental.decide(&self.cluster, (0, &self.profile), &pod, scope, tie)
+        {
+            self.start = next_start;
+            self.cluster.assume(&pod, node);
+            self.placed += 1;
+        }
+    }
+}
+
+fn node(number: u32) -> Arc<Obj<Node>> {
+    let name = format!("node-{number:05}");
+    let mut meta = Meta::new(Kind::Node, "", name.as_str());
+    let zone = format!("zone-{}", number % 3);
+    let labels = [("topology.kubernetes.io/zone", zone.as_str()), ("kubernetes.io/hostname", name.as_str())];
+    meta.labels = labels.into_iter().collect();
+    let status = serde_json::json!({"allocatable": {"cpu": "32", "memory": "256Gi", "pods": "110"}});
+    let status = serde_json::from_value(status).expect("the status can be read");
+    Arc::new(Obj { meta, body: Node { spec: Arc::default(), status: Arc::new(status) } })
+}

@@ -1,0 +1,301 @@
+//! What is known of all nodes for the pods of one template, kept up to date node by node.
+
+use std::sync::Arc;
+
+use super::board::{Board, Position};
+use super::counter::Counter;
+use crate::api::{Obj, Pod};
+use crate::scheduler::decide::prepare;
+use crate::scheduler::log::NodeChange;
+use crate::scheduler::spanning::Spanning;
+use crate::scheduler::{
+    ClassIndex, Cluster, Cycle, ExtensionPoint, NodeFilter, NodeIndex, NodeScore, PreScore, Profile, Reach, Rejected,
+    Status,
+};
+
+/// A rejection by number; zero is none.
+type StatusIndex = u16;
+
+/// A plugin that reaches beyond one node.
+#[derive(Debug)]
+pub(super) struct Span {
+    /// The plugin, by its number in the profile.
+    pub(super) plugin: u8,
+    /// What its scores are multiplied with; zero where it does not score.
+    pub(super) weight: i64,
+    /// Its incremental form.
+    pub(super) form: Box<dyn Spanning>,
+    /// Whether it filters in this profile.
+    pub(super) filters: bool,
+    /// Its counters: from, to.
+    pub(super) counters: (usize, usize),
+}
+
+/// A score that is normalised over all nodes: its raw value is part of a group's key.
+#[derive(Debug)]
+pub(super) struct Grouped {
+    /// What it is multiplied with.
+    pub(super) weight: i64,
+    /// The score.
+    pub(super) score: Box<dyn NodeScore>,
+    /// On what it depends.
+    reach: Reach,
+}
+
+/// All nodes, as the pods of one template see them.
+#[derive(Debug)]
+pub(super) struct Template {
+    /// One of the pods.
+    pub(super) pod: Arc<Obj<Pod>>,
+    /// The number of its profile.
+    pub(super) profile: u8,
+    /// When it was used last.
+    pub(super) used: u64,
+    /// The nodes that pass the filters that look at one node.
+    pub(super) board: Board,
+    /// Scores that are normalised.
+    pub(super) grouped: Vec<Grouped>,
+    /// Plugins that reach beyond one node.
+    pub(super) spans: Vec<Span>,
+    /// Their sums.
+    pub(super) counters: Vec<Counter>,
+    epoch: u64,
+    version: u64,
+    seen: u64,
+    classes: usize,
+    /// Filters that look at the Node object only, and come before all others.
+    object_filters: Vec<(u8, Box<dyn NodeFilter>)>,
+    /// The other filters that look at one node.
+    node_filters: Vec<(u8, Box<dyn NodeFilter>)>,
+    object_scores: Vec<(i64, Box<dyn NodeScore>)>,
+    node_scores: Vec<(i64, Box<dyn NodeScore>)>,
+    statuses: Vec<(u8, Status)>,
+    key: Vec<i64>,
+}
+
+/// Where the nodes stand in their order; shared by all templates of an epoch.
+#[derive(Debug, Default)]
+pub(super) struct Positions {
+    /// The epoch that this is true of.
+    pub(super) epoch: u64,
+    /// By number of the node.
+    pub(super) of: Vec<Position>,
+}
+
+impl Positions {
+    const NONE: Position = Position::MAX;
+
+    /// Follows the cluster into its epoch.
+    pub(super) fn follow(&mut self, cluster: &Cluster) {
+        let nodes = &cluster.nodes;
+        if self.epoch == nodes.log.epoch() && !self.of.is_empty() {
+            return;
+        }
+        self.epoch = nodes.log.epoch();
+        self.of.clear();
+        self.of.resize(nodes.rows().len(), Positions::NONE);
+        for (position, node) in nodes.order().iter().enumerate() {
+            self.of[*node as usize] = position as Position;
+        }
+    }
+
+    fn find(&self, node: NodeIndex) -> Option<usize> {
+        self.of.get(node as usize).filter(|position| **position != Positions::NONE).map(|position| *position as usize)
+    }
+}
+
+impl Template {
+    /// Looks at all nodes for the pods of a template; nothing where some plugin has no incremental form for it, or
+    /// rejects the pod before the nodes are looked at.
+    pub(super) fn new(cluster: &Cluster, number: u8, profile: &Profile, pod: &Arc<Obj<Pod>>) -> Option<Template> {
+        let cycle = Cycle { pod, cluster, args: &profile.args };
+        let prepared = prepare(&cycle, profile);
+        if !prepared.looks_at_all_nodes() {
+            return None;
+        }
+        let nodes = cluster.nodes.order().len();
+        let mut template = Template {
+            pod: pod.clone(),
+            profile: number,
+            used: 0,
+            board: Board::new(nodes),
+            grouped: Vec::new(),
+            spans: Vec::new(),
+            counters: Vec::new(),
+            epoch: cluster.nodes.log.epoch(),
+            version: cluster.version,
+            seen: cluster.nodes.log.end(),
+            classes: cluster.classes.len(),
+            object_filters: Vec::new(),
+            node_filters: Vec::new(),
+            object_scores: Vec::new(),
+            node_scores: Vec::new(),
+            statuses: Vec::new(),
+            key: Vec::new(),
+        };
+        for (plugin, filter) in prepared.filters.list {
+            match filter.reach() {
+                Reach::Cluster => template.span(&cycle, profile, plugin)?.filters = true,
+                Reach::Object | Reach::Node if !template.spans.is_empty() => return None,
+                Reach::Object if template.node_filters.is_empty() => template.object_filters.push((plugin, filter)),
+                Reach::Object | Reach::Node => template.node_filters.push((plugin, filter)),
+            }
+        }
+        template.prepare_scores(&cycle, profile)?;
+        let order = cluster.nodes.order();
+        for span in &mut template.spans {
+            let from = template.counters.len();
+            template.counters.extend(span.form.axes().into_iter().map(|axis| Counter::new(axis, cluster, order)));
+            span.counters = (from, template.counters.len());
+        }
+        for position in 0..nodes {
+            template.look_at_object(cluster, order[position], position)?;
+            template.look_at_node(cluster, order[position], position)?;
+        }
+        Some(template)
+    }
+
+    fn prepare_scores(&mut self, cycle: &Cycle, profile: &Profile) -> Option<()> {
+        let mut most: i64 = 0;
+        for (plugin, enabled) in profile.at(ExtensionPoint::Score) {
+            most = most.checked_add(enabled.weight.checked_mul(100)?)?;
+            if let Some(form) = enabled.entry.plugin.spanning(cycle) {
+                if form.scores() {
+                    self.span_of(plugin, form).weight = enabled.weight;
+                }
+                continue;
+            }
+            let PreScore::Score(score) = enabled.entry.plugin.pre_score(cycle, &[]) else { continue };
+            match (score.reach(), score.normalizes()) {
+                (Reach::Cluster, _) => return None,
+                (reach @ (Reach::Object | Reach::Node), true) => {
+                    self.grouped.push(Grouped { weight: enabled.weight, score, reach });
+                }
+                (Reach::Object, false) => self.object_scores.push((enabled.weight, score)),
+                (Reach::Node, false) => self.node_scores.push((enabled.weight, score)),
+            }
+        }
+        i32::try_from(most).ok().map(|_| ())
+    }
+
+    fn span(&mut self, cycle: &Cycle, profile: &Profile, plugin: u8) -> Option<&mut Span> {
+        let form = profile.plugins[usize::from(plugin)].entry.plugin.spanning(cycle)?;
+        Some(self.span_of(plugin, form))
+    }
+
+    fn span_of(&mut self, plugin: u8, form: Box<dyn Spanning>) -> &mut Span {
+        let at = match self.spans.iter().position(|span| span.plugin == plugin) {
+            Some(at) => at,
+            None => {
+                self.spans.push(Span { plugin, weight: 0, form, filters: false, counters: (0, 0) });
+                self.spans.len() - 1
+            }
+        };
+        &mut self.spans[at]
+    }
+
+    /// Follows the cluster; whether it could.
+    pub(super) fn follow(&mut self, cluster: &Cluster, positions: &Positions) -> bool {
+        let log = &cluster.nodes.log;
+        if self.epoch != log.epoch() || self.version != cluster.version {
+            return false;
+        }
+        for class in self.classes..cluster.classes.len() {
+            let class = cluster.classes.get(class as ClassIndex);
+            if !self.spans.iter().all(|span| span.form.covers(cluster, class)) {
+                return false;
+            }
+        }
+        self.classes = cluster.classes.len();
+        let Some(changes) = log.since(self.seen) else { return false };
+        self.seen = log.end();
+        for (number, node, change) in changes {
+            let Some(position) = positions.find(node) else { continue };
+            match change {
+                NodeChange::Pod { class, count } => {
+                    for counter in &mut self.counters {
+                        counter.change(cluster, position, class, i64::from(count));
+                    }
+                }
+                // What a Node object says may decide whether its pods count.
+                NodeChange::Object if !self.counters.is_empty() => return false,
+                NodeChange::Object => {
+                    if self.look_at_object(cluster, node, position).is_none() {
+                        return false;
+                    }
+                }
+            }
+            if log.is_latest(number, node) && self.look_at_node(cluster, node, position).is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Nothing where there are too many different rejections to keep.
+    fn look_at_object(&mut self, cluster: &Cluster, node: NodeIndex, position: usize) -> Option<()> {
+        let view = cluster.nodes.view(node);
+        let rejection = self.object_filters.iter().find_map(|(plugin, f)| Some((*plugin, f.check(cluster, view)?)));
+        self.board.cells[position].object_status = self.status_index(rejection)?;
+        let scores = self.object_scores.iter().map(|(weight, score)| weight * score.score(cluster, view));
+        self.board.cells[position].object_score = scores.sum::<i64>() as i32;
+        // What the node says of itself is to be asked again.
+        self.board.take(position as Position);
+        Some(())
+    }
+
+    fn look_at_node(&mut self, cluster: &Cluster, node: NodeIndex, position: usize) -> Option<()> {
+        let view = cluster.nodes.view(node);
+        let mut status = self.board.cells[position].object_status;
+        if status == 0 {
+            let rejection = self.node_filters.iter().find_map(|(plugin, f)| Some((*plugin, f.check(cluster, view)?)));
+            status = self.status_index(rejection)?;
+        }
+        self.board.cells[position].status = status;
+        if status != 0 {
+            self.board.take(position as Position);
+            return Some(());
+        }
+        let scores = self.node_scores.iter().map(|(weight, score)| weight * score.score(cluster, view));
+        let base = self.board.cells[position].object_score + scores.sum::<i64>() as i32;
+        self.key.clear();
+        let before = self.board.group_of(position as Position).map(|group| &self.board.groups()[group as usize].key);
+        self.key.extend(self.grouped.iter().enumerate().map(|(at, grouped)| match before {
+            // Pods of the node do not change what its Node object is worth.
+            Some(before) if grouped.reach == Reach::Object => before[at],
+            _ => grouped.score.score(cluster, view),
+        }));
+        self.key.extend(self.counters.iter().map(|counter| counter.coordinate(position)));
+        self.board.put(position as Position, &self.key, base);
+        Some(())
+    }
+
+    fn status_index(&mut self, rejection: Option<(u8, Status)>) -> Option<StatusIndex> {
+        let Some(rejection) = rejection else { return Some(0) };
+        let known = self.statuses.iter().rposition(|known| *known == rejection);
+        let index = known.unwrap_or_else(|| {
+            self.statuses.push(rejection);
+            self.statuses.len() - 1
+        });
+        StatusIndex::try_from(index + 1).ok()
+    }
+
+    /// All rejections, from a place in the order of nodes on; `of_group` are those by plugins that reach beyond a node.
+    pub(super) fn rejected(
+        &self,
+        order: &[NodeIndex],
+        start: usize,
+        of_group: &[Option<(u8, Status)>],
+    ) -> Vec<Rejected> {
+        let places = (0..order.len()).map(|offset| (start + offset) % order.len());
+        places
+            .filter_map(|position| {
+                let rejection = match self.board.cells[position].status {
+                    0 => of_group[self.board.group_of(position as Position)? as usize].as_ref()?,
+                    status => &self.statuses[usize::from(status) - 1],
+                };
+                Some(Rejected { node: order[position], plugin: rejection.0, status: rejection.1.clone() })
+            })
+            .collect()
+    }
+}
