@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::record::DecisionRecord;
 use super::{Choice, Profiles};
-use crate::api::located::{InputError, InputErrors, Issue, Half, Path as Field, Segment, nearest, parse};
+use crate::api::located::{Half, InputError, InputErrors, Issue, Path as Field, Segment, nearest, parse};
 use crate::api::{Kind, Obj, Object, Pod, convert};
 use crate::cli::output::Output;
 use crate::cli::{Failure, read};
@@ -126,8 +126,9 @@ fn case_of(value: Value) -> Result<Case, Vec<Issue>> {
         Some(_) => return Err(vec![at(&[key("name")], "must be a string")]),
         None => return Err(vec![Issue::whole("missing required field \"name\"")]),
     };
-    let profiles = Profiles::read(fields.remove("schedulerConfiguration").as_ref())
-        .map_err(|issue| vec![below(&[key("schedulerConfiguration")], issue)])?;
+    let profiles = Profiles::read(fields.remove("schedulerConfiguration").as_ref()).map_err(|issues| {
+        issues.into_iter().map(|issue| below(&[key("schedulerConfiguration")], issue)).collect::<Vec<_>>()
+    })?;
     let mut lists = match fields.remove("cluster") {
         Some(cluster) => mapping(cluster, &[key("cluster")])?,
         None => return Err(vec![Issue::whole("missing required field \"cluster\"")]),

@@ -10,10 +10,10 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::Failure;
-use crate::api::located::Issue;
+use crate::api::located::{Half, InputError, Issue, Path, Segment};
 use crate::api::{Obj, Pod};
 use crate::kernel::{Chance, Purpose, object_hash};
-use crate::scheduler::{self, Cluster, Decision, NodeIndex, Profile};
+use crate::scheduler::{self, Cluster, Decision, NodeIndex, Profile, configuration};
 
 const PURPOSE_TIE: Purpose = Purpose::new("schedule-tie");
 
@@ -70,12 +70,22 @@ struct Profiles(Vec<Profile>);
 
 impl Profiles {
     /// Those of a `KubeSchedulerConfiguration`, or the default.
-    fn read(_configuration: Option<&Value>) -> Result<Profiles, Issue> {
-        Ok(Profiles(vec![Profile::upstream()]))
+    fn read(configuration: Option<&Value>) -> Result<Profiles, Vec<Issue>> {
+        let Some(value) = configuration else { return Ok(Profiles(vec![Profile::upstream()])) };
+        match configuration::read("", &value.to_string()) {
+            Ok(configuration) => Ok(Profiles(configuration.profiles)),
+            Err(errors) => Err(errors.0.into_iter().map(issue).collect()),
+        }
     }
 
     /// The profile that is responsible for a pod, if there is one.
     fn of(&self, pod: &Pod) -> Option<&Profile> {
         self.0.iter().find(|profile| profile.scheduler_name == pod.spec.scheduler_name)
     }
+}
+
+/// An error at its path; the place in the text is that of what is read around it.
+fn issue(error: InputError) -> Issue {
+    let path = if error.path.is_empty() { Vec::new() } else { vec![Segment::Key(error.path)] };
+    Issue { path: Path(path), message: error.message, help: error.help, place: Half::Value }
 }
