@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::record::DecisionRecord;
 use super::{Choice, Profiles};
-use crate::api::located::{InputError, InputErrors, Issue, Half, Path as Field, Segment, nearest, parse};
+use crate::api::located::{Half, InputError, InputErrors, Issue, Path as Field, Segment, nearest, parse};
 use crate::api::{Kind, Obj, Object, Pod, convert};
 use crate::cli::output::Output;
 use crate::cli::{Failure, read};
