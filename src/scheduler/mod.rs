@@ -7,8 +7,7 @@
 //! pods: what one prepares for a pod dies with the pod's cycle. Names are compared while a pod is prepared, never in
 //! the loop over nodes.
 //!
-//! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: PodTopologySpread, InterPodAffinity,
-//! preemption itself (its texts are there), nominated pods in filters, extenders, waiting on Permit.
+//! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: extenders, waiting on Permit.
 
 mod affinity;
 mod args;
@@ -16,6 +15,7 @@ mod budgets;
 mod changes;
 mod classes;
 mod cluster;
+pub mod configuration;
 mod decide;
 mod framework;
 mod images;
@@ -40,12 +40,13 @@ mod taints;
 mod testing;
 pub mod volumes;
 
-pub use affinity::{AffinityTerm, AffinityTerms};
+pub use affinity::{AffinityTerm, AffinityTerms, namespace_labels};
 pub use args::{Defaulting, InterPodAffinityArgs, PluginArgs, PreemptionArgs, SpreadArgs, VolumeBindingArgs};
 pub use budgets::Budgets;
 pub use changes::{ClusterEvent, EventKind, node_events, pod_events, storage_event};
 pub use classes::{ClassIndex, PodClass, PodClasses};
 pub use cluster::{Cluster, PodEntry};
+pub use configuration::Configuration;
 pub use decide::{
     Decision, Failure, FailureKind, Filters, PluginScores, Rejected, Scope, Tie, decide, pre_enqueue, wanted_feasible,
 };
@@ -60,14 +61,14 @@ pub use log::{ChangeLog, NodeChange};
 pub use message::{NODES_AVAILABLE, fit_error, histogram_of};
 pub use node_tree::NodeTree;
 pub use nodes::{HostPort, NodeDraft, NodeIndex, NodeInfo, NodeRow, NodeView, Nodes};
-pub use nominator::Nominator;
+pub use nominator::{Ahead, Nominator, Nominee};
 pub use owners::Owners;
 pub use part::Scheduler;
 pub use profile::{Enabled, PluginOrders, Profile};
 pub use queue::{QueuedPod, SchedulingQueue};
 pub use settings::{
-    CYCLE_TIME, KUBE_API_BURST, KUBE_API_QPS, PERCENTAGE_OF_NODES_TO_SCORE, POD_INITIAL_BACKOFF, POD_MAX_BACKOFF,
-    POD_MAX_IN_UNSCHEDULABLE, SchedulerSettings, TIE,
+    CONFIG, CYCLE_TIME, KUBE_API_BURST, KUBE_API_QPS, PERCENTAGE_OF_NODES_TO_SCORE, POD_INITIAL_BACKOFF,
+    POD_MAX_BACKOFF, POD_MAX_IN_UNSCHEDULABLE, SchedulerSettings, TIE,
 };
 pub use snapshot::Snapshot;
 pub use spanning::{Axis, Eligible, Place, Reading, Spanning, Weigh};
