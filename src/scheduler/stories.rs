@@ -1,5 +1,7 @@
 //! Stories of the scheduler as a process, told without a server: notices in, effects out.
 
+mod volumes;
+
 use std::sync::Arc;
 
 use super::testing::{node, pod_numbered};
@@ -27,6 +29,8 @@ struct Story {
     /// What was said to the API server, in short.
     said: Vec<String>,
     binds: Vec<Token>,
+    /// What was to be updated.
+    updates: Vec<Object>,
     revision: u64,
 }
 
@@ -36,7 +40,8 @@ impl Story {
         settings.leader_election = None;
         settings.cycle_time = cycle_time;
         let scheduler = Scheduler::new("kube-scheduler", "control-plane-0", settings);
-        let mut story = Story { scheduler, now: Time::ZERO, timers: vec![], said: vec![], binds: vec![], revision: 1 };
+        let (timers, said, binds, updates) = (vec![], vec![], vec![], vec![]);
+        let mut story = Story { scheduler, now: Time::ZERO, timers, said, binds, updates, revision: 1 };
         story.handle(Input::Start);
         story.said.clear();
         for list in 0..LISTS {
@@ -70,6 +75,11 @@ impl Story {
             }
             Request::Create(Object::Event(event)) => format!("{}: {}", event.body.reason, event.body.message),
             Request::PatchEvent { count, .. } => format!("event again: {count}"),
+            Request::Update(object) => {
+                self.binds.push(token);
+                self.updates.push(object.clone());
+                format!("update {:?} {}", object.kind(), object.meta().name)
+            }
             other => format!("{other:?}").chars().take(30).collect(),
         });
     }
