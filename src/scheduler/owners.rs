@@ -19,47 +19,42 @@ pub struct Owners {
 
 impl Owners {
     /// The kinds that are read here.
-    pub const KINDS: &[Kind] = &[Kind::Service, Kind::ReplicationController, Kind::ReplicaSet, Kind::StatefulSet];
+    pub const KINDS: [Kind; 4] = [Kind::Service, Kind::ReplicationController, Kind::ReplicaSet, Kind::StatefulSet];
 
-    /// Takes in a new or changed object; those of other kinds leave it as it is.
-    pub fn set(&mut self, object: &Object) {
-        let key = key_of(object);
+    /// Takes in a new or changed object; those of other kinds leave it as it is. Whether anything is selected that was
+    /// not, or no longer.
+    pub fn set(&mut self, object: &Object) -> bool {
         match object {
-            Object::ReplicaSet(set) => {
-                self.replica_sets.insert(key, set.body.selector.parsed.clone());
-            }
+            Object::ReplicaSet(set) => put(&mut self.replica_sets, object, set.body.selector.parsed.clone()),
             Object::Untyped(untyped) => match untyped.meta.id.kind {
                 Kind::Service => match equal_labels(&untyped.body) {
-                    Some(labels) => _ = self.services.insert(key, labels),
-                    None => _ = self.services.remove(&key),
+                    Some(labels) => put(&mut self.services, object, labels),
+                    None => self.services.remove(&key_of(object)).is_some(),
                 },
                 Kind::ReplicationController => {
-                    let labels = equal_labels(&untyped.body).unwrap_or_default();
-                    self.replication_controllers.insert(key, labels);
+                    put(&mut self.replication_controllers, object, equal_labels(&untyped.body).unwrap_or_default())
                 }
-                Kind::StatefulSet => {
-                    self.stateful_sets.insert(key, label_selector(&untyped.body));
-                }
-                _ => {}
+                Kind::StatefulSet => put(&mut self.stateful_sets, object, label_selector(&untyped.body)),
+                _ => false,
             },
             Object::Pod(_)
             | Object::Node(_)
             | Object::Namespace(_)
             | Object::Deployment(_)
             | Object::Event(_)
-            | Object::Lease(_) => {}
+            | Object::Lease(_) => false,
         }
     }
 
-    /// Forgets an object that is gone.
-    pub fn remove(&mut self, object: &Object) {
+    /// Forgets an object that is gone. Whether it was here.
+    pub fn remove(&mut self, object: &Object) -> bool {
         let key = key_of(object);
         match object.meta().id.kind {
-            Kind::Service => _ = self.services.remove(&key),
-            Kind::ReplicationController => _ = self.replication_controllers.remove(&key),
-            Kind::ReplicaSet => _ = self.replica_sets.remove(&key),
-            Kind::StatefulSet => _ = self.stateful_sets.remove(&key),
-            _ => {}
+            Kind::Service => self.services.remove(&key).is_some(),
+            Kind::ReplicationController => self.replication_controllers.remove(&key).is_some(),
+            Kind::ReplicaSet => self.replica_sets.remove(&key).is_some(),
+            Kind::StatefulSet => self.stateful_sets.remove(&key).is_some(),
+            _ => false,
         }
     }
 
@@ -108,6 +103,15 @@ pub(super) fn equals(key: &Name, value: &Name) -> Requirement {
 fn key_of(object: &Object) -> (Name, Name) {
     let meta = object.meta();
     (meta.namespace.clone(), meta.name.clone())
+}
+
+fn put<T: Clone + PartialEq>(selectors: &mut imbl::OrdMap<(Name, Name), T>, object: &Object, selector: T) -> bool {
+    let key = key_of(object);
+    let is_news = selectors.get(&key) != Some(&selector);
+    if is_news {
+        selectors.insert(key, selector);
+    }
+    is_news
 }
 
 fn merge(labels: &Labels, more: &Labels) -> Labels {

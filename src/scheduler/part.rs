@@ -17,13 +17,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::{
-    Cluster, Cycle, EventKind, ExtensionPoint, FailureKind, Incremental, NodeIndex, Outcome, Permit, QueuedPod,
+    Cluster, Cycle, EventKind, ExtensionPoint, FailureKind, Incremental, NodeIndex, Outcome, Owners, Permit, QueuedPod,
     SchedulerSettings, SchedulingQueue, Scope,
 };
 use crate::api::{
     ConditionStatus, EventType, Kind, Name, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText, Uid,
 };
-use crate::client::{Client, Election, Elector, FORGET, Informer, Occurrence, Outbox, Part, Recorder, TokenBucket};
+use crate::client::{
+    Cache, Caches, Client, Election, Elector, FORGET, Informer, Occurrence, Outbox, Part, Recorder, TokenBucket,
+};
 use crate::event::{ClientIndex, Effect, Filter, InformerIndex, Input, NoteKind, Reply, Request, TimerToken, Token};
 use crate::kernel::{Chunks, Purpose, Span, Time, object_hash};
 
@@ -71,6 +73,8 @@ pub struct Scheduler {
     recorder: Recorder,
     /// The pod informer's cache.
     pods: Chunks<Arc<Obj<Pod>>>,
+    /// The caches of the informers of kinds that have no other.
+    others: Caches,
     cluster: Cluster,
     incremental: Incremental,
     queue: SchedulingQueue,
@@ -88,8 +92,7 @@ pub struct Scheduler {
 impl Scheduler {
     /// A scheduler with empty memory, called `name` (`kube-scheduler`) in the journal, on the machine `host`.
     pub fn new(name: &str, host: &str, settings: SchedulerSettings) -> Scheduler {
-        let kinds = [Kind::Node, Kind::Namespace, Kind::Pod];
-        let informers = kinds.into_iter().enumerate();
+        let informers = Scheduler::kinds().enumerate();
         let limit = || TokenBucket::new(settings.qps, settings.burst);
         let client = |index: u8, what: &str, limit: TokenBucket| Client {
             index: ClientIndex(index),
@@ -109,6 +112,7 @@ impl Scheduler {
             event_client: client(2, "/events", limit()),
             recorder: Recorder::new(component, ""),
             pods: Chunks::default(),
+            others: Caches::default(),
             cluster: Cluster::default(),
             incremental: Incremental::default(),
             queue: SchedulingQueue::new(settings.initial_backoff, settings.max_backoff, settings.max_in_unschedulable),
@@ -125,6 +129,11 @@ impl Scheduler {
             host: host.into(),
             settings,
         }
+    }
+
+    /// The kinds that it watches, by informer.
+    fn kinds() -> impl Iterator<Item = Kind> {
+        [Kind::Node, Kind::Namespace, Kind::Pod].into_iter().chain(Owners::KINDS)
     }
 
     /// What it is called.
@@ -175,9 +184,14 @@ impl Scheduler {
         let cached = || match kind {
             Kind::Pod => self.pods.iter().cloned().map(Object::Pod).collect(),
             Kind::Namespace => self.cluster.namespaces.iter().cloned().map(Object::Namespace).collect(),
-            _ => {
+            Kind::Node => {
                 let rows = 0..self.cluster.nodes.rows().len() as NodeIndex;
                 rows.filter_map(|node| self.cluster.nodes.info(node).node.clone()).map(Object::Node).collect()
+            }
+            Kind::ReplicaSet => self.others.replica_sets.iter().cloned().map(Object::ReplicaSet).collect(),
+            other => {
+                let cache = self.others.others.get(&other).into_iter();
+                cache.flat_map(Cache::iter).cloned().map(Object::Untyped).collect()
             }
         };
         if let Some(changes) = self.informers[index].listed(reply, cached, &mut self.informer_client, out) {

@@ -16,12 +16,17 @@ impl Scheduler {
                 Object::Pod(pod) => self.pod_changed(change.kind, pod, now, change.cause),
                 Object::Node(node) => self.node_changed(change.kind, node, now, change.cause),
                 Object::Namespace(namespace) => self.namespace_changed(change.kind, namespace),
-                Object::Deployment(_)
-                | Object::ReplicaSet(_)
-                | Object::Event(_)
-                | Object::Lease(_)
-                | Object::Untyped(_) => {}
+                Object::ReplicaSet(_) | Object::Untyped(_) => self.other_changed(change),
+                Object::Deployment(_) | Object::Event(_) | Object::Lease(_) => {}
             }
+        }
+    }
+
+    fn other_changed(&mut self, change: &Change) {
+        self.others.apply(change);
+        match change.kind {
+            ChangeKind::Added | ChangeKind::Modified => self.cluster.apply(&change.object),
+            ChangeKind::Deleted => self.cluster.forget(&change.object),
         }
     }
 
