@@ -61,6 +61,19 @@ impl Flags {
         Ok(())
     }
 
+    /// Whether a value was set.
+    pub fn is_set(&self, flag: &Flag) -> bool {
+        self.values.contains_key(flag.name) || self.texts.contains_key(flag.name)
+    }
+
+    /// These flags, and those of others that are not set here.
+    pub fn over(&self, others: &Flags) -> Flags {
+        let mut all = others.clone();
+        all.values.extend(&self.values);
+        all.texts.extend(self.texts.iter().map(|(name, text)| (*name, text.clone())));
+        all
+    }
+
     fn value(&self, flag: &Flag) -> FlagValue {
         self.values.get(flag.name).copied().unwrap_or(flag.default)
     }

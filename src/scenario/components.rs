@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::file::{ComponentsFile, FlagsFile, LatencyFile};
-use crate::api::located::{InputError, Place};
+use super::file::{ComponentsFile, FlagsFile, LatencyFile, SchedulerConfigFile, SchedulerFlagsFile};
+use super::manifests::{Gathering, files};
+use crate::api::located::{InputError, InputErrors, Place};
 use crate::client::{
     ControllerEntry, Flag, FlagValue, Flags, KUBE_API_BURST, KUBE_API_QPS, LEADER_ELECT, LEADER_ELECT_RESOURCE_NAME,
     LEASE_DURATION, LeaderElection, MIN_RESYNC_PERIOD, RENEW_DEADLINE, RESOURCE_NAMESPACE, RETRY_PERIOD,
@@ -12,7 +13,7 @@ use crate::controllers::{self, node_ipam};
 use crate::kernel::Span;
 use crate::kubelet::{self, KubeletSettings};
 use crate::net::{Latency, NetSettings};
-use crate::scheduler::SchedulerSettings;
+use crate::scheduler::{CONFIG, Configuration, SchedulerSettings, configuration};
 
 /// `--controllers` of kube-controller-manager.
 pub const CONTROLLERS: Flag = Flag {
@@ -63,7 +64,9 @@ pub fn controller_manager_flags() -> Vec<&'static Flag> {
     flags
 }
 
-pub(super) fn lower(file: &ComponentsFile, place: &Place<'_>, errors: &mut Vec<InputError>) -> Lowered {
+pub(super) fn lower(file: &ComponentsFile, place: &Place<'_>, gathering: &mut Gathering<'_>) -> Lowered {
+    let scheduler = scheduler(&file.kube_scheduler, &place.key("kubeScheduler"), gathering);
+    let errors = &mut gathering.errors;
     let of_manager = place.key("kubeControllerManager");
     let controller_flags = flags(&file.kube_controller_manager, &controller_manager_flags(), &of_manager, errors);
     if let Err(message) = node_ipam::check_flags(&controller_flags) {
@@ -74,9 +77,6 @@ pub(super) fn lower(file: &ComponentsFile, place: &Place<'_>, errors: &mut Vec<I
             errors.push(of_flag(&message, &of_manager).error(message));
             None
         });
-    let of_scheduler = place.key("kubeScheduler");
-    let scheduler_flags = flags(&file.kube_scheduler, SchedulerSettings::FLAGS, &of_scheduler, errors);
-    let scheduler = SchedulerSettings::of(&scheduler_flags);
     let kubelet_flags = flags(&file.kubelet, kubelet::FLAGS, &place.key("kubelet"), errors);
     let mut count = |given: Option<u8>, section: &str, key: &str| {
         let count = given.unwrap_or(1);
@@ -97,13 +97,38 @@ pub(super) fn lower(file: &ComponentsFile, place: &Place<'_>, errors: &mut Vec<I
         kubelet: Arc::new(KubeletSettings::from_flags(&kubelet_flags)),
         controllers: chosen(controller_flags.text(&CONTROLLERS), &of_manager.key(CONTROLLERS.name), errors),
         controller_flags,
-        scheduler: match scheduler {
-            Ok(settings) => Some(settings),
-            Err(message) => {
-                errors.push(of_flag(&message, &of_scheduler).error(message));
-                None
-            }
-        },
+        scheduler,
+    }
+}
+
+/// The section `kubeScheduler`.
+fn scheduler(file: &SchedulerFlagsFile, place: &Place<'_>, gathering: &mut Gathering<'_>) -> Option<SchedulerSettings> {
+    let flags = flags(&file.flags, SchedulerSettings::FLAGS, place, &mut gathering.errors);
+    let read = file.config.as_ref().map(|config| scheduler_config(config, &place.key(CONFIG.name), gathering));
+    let settings = match read {
+        None => SchedulerSettings::of(&flags),
+        Some(Ok(configuration)) => SchedulerSettings::configured(&flags, &configuration),
+        Some(Err(errors)) => {
+            gathering.errors.extend(errors.0);
+            SchedulerSettings::of(&flags)
+        }
+    };
+    settings.map_err(|message| gathering.errors.push(of_flag(&message, place).error(message))).ok()
+}
+
+fn scheduler_config(
+    config: &SchedulerConfigFile,
+    place: &Place<'_>,
+    gathering: &Gathering<'_>,
+) -> Result<Configuration, InputErrors> {
+    let path = match config {
+        SchedulerConfigFile::InPlace => return Configuration::at(place),
+        SchedulerConfigFile::Path(path) => path,
+    };
+    let found = files(&gathering.folder.join(path), gathering.read).map_err(|why| place.error(why))?;
+    match found.as_slice() {
+        [(file, text)] => configuration::read(file, text),
+        _ => Err(place.error_help(format!("{path:?} is a folder"), "name the file").into()),
     }
 }
 

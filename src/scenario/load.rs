@@ -57,7 +57,7 @@ impl<'a> Lowering<'a> {
     pub(super) fn scenario(mut self, loose: Vec<Documents>) -> Result<Scenario, InputErrors> {
         let (typed, place) = (self.typed, self.place.clone());
         self.head();
-        let components = components::lower(&typed.components, &place.key("components"), &mut self.gathering.errors);
+        let components = components::lower(&typed.components, &place.key("components"), &mut self.gathering);
         let defaults = default_pools();
         let pool_files = typed.nodes.as_ref().unwrap_or(&defaults);
         let types = NodeTypes::lower(&typed.node_types, &place.key("nodeTypes"), &mut self.gathering);

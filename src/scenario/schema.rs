@@ -20,7 +20,7 @@ use super::file::{
 use crate::check;
 use crate::client::{Flag, FlagValue};
 use crate::fault::{self, FaultEntry, Parameter, ParameterKind};
-use crate::scheduler::SchedulerSettings;
+use crate::scheduler::{CONFIG, SchedulerSettings, configuration};
 
 /// Go's durations, and days.
 const DURATION: &str = r"\+?(0|(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h|d))+)";
@@ -151,7 +151,20 @@ pub(super) fn flags_of_controller_manager(_: &mut SchemaGenerator) -> Schema {
 
 /// Flags of kube-scheduler.
 pub(super) fn flags_of_scheduler(_: &mut SchemaGenerator) -> Schema {
-    of_flags(SchedulerSettings::FLAGS)
+    let mut schema = of_flags(SchedulerSettings::FLAGS);
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        let document = json!({
+            "type": "object",
+            "properties": {
+                "apiVersion": {"const": configuration::API_VERSION},
+                "kind": {"const": configuration::KIND},
+            },
+            "required": ["apiVersion", "kind"],
+        });
+        let config = json!({"description": CONFIG.doc, "anyOf": [{"type": "string"}, document]});
+        properties.insert(CONFIG.name.to_owned(), config);
+    }
+    schema
 }
 
 /// Flags of kubelets.

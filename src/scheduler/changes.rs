@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::api::{Body, Node, Obj, Object, Pod};
+use crate::api::{Body, Kind, Node, Obj, Object, Pod, Untyped};
 
 /// What happened. Upstream: `fwk.ClusterEvent`, a resource and one action on it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -44,13 +44,37 @@ pub enum EventKind {
     PodGatesEliminated,
     /// Something else of a pending pod changed.
     PodOther,
+    /// A PersistentVolume appeared.
+    PersistentVolumeAdd,
+    /// A PersistentVolume changed.
+    PersistentVolumeUpdate,
+    /// A PersistentVolumeClaim appeared.
+    ClaimAdd,
+    /// A PersistentVolumeClaim changed.
+    ClaimUpdate,
+    /// A StorageClass appeared.
+    StorageClassAdd,
+    /// A StorageClass changed.
+    StorageClassUpdate,
+    /// A CSINode appeared.
+    CsiNodeAdd,
+    /// A CSINode changed.
+    CsiNodeUpdate,
+    /// A CSIDriver changed.
+    CsiDriverUpdate,
+    /// A CSIStorageCapacity appeared.
+    StorageCapacityAdd,
+    /// A CSIStorageCapacity changed.
+    StorageCapacityUpdate,
+    /// A VolumeAttachment is gone.
+    VolumeAttachmentDelete,
     /// A pod has waited for too long for any event.
     UnschedulableTimeout,
 }
 
 impl EventKind {
     /// Its place in a set of kinds.
-    pub const fn bit(self) -> u32 {
+    pub const fn bit(self) -> u64 {
         1 << self as u8
     }
 }
@@ -72,6 +96,11 @@ impl ClusterEvent {
         (self.old.as_ref().and_then(body), self.new.as_ref().and_then(body))
     }
 
+    /// The object before and after, where the event is about one that no part has a type for.
+    pub fn untyped(&self) -> (Option<&Arc<Obj<Untyped>>>, Option<&Arc<Obj<Untyped>>>) {
+        (self.old.as_ref().and_then(untyped), self.new.as_ref().and_then(untyped))
+    }
+
     /// The pod before and after, where the event is about one.
     pub fn pod(&self) -> (Option<&Obj<Pod>>, Option<&Obj<Pod>>) {
         (self.old.as_ref().and_then(body), self.new.as_ref().and_then(body))
@@ -80,6 +109,31 @@ impl ClusterEvent {
 
 fn body<T: Body>(object: &Object) -> Option<&Obj<T>> {
     object.get::<T>().map(Arc::as_ref)
+}
+
+fn untyped(object: &Object) -> Option<&Arc<Obj<Untyped>>> {
+    if let Object::Untyped(object) = object { Some(object) } else { None }
+}
+
+/// What a change of an object of storage means, by whether it was there before and is there now; nothing where no
+/// plugin takes an interest in that.
+pub fn storage_event(kind: Kind, before: bool, now: bool) -> Option<EventKind> {
+    let (add, update, delete) = match kind {
+        Kind::PersistentVolume => (Some(EventKind::PersistentVolumeAdd), Some(EventKind::PersistentVolumeUpdate), None),
+        Kind::PersistentVolumeClaim => (Some(EventKind::ClaimAdd), Some(EventKind::ClaimUpdate), None),
+        Kind::StorageClass => (Some(EventKind::StorageClassAdd), Some(EventKind::StorageClassUpdate), None),
+        Kind::CSINode => (Some(EventKind::CsiNodeAdd), Some(EventKind::CsiNodeUpdate), None),
+        Kind::CSIDriver => (None, Some(EventKind::CsiDriverUpdate), None),
+        Kind::CSIStorageCapacity => (Some(EventKind::StorageCapacityAdd), Some(EventKind::StorageCapacityUpdate), None),
+        Kind::VolumeAttachment => (None, None, Some(EventKind::VolumeAttachmentDelete)),
+        _ => (None, None, None),
+    };
+    match (before, now) {
+        (false, true) => add,
+        (true, true) => update,
+        (true, false) => delete,
+        (false, false) => None,
+    }
 }
 
 /// What the change of a Node means. Upstream: `NodeSchedulingPropertiesChange`.

@@ -113,6 +113,7 @@ impl Cluster {
 
     fn put(&mut self, pod: &Arc<Obj<Pod>>, node: NodeIndex, class: ClassIndex, assumed: bool) {
         self.nodes.add_pod(node, pod, class);
+        self.volumes.pod_added(pod);
         self.pods.set(pod.meta.id.slot, PodEntry { pod: pod.clone(), node, class, assumed });
     }
 
@@ -120,6 +121,7 @@ impl Cluster {
     pub fn remove_pod(&mut self, slot: u32) -> Option<PodEntry> {
         let entry = self.pods.take(slot)?;
         self.nodes.remove_pod(entry.node, &entry.pod, entry.class);
+        self.volumes.pod_removed(&entry.pod);
         Some(entry)
     }
 

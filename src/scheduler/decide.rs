@@ -151,6 +151,10 @@ pub fn decide(cluster: &Cluster, profile: &Profile, pod: &Arc<Obj<Pod>>, scope: 
     }
     if decision.feasible.is_empty() {
         find_feasible(cluster, profile, &prepared, scope, &mut decision);
+        if let Some(message) = failed_filter(profile, &decision.rejected) {
+            decision.failure = Some(failure(FailureKind::Error, message, 0));
+            return decision;
+        }
     }
     if decision.feasible.is_empty() {
         decision.failure = Some(unplaced(&cycle, profile, &decision, &prepared));
@@ -319,6 +323,12 @@ fn search(
     }
 }
 
+/// What a filter said that failed.
+fn failed_filter(profile: &Profile, rejected: &[Rejected]) -> Option<String> {
+    let failed = rejected.iter().find(|rejected| rejected.status.code == super::Code::Error)?;
+    Some(format!("running {:?} filter plugin: {}", profile.name(failed.plugin), failed.status.message()))
+}
+
 fn score(cycle: &Cycle, profile: &Profile, decision: &mut Decision) {
     let Decision { feasible, scores, totals, ties, .. } = decision;
     totals.resize(feasible.len(), 0);
@@ -357,6 +367,7 @@ fn unplaced(cycle: &Cycle, profile: &Profile, decision: &Decision, prepared: &Pr
     let mut pending = 0;
     let mut note = |plugin: u8, status: &Status| match status.code {
         super::Code::Pending => pending |= 1 << plugin,
+        super::Code::Error => {}
         super::Code::Unschedulable | super::Code::UnschedulableAndUnresolvable => rejectors |= 1 << plugin,
     };
     for rejected in &decision.rejected {

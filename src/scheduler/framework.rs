@@ -10,10 +10,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::decide::{Filters, Rejected};
-use super::{Cluster, ClusterEvent, EventKind, NodeIndex, NodeView, PluginArgs, Spanning};
+use super::{Cluster, ClusterEvent, EventKind, NodeIndex, NodeView, PluginArgs, PodVolumes, Spanning};
 use crate::api::{Name, Obj, Pod};
 use crate::event::Request;
-use crate::kernel::Time;
+use crate::kernel::{Span, Time};
 
 /// Where a plugin is asked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -71,6 +71,8 @@ pub enum Code {
     UnschedulableAndUnresolvable,
     /// The plugin waits for something that will come.
     Pending,
+    /// The plugin failed, and with it the whole decision.
+    Error,
 }
 
 impl Code {
@@ -80,6 +82,7 @@ impl Code {
             Code::Unschedulable => "Unschedulable",
             Code::UnschedulableAndUnresolvable => "UnschedulableAndUnresolvable",
             Code::Pending => "Pending",
+            Code::Error => "Error",
         }
     }
 }
@@ -286,6 +289,40 @@ pub enum PostFilter {
     Fail(&'static str),
 }
 
+/// What Reserve answers.
+#[derive(Clone, Debug)]
+pub enum Reserve {
+    /// There is nothing to set aside.
+    Nothing,
+    /// Volumes and claims are to be taken as written.
+    Volumes(PodVolumes),
+    /// No.
+    Reject(Status),
+    /// The plugin failed.
+    Fail(String),
+}
+
+/// What is set aside for a pod on its node, until it is bound or is not.
+#[derive(Clone, Debug, Default)]
+pub struct Reservation {
+    /// Volumes and claims as they are to be written.
+    pub volumes: PodVolumes,
+}
+
+/// A step before a pod is bound.
+#[derive(Clone, Debug)]
+pub enum PreBindStep {
+    /// Send a request.
+    Send(Request),
+    /// Wait until [`Plugin::awaited`] says so.
+    Await {
+        /// What is done meanwhile, as an error names it.
+        what: &'static str,
+        /// The wait fails after so long.
+        at_most: Span,
+    },
+}
+
 /// What Permit answers.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Permit {
@@ -328,9 +365,9 @@ pub trait Plugin: Sync + fmt::Debug {
         None
     }
 
-    /// The pod is assumed on a node.
-    fn reserve(&self, _cycle: &Cycle, _node: NodeIndex) -> Option<Status> {
-        None
+    /// The pod is assumed on a node: what is to be set aside for it.
+    fn reserve(&self, _cycle: &Cycle, _node: NodeIndex) -> Reserve {
+        Reserve::Nothing
     }
 
     /// Whether the pod may be bound.
@@ -338,9 +375,17 @@ pub trait Plugin: Sync + fmt::Debug {
         Permit::Allow
     }
 
-    /// What must be done before the pod is bound, one request after the other.
-    fn pre_bind(&self, _cycle: &Cycle, _node: NodeIndex) -> Vec<Request> {
+    /// What must be done before the pod is bound, one step after the other.
+    fn pre_bind(&self, _cycle: &Cycle, _reservation: &Reservation) -> Vec<PreBindStep> {
         Vec::new()
+    }
+
+    /// Whether what it waits for before the pod is bound has come, as the scheduler sees the cluster.
+    ///
+    /// # Errors
+    /// It will not come.
+    fn awaited(&self, _cycle: &Cycle, _node: NodeIndex, _reservation: &Reservation) -> Result<bool, String> {
+        Ok(true)
     }
 
     /// The request that binds the pod.

@@ -11,18 +11,18 @@
 //! is decided is dropped; upstream would try to bind it and fail. An assumed pod whose deletion is seen is forgotten
 //! then; upstream forgets it when the binding fails.
 
+mod binding;
 mod handlers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use self::binding::Binding;
 use super::{
-    Cluster, Cycle, EventKind, ExtensionPoint, FailureKind, Incremental, NodeIndex, Outcome, Owners, Permit, QueuedPod,
-    SchedulerSettings, SchedulingQueue, Scope,
+    Cluster, FailureKind, Incremental, NodeIndex, Outcome, Owners, QueuedPod, SchedulerSettings, SchedulingQueue,
+    Scope, Volumes,
 };
-use crate::api::{
-    ConditionStatus, EventType, Kind, Name, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText, Uid,
-};
+use crate::api::{ConditionStatus, EventType, Kind, Name, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText};
 use crate::client::{
     Cache, Caches, Client, Election, Elector, FORGET, Informer, Occurrence, Outbox, Part, Recorder, TokenBucket,
 };
@@ -35,7 +35,9 @@ const TOKEN_LISTS: u64 = 1 << 48;
 const TIMER_CYCLE: TimerToken = TimerToken(0);
 const TIMER_QUEUE: TimerToken = TimerToken(1);
 const TIMER_INFORMERS: u64 = 1 << 32;
-/// Tokens and timers of the leader election, beyond those of informers.
+/// Timers of binding cycles that wait.
+const TIMER_BINDINGS: u64 = 1 << 33;
+/// Tokens and timers of the leader election, beyond those of informers and binding cycles.
 const TOKEN_ELECTOR: u64 = 1 << 49;
 const TIMER_ELECTOR: u64 = 1 << 34;
 /// Longest message of an Event. Upstream: `NoteLengthLimit`.
@@ -52,14 +54,6 @@ struct Running {
 enum Decided {
     Place(NodeIndex),
     Fail { message: Name, is_rejection: bool },
-}
-
-/// A binding cycle: what is still to be sent for an assumed pod.
-#[derive(Clone, Debug)]
-struct Binding {
-    queued: QueuedPod,
-    node: NodeIndex,
-    rest: VecDeque<Request>,
 }
 
 /// kube-scheduler.
@@ -133,7 +127,7 @@ impl Scheduler {
 
     /// The kinds that it watches, by informer.
     fn kinds() -> impl Iterator<Item = Kind> {
-        [Kind::Node, Kind::Namespace, Kind::Pod].into_iter().chain(Owners::KINDS)
+        [Kind::Node, Kind::Namespace, Kind::Pod].into_iter().chain(Volumes::KINDS).chain(Owners::KINDS)
     }
 
     /// What it is called.
@@ -271,76 +265,6 @@ impl Scheduler {
         out.cause = before;
     }
 
-    fn place(&mut self, mut queued: QueuedPod, node: NodeIndex, out: &mut Outbox) {
-        self.cluster.assume(&queued.pod, node);
-        let profile = &self.settings.profiles[usize::from(queued.profile)];
-        let cycle = Cycle { pod: &queued.pod, cluster: &self.cluster, args: &profile.args };
-        let mut rest = VecDeque::new();
-        let mut rejection = None;
-        for (number, enabled) in &mut profile.at(ExtensionPoint::Reserve) {
-            rejection = rejection.or(enabled.entry.plugin.reserve(&cycle, node).map(|status| (number, status)));
-        }
-        for (number, enabled) in &mut profile.at(ExtensionPoint::Permit) {
-            if let (None, Permit::Reject(status)) = (&rejection, enabled.entry.plugin.permit(&cycle, node)) {
-                rejection = Some((number, status));
-            }
-        }
-        for (_, enabled) in profile.at(ExtensionPoint::PreBind) {
-            rest.extend(enabled.entry.plugin.pre_bind(&cycle, node));
-        }
-        rest.extend(profile.at(ExtensionPoint::Bind).find_map(|(_, enabled)| enabled.entry.plugin.bind(&cycle, node)));
-        let slot = queued.pod.meta.id.slot;
-        if let Some((plugin, status)) = rejection {
-            queued.rejectors |= 1 << plugin;
-            self.cluster.remove_pod(slot);
-            let message = ecow::eco_format!("0/1 nodes are available: 1 {}.", status.message());
-            self.failed(queued, message, true, out);
-            return;
-        }
-        out.note(NoteKind::Placed, queued.pod.meta.id, self.client.index, queued.cause);
-        self.queue.done(slot);
-        self.bind_on(Binding { queued, node, rest }, out);
-    }
-
-    /// Sends the next request of a binding cycle, or ends it.
-    fn bind_on(&mut self, mut binding: Binding, out: &mut Outbox) {
-        let Some(request) = binding.rest.pop_front() else {
-            let pod = &binding.queued.pod;
-            let node = self.cluster.nodes.name(binding.node);
-            let message = ecow::eco_format!("Successfully assigned {} to {node}", pod.meta.key());
-            let pod = pod.clone();
-            self.record(&pod, EventType::Normal, "Scheduled", message, out);
-            return;
-        };
-        out.send_for(&mut self.client, Token(self.next_token), binding.queued.cause, request);
-        self.bindings.insert(self.next_token, binding);
-        self.next_token += 1;
-    }
-
-    fn bind_answered(&mut self, token: u64, result: Reply, out: &mut Outbox) {
-        let Some(binding) = self.bindings.remove(&token) else { return };
-        let error = match result {
-            Ok(_) => return self.bind_on(binding, out),
-            Err(error) => error,
-        };
-        let Binding { mut queued, rest, .. } = binding;
-        let slot = queued.pod.meta.id.slot;
-        let is_ours = |uid: Uid| uid == queued.pod.meta.uid;
-        if self.cluster.pods.get(slot).is_some_and(|entry| entry.assumed && is_ours(entry.pod.meta.uid)) {
-            self.cluster.remove_pod(slot);
-            let old = Some(Object::Pod(queued.pod.clone()));
-            self.happened(EventKind::AssignedPodDelete, old, None, Some(slot), out.now, out.cause);
-        }
-        queued.cause = out.cause;
-        queued.rejectors = 0;
-        queued.pending = 0;
-        let message = match rest.is_empty() {
-            true => ecow::eco_format!("running Bind plugin \"DefaultBinder\": {}", error.message),
-            false => ecow::eco_format!("running PreBind plugin: {}", error.message),
-        };
-        self.failed(queued, message, false, out);
-    }
-
     /// Puts the pod back, and tells the world. Upstream: `handleSchedulingFailure`.
     fn failed(&mut self, mut queued: QueuedPod, message: Name, is_rejection: bool, out: &mut Outbox) {
         let pod = queued.pod.clone();
@@ -455,7 +379,10 @@ impl Part for Scheduler {
                     let election = elector.timer(token, out);
                     return self.elected(election, out);
                 }
-                self.informers[(token - TIMER_INFORMERS) as usize].due(&mut self.informer_client, out);
+                match token.checked_sub(TIMER_BINDINGS) {
+                    Some(number) => self.wait_due(number, out),
+                    None => self.informers[(token - TIMER_INFORMERS) as usize].due(&mut self.informer_client, out),
+                }
             }
         }
         if self.has_synced()
@@ -467,6 +394,7 @@ impl Part for Scheduler {
         if self.is_active() {
             self.work(out);
         }
+        self.look_at_waits(out);
         self.arm(out);
     }
 
@@ -477,7 +405,8 @@ impl Part for Scheduler {
     }
 
     fn is_idle(&self) -> bool {
-        self.running.is_none() && self.bindings.is_empty() && self.queue.is_idle()
+        let under_way = self.bindings.values().any(Binding::is_under_way);
+        self.running.is_none() && !under_way && self.queue.is_idle()
     }
 
     fn hash_memory(&self, hasher: &mut dyn std::hash::Hasher) {
@@ -499,6 +428,11 @@ impl Part for Scheduler {
         for binding in self.bindings.values() {
             write_id(binding.queued.pod.meta.id, hasher);
             hasher.write_u32(binding.node);
+            hasher.write_u8(u8::from(binding.is_under_way()));
+        }
+        for (one, two) in self.cluster.volumes.assumptions() {
+            hasher.write(one.as_bytes());
+            hasher.write(two.as_bytes());
         }
     }
 }

@@ -67,7 +67,7 @@ pub struct Profile {
     /// The plugins by number, at most 64.
     pub plugins: Vec<Enabled>,
     /// The numbers of the plugins of each extension point, in the order in which they are asked.
-    orders: [Vec<u8>; POINTS],
+    pub orders: [Vec<u8>; POINTS],
     /// What the plugins are told.
     pub args: PluginArgs,
     /// `percentageOfNodesToScore`; absent: the scheduler's setting.

@@ -1,5 +1,6 @@
 //! What a scenario may set of the scheduler. Upstream: flags of kube-scheduler and `KubeSchedulerConfiguration`.
 
+use super::configuration::{self, Configuration};
 use super::{Profile, Tie};
 use crate::client::{
     Flag, FlagValue, Flags, LEADER_ELECT, LEASE_DURATION, LeaderElection, RENEW_DEADLINE, RESOURCE_NAMESPACE,
@@ -7,6 +8,12 @@ use crate::client::{
 };
 use crate::kernel::Span;
 
+/// `--config`.
+pub const CONFIG: Flag = Flag {
+    name: "config",
+    default: FlagValue::Text(""),
+    doc: "a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1): the path of a file, or in a scenario the document itself; flags of the leader election go before it, no other may say what it says",
+};
 /// `--kube-api-qps`.
 pub const KUBE_API_QPS: Flag = Flag {
     name: "kube-api-qps",
@@ -57,7 +64,7 @@ pub const TIE: Flag = Flag {
 };
 
 /// `--leader-elect-resource-name`.
-const LEADER_ELECT_RESOURCE_NAME: Flag = resource_name("kube-scheduler");
+pub(super) const LEADER_ELECT_RESOURCE_NAME: Flag = resource_name("kube-scheduler");
 
 /// All settings.
 #[derive(Clone, Debug)]
@@ -87,6 +94,7 @@ pub struct SchedulerSettings {
 impl SchedulerSettings {
     /// The flags.
     pub const FLAGS: &[&Flag] = &[
+        &CONFIG,
         &KUBE_API_QPS,
         &KUBE_API_BURST,
         &PERCENTAGE_OF_NODES_TO_SCORE,
@@ -103,7 +111,33 @@ impl SchedulerSettings {
         &LEADER_ELECT_RESOURCE_NAME,
     ];
 
-    /// What the flags say, with upstream's default profile.
+    /// What a configuration says, and flags. As upstream, flags of the leader election go before the configuration.
+    /// Others that both set are an error, where upstream passes over the flag in silence.
+    ///
+    /// # Errors
+    /// Where both set the same thing, and as [`SchedulerSettings::of`].
+    pub fn configured(flags: &Flags, configuration: &Configuration) -> Result<SchedulerSettings, String> {
+        let of_election = [
+            LEADER_ELECT.name,
+            LEASE_DURATION.name,
+            RENEW_DEADLINE.name,
+            RETRY_PERIOD.name,
+            RESOURCE_NAMESPACE.name,
+            LEADER_ELECT_RESOURCE_NAME.name,
+        ];
+        for (flag, field) in configuration::FIELDS.iter().filter(|(flag, _)| !of_election.contains(&flag.name)) {
+            if flags.is_set(flag) && configuration.flags.is_set(flag) {
+                return Err(format!(
+                    "--{}: the configuration sets it too, as {field}: leave one of them out",
+                    flag.name
+                ));
+            }
+        }
+        let settings = SchedulerSettings::of(&flags.over(&configuration.flags))?;
+        Ok(SchedulerSettings { profiles: configuration.profiles.clone(), ..settings })
+    }
+
+    /// What the flags say, with upstream's default profile. `--config` is left aside.
     ///
     /// # Errors
     /// Where `--tie` or the percentage is none of the allowed values, or the times of the election do not fit together.

@@ -11,6 +11,8 @@ use crate::event::{
 };
 use crate::kernel::{Chance, Span, Time};
 
+/// How many informers there are.
+const LISTS: u64 = 3 + super::Volumes::KINDS.len() as u64;
 const SMALL: &str = "{status: {allocatable: {cpu: '1', memory: 1Gi, pods: '10'}}}";
 const BIG: &str = "{status: {allocatable: {cpu: '8', memory: 8Gi, pods: '10'}}}";
 
@@ -37,7 +39,7 @@ impl Story {
         let mut story = Story { scheduler, now: Time::ZERO, timers: vec![], said: vec![], binds: vec![], revision: 1 };
         story.handle(Input::Start);
         story.said.clear();
-        for list in 0..3 {
+        for list in 0..LISTS {
             let answer = Answer::List { items: vec![], resource_version: 1 };
             story.handle(Input::Reply { token: Token((1 << 48) + list), result: Ok(answer) });
         }
@@ -306,7 +308,7 @@ fn the_same_draws_give_the_same_nodes_and_both_kinds_of_ties_exist() {
         settings.profiles = vec![Profile::upstream()];
         t.scheduler = Scheduler::new("kube-scheduler", "control-plane-0", settings);
         t.handle(Input::Start);
-        for list in 0..3 {
+        for list in 0..LISTS {
             let answer = Answer::List { items: vec![], resource_version: 1 };
             t.handle(Input::Reply { token: Token((1 << 48) + list), result: Ok(answer) });
         }

@@ -8,7 +8,8 @@ use super::{
     Cluster, Cycle, NodeIndex, PluginArgs, PluginEntry, PluginOrders, PreFilter, PreScore, Profile, Scope, decide,
     plugins,
 };
-use crate::api::{Kind, Meta, Node, Obj, ObjectId, Pod, PodSpec, PodStatus, Uid};
+use crate::api::convert::from_json;
+use crate::api::{Kind, Meta, Node, Obj, Object, ObjectId, Pod, PodSpec, PodStatus, Uid};
 
 /// A node from YAML: metadata (labels only), spec and status.
 pub(super) fn node(name: &str, text: &str) -> Arc<Obj<Node>> {
@@ -40,6 +41,13 @@ fn entry(plugin: &str) -> &'static PluginEntry {
     plugins::ALL.iter().find(|entry| entry.name == plugin).expect("the plugin is registered")
 }
 
+/// An object of a kind that no part reads, from the YAML of its manifest without `apiVersion`.
+pub(super) fn object(text: &str) -> Object {
+    let value: serde_json::Value = serde_saphyr::from_str(text).expect("the test's object can be read");
+    let kind = value["kind"].as_str().and_then(Kind::from_resource_name).expect("the test's object has a kind");
+    from_json(kind, value).expect("the test's object can be read")
+}
+
 /// What a plugin says of one node, `node`, with other pods on it: `code: reason, reason`, or nothing.
 #[track_caller]
 pub(super) fn check_filter_beside(
@@ -49,7 +57,21 @@ pub(super) fn check_filter_beside(
     others: &[&str],
     expected: Option<&str>,
 ) {
+    check_filter_among(plugin, &[], pod_spec, node_text, others, expected);
+}
+
+/// The same with other objects in the cluster.
+#[track_caller]
+pub(super) fn check_filter_among(
+    plugin: &str,
+    objects: &[&str],
+    pod_spec: &str,
+    node_text: &str,
+    others: &[&str],
+    expected: Option<&str>,
+) {
     let mut cluster = Cluster::default();
+    objects.iter().for_each(|text| cluster.apply(&object(text)));
     let number = cluster.nodes.set(&node("node", node_text));
     cluster.nodes.refresh();
     for (slot, other) in others.iter().enumerate() {

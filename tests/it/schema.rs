@@ -60,6 +60,9 @@ fn every_section_is_taken() {
         "components:\n  kubeScheduler: {percentage-of-nodes-to-score: 50, tie: first}\n  kubelet: {event-qps: \"5\"}\n  \
          apiServer: {replicas: 3}\n  kubeControllerManager: {concurrent-deployment-syncs: 5}",
         "components: {replicas: {kubeScheduler: 2}, kubeScheduler: {leader-elect-lease-duration: 15s}}",
+        "components:\n  kubeScheduler:\n    config:\n      apiVersion: kubescheduler.config.k8s.io/v1\n      \
+         kind: KubeSchedulerConfiguration\n      profiles: [{plugins: {score: {disabled: [{name: ImageLocality}]}}}]",
+        "components: {kubeScheduler: {config: scheduler.yaml, tie: first}}",
         "latency: {read: 1ms..2ms, watch: 1ms}",
         "behaviours: [{usage: {cpu: 250m, memory: {from: 100Mi, to: 1Gi, over: 10m}}}, {usage: {cpu: [{after: 0s, is: 1}]}, \
          hangs: [{after: 1s, lasts: 2s, probability: 0.5}]}]",
@@ -123,6 +126,8 @@ fn what_is_wrong_at_its_place_is_refused() {
         "nodeTypes: [m5.large]",
         "components: {kubeScheduler: {kube-api-qbs: 5}}",
         "components: {kubeScheduler: {kube-api-qps: true}}",
+        "components: {kubeScheduler: {config: 5}}",
+        "components: {kubeScheduler: {config: {apiVersion: v1, kind: KubeSchedulerConfiguration}}}",
         "components: {apiServer: {replicas: 0}}",
         "behaviours: [{exit: {code: 1}}]",
         "components: {replicas: {kubeScheduler: 10}}",

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::record::DecisionRecord;
 use super::{Choice, Profiles};
-use crate::api::located::{InputError, InputErrors, Issue, Path as Field, Place, Segment, nearest, parse};
+use crate::api::located::{Half, InputError, InputErrors, Issue, Path as Field, Segment, nearest, parse};
 use crate::api::{Kind, Obj, Object, Pod, convert};
 use crate::cli::output::Output;
 use crate::cli::{Failure, read};
@@ -224,7 +224,7 @@ fn no_more(fields: &Map<String, Value>, path: &[Segment], valid: &[&str]) -> Res
             Some(near) => format!("did you mean {near:?}?"),
             None => format!("valid here: {}", valid.join(", ")),
         };
-        Issue { message: format!("unknown field \"{path}\""), help: Some(help), place: Place::Key, path }
+        Issue { message: format!("unknown field \"{path}\""), help: Some(help), place: Half::Key, path }
     };
     let issues: Vec<Issue> = fields.keys().map(unknown).collect();
     if issues.is_empty() { Ok(()) } else { Err(issues) }

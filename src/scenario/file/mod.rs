@@ -9,6 +9,7 @@ mod fault;
 mod manifest;
 mod nodes;
 mod scalar;
+mod scheduler;
 mod timeline;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub use manifest::{ManifestFile, ManifestFiles, RepeatBlock, RepeatFile};
 pub use nodes::{NodePoolFile, NodeTypeEntry, NodeTypeFile, NodeTypesInFile, TaintFields, TaintFile};
 pub(super) use scalar::read_range;
 pub use scalar::{Duration, DurationRange, Every, FlagText, Instant, QuantityText, ShortForm};
+pub use scheduler::{SchedulerConfigFile, SchedulerFlagsFile};
 pub use timeline::{
     ActionFile, CordonFile, DeleteFile, DrainFile, PatchFile, PatchType, PropagationFile, RolloutFile, ScaleFile,
     SetImageFile,
@@ -131,9 +133,10 @@ pub struct ComponentsFile {
     /// `cluster-cidr`. `controllers` chooses among them as upstream: `*,-namespace-controller`.
     #[cfg_attr(feature = "cli", schemars(schema_with = "crate::scenario::schema::flags_of_controller_manager"))]
     pub kube_controller_manager: FlagsFile,
-    /// Flags of kube-scheduler.
+    /// Flags of kube-scheduler. `config` is the path of a KubeSchedulerConfiguration, from this file's folder on, or the
+    /// document itself.
     #[cfg_attr(feature = "cli", schemars(schema_with = "crate::scenario::schema::flags_of_scheduler"))]
-    pub kube_scheduler: FlagsFile,
+    pub kube_scheduler: SchedulerFlagsFile,
     /// Flags of all kubelets.
     #[cfg_attr(feature = "cli", schemars(schema_with = "crate::scenario::schema::flags_of_kubelet"))]
     pub kubelet: FlagsFile,

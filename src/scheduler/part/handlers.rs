@@ -7,7 +7,7 @@ use super::Scheduler;
 use crate::api::{Namespace, Node, Obj, Object, Pod};
 use crate::event::{Cause, Change, ChangeKind};
 use crate::kernel::Time;
-use crate::scheduler::{ClusterEvent, EventKind, node_events, pod_events};
+use crate::scheduler::{ClusterEvent, EventKind, node_events, pod_events, storage_event};
 
 impl Scheduler {
     pub(super) fn take_in(&mut self, changes: &[Change], now: Time) {
@@ -16,17 +16,21 @@ impl Scheduler {
                 Object::Pod(pod) => self.pod_changed(change.kind, pod, now, change.cause),
                 Object::Node(node) => self.node_changed(change.kind, node, now, change.cause),
                 Object::Namespace(namespace) => self.namespace_changed(change.kind, namespace),
-                Object::ReplicaSet(_) | Object::Untyped(_) => self.other_changed(change),
+                Object::ReplicaSet(_) | Object::Untyped(_) => self.other_changed(change, now),
                 Object::Deployment(_) | Object::Event(_) | Object::Lease(_) => {}
             }
         }
     }
 
-    fn other_changed(&mut self, change: &Change) {
-        self.others.apply(change);
-        match change.kind {
-            ChangeKind::Added | ChangeKind::Modified => self.cluster.apply(&change.object),
-            ChangeKind::Deleted => self.cluster.forget(&change.object),
+    fn other_changed(&mut self, change: &Change, now: Time) {
+        let old = self.others.apply(change);
+        let new = (change.kind != ChangeKind::Deleted).then(|| change.object.clone());
+        match &new {
+            Some(object) => self.cluster.apply(object),
+            None => self.cluster.forget(&change.object),
+        }
+        if let Some(event) = storage_event(change.object.kind(), old.is_some(), new.is_some()) {
+            self.happened(event, old, new, None, now, change.cause);
         }
     }
 

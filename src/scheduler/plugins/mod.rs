@@ -11,10 +11,14 @@ pub mod node_name;
 pub mod node_ports;
 pub mod node_resources_fit;
 pub mod node_unschedulable;
+pub mod node_volume_limits;
 pub mod pod_topology_spread;
 pub mod priority_sort;
 pub mod scheduling_gates;
 pub mod taint_toleration;
+pub mod volume_binding;
+pub mod volume_restrictions;
+pub mod volume_zone;
 
 use super::PluginEntry;
 
@@ -28,6 +32,10 @@ pub const ALL: &[&PluginEntry] = &[
     &node_affinity::ENTRY,
     &node_ports::ENTRY,
     &node_resources_fit::ENTRY,
+    &volume_restrictions::ENTRY,
+    &node_volume_limits::ENTRY,
+    &volume_binding::ENTRY,
+    &volume_zone::ENTRY,
     &pod_topology_spread::ENTRY,
     &dynamic_resources::ENTRY,
     &default_preemption::ENTRY,

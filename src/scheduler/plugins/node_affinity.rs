@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1;
 
-use crate::api::{Meta, Name, Node, Obj, Pod, Selector};
+use crate::api::{Labels, Meta, Name, Node, Obj, Pod, Selector};
 use crate::scheduler::{
     Cluster, ClusterEvent, Code, Cycle, EventKind, ExtensionPoint, NodeFilter, NodeIndex, NodeScore, NodeView, Plugin,
     PluginArgs, PluginEntry, PreFilter, PreScore, Reach, Status, normalize,
@@ -44,7 +44,7 @@ struct NodeAffinity;
 
 /// One term of a node selector. Upstream: component-helpers `nodeaffinity.nodeSelectorTerm`.
 #[derive(Clone, Debug)]
-struct Term {
+pub(in crate::scheduler) struct Term {
     /// `matchExpressions`; absent: no condition.
     labels: Option<Selector>,
     /// `matchFields`: (is it `In`, is it `metadata.name`, the value).
@@ -74,10 +74,15 @@ impl Term {
     }
 
     fn matches(&self, node: &Meta) -> bool {
-        let value = |key: &str| node.labels.get(key).map(Name::as_str);
+        self.allows(&node.labels, &node.name)
+    }
+
+    /// Whether a node of these labels and this name matches.
+    pub(in crate::scheduler) fn allows(&self, labels: &Labels, name: &str) -> bool {
+        let value = |key: &str| labels.get(key).map(Name::as_str);
         self.labels.as_ref().is_none_or(|labels| labels.matches(value))
             && self.fields.iter().all(|(is_in, is_name, value)| {
-                let found = if *is_name { node.name.as_str() } else { "" };
+                let found = if *is_name { name } else { "" };
                 (found == value) == *is_in
             })
     }
@@ -88,7 +93,7 @@ fn is_empty(term: &v1::NodeSelectorTerm) -> bool {
 }
 
 /// The terms that hold together by 'or'. A term that is not valid matches nothing, as it does not upstream.
-fn terms(selector: &v1::NodeSelector) -> Vec<Term> {
+pub(in crate::scheduler) fn terms(selector: &v1::NodeSelector) -> Vec<Term> {
     selector.node_selector_terms.iter().filter(|term| !is_empty(term)).filter_map(|term| Term::of(term).ok()).collect()
 }
 

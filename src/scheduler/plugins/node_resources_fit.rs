@@ -162,7 +162,19 @@ impl Plugin for NodeResourcesFit {
                 (None, Some(new)) => filter.fits_alone(new),
                 (_, None) => false,
             },
-            EventKind::NodeDelete
+            EventKind::PersistentVolumeAdd
+            | EventKind::PersistentVolumeUpdate
+            | EventKind::ClaimAdd
+            | EventKind::ClaimUpdate
+            | EventKind::StorageClassAdd
+            | EventKind::StorageClassUpdate
+            | EventKind::CsiNodeAdd
+            | EventKind::CsiNodeUpdate
+            | EventKind::CsiDriverUpdate
+            | EventKind::StorageCapacityAdd
+            | EventKind::StorageCapacityUpdate
+            | EventKind::VolumeAttachmentDelete
+            | EventKind::NodeDelete
             | EventKind::NodeLabel
             | EventKind::NodeTaint
             | EventKind::NodeCondition
