@@ -131,3 +131,69 @@ fn label_selector(object: &Untyped) -> Selector {
     let selector = written.and_then(read);
     Selector::from_label_selector(selector.as_ref()).unwrap_or(Selector::Nothing)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::OwnerReference;
+    use crate::scheduler::testing::{object, pod};
+
+    const SERVICE: &str =
+        "{apiVersion: v1, kind: Service, metadata: {name: s1, namespace: default}, spec: {selector: {app: web}}}";
+
+    fn workload(version: &str, kind: &str, selector: &str) -> String {
+        format!(
+            "{{apiVersion: {version}, kind: {kind}, metadata: {{name: w, namespace: default}}, spec: {{selector: {selector}, serviceName: s, template: {{metadata: {{labels: {{app: web}}}}, spec: {{containers: []}}}}}}}}"
+        )
+    }
+
+    /// What selects a pod with labels `app: web` and `tier: front` that a workload `w` controls.
+    #[track_caller]
+    fn check(objects: &[&str], owner: &str, expected: &str) {
+        let mut owners = Owners::default();
+        for text in objects {
+            owners.set(&object(text));
+        }
+        let mut pod = Obj::clone(&pod("p", "{containers: []}"));
+        pod.meta.labels = [("app", "web"), ("tier", "front")].into_iter().collect();
+        if let Some((version, kind)) = owner.split_once(' ') {
+            let uid = crate::api::Uid(7);
+            let (api_version, kind, name) = (version.into(), kind.into(), "w".into());
+            let block_owner_deletion = None;
+            let owner = OwnerReference { api_version, kind, name, uid, controller: Some(true), block_owner_deletion };
+            pod.meta.owners = [owner].into();
+        }
+        assert_eq!(owners.default_selector(&pod).to_string(), expected, "{objects:?}");
+    }
+
+    #[test]
+    fn services_and_the_controller_say_what_is_spread() {
+        check(&[], "", "");
+        check(&[SERVICE], "", "app=web");
+        let narrow = "{apiVersion: v1, kind: Service, metadata: {name: s2, namespace: default}, spec: {selector: {tier: front}}}";
+        check(&[SERVICE, narrow], "", "app=web,tier=front");
+        for others in
+            ["default}, spec: {selector: {app: db}}", "other}, spec: {selector: {app: web}}", "default}, spec: {}"]
+        {
+            check(&[&format!("{{apiVersion: v1, kind: Service, metadata: {{name: s3, namespace: {others}}}")], "", "");
+        }
+        let set = "{matchLabels: {app: web}, matchExpressions: [{key: hash, operator: Exists}]}";
+        let replica_set = workload("apps/v1", "ReplicaSet", set);
+        check(&[&replica_set], "apps/v1 ReplicaSet", "app=web,hash");
+        check(&[&replica_set, narrow], "apps/v1 ReplicaSet", "app=web,hash,tier=front");
+        check(&[&replica_set], "apps/v1beta1 ReplicaSet", "");
+        check(&[&replica_set], "apps/v1 StatefulSet", "");
+        check(&[&workload("apps/v1", "StatefulSet", set)], "apps/v1 StatefulSet", "app=web,hash");
+        check(&[&workload("v1", "ReplicationController", "{app: web}")], "v1 ReplicationController", "app=web");
+    }
+
+    #[test]
+    fn only_a_change_of_what_is_selected_is_news() {
+        let mut owners = Owners::default();
+        assert!(owners.set(&object(SERVICE)));
+        assert!(!owners.set(&object(SERVICE)));
+        assert!(owners.set(&object(&SERVICE.replace("web", "db"))));
+        assert!(owners.remove(&object(SERVICE)));
+        assert!(!owners.remove(&object(SERVICE)));
+    }
+}

@@ -5,6 +5,8 @@ mod constraints;
 mod filter;
 mod incremental;
 mod score;
+#[cfg(test)]
+mod tests;
 
 use self::constraints::{Action, Constraint, constraints};
 use crate::api::{Meta, Obj, Pod};
