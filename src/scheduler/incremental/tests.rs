@@ -79,21 +79,53 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("f", "{nodeSelector: {disk: d0}, containers: [{name: c, resources: {requests: {cpu: 200m}}}]}"),
     (
         "g",
-        "{containers: [{name: c}], topologySpreadConstraints: [
-          {maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: g}}}]}",
-    ),
-    (
-        "g",
-        "{containers: [{name: c}], tolerations: [{key: c, operator: Exists}], topologySpreadConstraints: [
-          {maxSkew: 2, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule, nodeTaintsPolicy: Honor,
-           labelSelector: {matchExpressions: [{key: app, operator: In, values: [a, g]}]}},
-          {maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: g}}}]}",
+        "{containers: [{name: c}], affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
+          {topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: g}}},
+          {topologyKey: disk, labelSelector: {matchExpressions: [{key: app, operator: In, values: [d, h]}]}}]}}}",
     ),
     (
         "h",
+        "{containers: [{name: c}], affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
+          {topologyKey: topology.kubernetes.io/zone, labelSelector: {matchLabels: {app: h}}},
+          {topologyKey: disk, labelSelector: {matchLabels: {app: h}}}]}}}",
+    ),
+    (
+        "i",
+        "{containers: [{name: c}], affinity: {
+          podAffinity: {
+            requiredDuringSchedulingIgnoredDuringExecution: [
+              {topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: a}}}],
+            preferredDuringSchedulingIgnoredDuringExecution: [
+              {weight: 7, podAffinityTerm: {topologyKey: topology.kubernetes.io/zone, labelSelector: {matchLabels: {app: b}}}}]},
+          podAntiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [
+            {weight: 5, podAffinityTerm: {topologyKey: kubernetes.io/hostname, labelSelector: {}}},
+            {weight: 7, podAffinityTerm: {topologyKey: topology.kubernetes.io/zone, labelSelector: {matchLabels: {app: b}}}}]}}}",
+    ),
+    (
+        "j",
+        "{containers: [{name: c}], affinity: {
+          podAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [
+            {weight: 3, podAffinityTerm: {topologyKey: disk, labelSelector: {matchLabels: {app: c}}}}]},
+          podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
+            {topologyKey: topology.kubernetes.io/zone, labelSelector: {matchExpressions: [{key: app, operator: In, values: [e, j]}]}}]}}}",
+    ),
+    (
+        "k",
+        "{containers: [{name: c}], topologySpreadConstraints: [
+          {maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: k}}}]}",
+    ),
+    (
+        "k",
+        "{containers: [{name: c}], tolerations: [{key: c, operator: Exists}], topologySpreadConstraints: [
+          {maxSkew: 2, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule, nodeTaintsPolicy: Honor,
+           labelSelector: {matchExpressions: [{key: app, operator: In, values: [a, k]}]}},
+          {maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: k}}}]}",
+    ),
+    (
+        "l",
         "{nodeSelector: {disk: d1}, containers: [{name: c, resources: {requests: {cpu: 100m}}}], topologySpreadConstraints: [
-          {maxSkew: 3, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: h}}},
-          {maxSkew: 1, topologyKey: disk, whenUnsatisfiable: DoNotSchedule, minDomains: 2, labelSelector: {matchLabels: {app: h}}},
+          {maxSkew: 3, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: l}}},
+          {maxSkew: 1, topologyKey: disk, whenUnsatisfiable: DoNotSchedule, minDomains: 2, labelSelector: {matchLabels: {app: l}}},
           {maxSkew: 1, topologyKey: disk, whenUnsatisfiable: ScheduleAnyway, nodeAffinityPolicy: Ignore, labelSelector: {matchLabels: {app: a}}}]}",
     ),
 ];

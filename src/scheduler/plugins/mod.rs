@@ -6,6 +6,7 @@ pub mod default_binder;
 pub mod default_preemption;
 pub mod dynamic_resources;
 pub mod image_locality;
+pub mod inter_pod_affinity;
 pub mod node_affinity;
 pub mod node_name;
 pub mod node_ports;
@@ -37,6 +38,7 @@ pub const ALL: &[&PluginEntry] = &[
     &volume_binding::ENTRY,
     &volume_zone::ENTRY,
     &pod_topology_spread::ENTRY,
+    &inter_pod_affinity::ENTRY,
     &dynamic_resources::ENTRY,
     &default_preemption::ENTRY,
     &balanced_allocation::ENTRY,
