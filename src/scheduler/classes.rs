@@ -38,6 +38,8 @@ impl PodClass {
 pub struct PodClasses {
     list: Vec<Arc<PodClass>>,
     numbers: FxHashMap<(Name, Labels, bool), Vec<ClassIndex>>,
+    with_terms: Vec<ClassIndex>,
+    with_anti_affinity: Vec<ClassIndex>,
 }
 
 fn affinity_of(pod: &Obj<Pod>) -> (Option<&v1::PodAffinity>, Option<&v1::PodAntiAffinity>) {
@@ -57,11 +59,18 @@ impl PodClasses {
         let (affinity, anti_affinity) = affinity_of(pod);
         let (namespace, labels) = (pod.meta.namespace.clone(), pod.meta.labels.clone());
         let key = (namespace.clone(), labels.clone(), pod.meta.is_terminating());
+        let terms = Arc::new(AffinityTerms::of(pod));
+        if !terms.is_empty() {
+            self.with_terms.push(class);
+        }
+        if !terms.anti_affinity.is_empty() {
+            self.with_anti_affinity.push(class);
+        }
         self.list.push(Arc::new(PodClass {
             namespace,
             labels,
             terminating: key.2,
-            terms: Arc::new(AffinityTerms::of(pod)),
+            terms,
             affinity: (affinity.cloned(), anti_affinity.cloned()),
         }));
         self.numbers.entry(key).or_default().push(class);
@@ -82,6 +91,16 @@ impl PodClasses {
     /// A class by its number.
     pub fn get(&self, class: ClassIndex) -> &Arc<PodClass> {
         &self.list[class as usize]
+    }
+
+    /// The classes whose pods have affinity terms of any kind. Upstream: `NodeInfo.PodsWithAffinity`.
+    pub fn with_terms(&self) -> &[ClassIndex] {
+        &self.with_terms
+    }
+
+    /// The classes whose pods have required anti-affinity. Upstream: `NodeInfo.PodsWithRequiredAntiAffinity`.
+    pub fn with_anti_affinity(&self) -> &[ClassIndex] {
+        &self.with_anti_affinity
     }
 
     /// How many there are.

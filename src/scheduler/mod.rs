@@ -7,8 +7,7 @@
 //! pods: what one prepares for a pod dies with the pod's cycle. Names are compared while a pod is prepared, never in
 //! the loop over nodes.
 //!
-//! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: PodTopologySpread, InterPodAffinity, extenders, waiting
-//! on Permit.
+//! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: extenders, waiting on Permit.
 
 mod affinity;
 mod args;
@@ -41,7 +40,7 @@ mod taints;
 mod testing;
 mod volumes;
 
-pub use affinity::{AffinityTerm, AffinityTerms};
+pub use affinity::{AffinityTerm, AffinityTerms, namespace_labels};
 pub use args::{Defaulting, InterPodAffinityArgs, PluginArgs, PreemptionArgs, SpreadArgs, VolumeBindingArgs};
 pub use budgets::Budgets;
 pub use changes::{ClusterEvent, EventKind, node_events, pod_events, storage_event};

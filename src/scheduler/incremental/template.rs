@@ -133,9 +133,17 @@ impl Template {
             statuses: Vec::new(),
             key: Vec::new(),
         };
-        for (plugin, filter) in prepared.filters.list {
+        let mut filters = prepared.filters.list.into_iter().peekable();
+        for (plugin, enabled) in profile.at(ExtensionPoint::Filter) {
+            let filter = filters.next_if(|(prepared, _)| *prepared == plugin);
+            // A plugin that has nothing to say now may have something once other pods have come.
+            if let Some(form) = enabled.entry.plugin.spanning(&cycle) {
+                template.span_of(plugin, form).filters = true;
+                continue;
+            }
+            let Some((_, filter)) = filter else { continue };
             match filter.reach() {
-                Reach::Cluster => template.span(&cycle, profile, plugin)?.filters = true,
+                Reach::Cluster => return None,
                 Reach::Object | Reach::Node if !template.spans.is_empty() => return None,
                 Reach::Object if template.node_filters.is_empty() => template.object_filters.push((plugin, filter)),
                 Reach::Object | Reach::Node => template.node_filters.push((plugin, filter)),
@@ -160,9 +168,8 @@ impl Template {
         for (plugin, enabled) in profile.at(ExtensionPoint::Score) {
             most = most.checked_add(enabled.weight.checked_mul(100)?)?;
             if let Some(form) = enabled.entry.plugin.spanning(cycle) {
-                if form.scores() {
-                    self.span_of(plugin, form).weight = enabled.weight;
-                }
+                let weight = if form.scores() { enabled.weight } else { 0 };
+                self.span_of(plugin, form).weight = weight;
                 continue;
             }
             let PreScore::Score(score) = enabled.entry.plugin.pre_score(cycle, &[]) else { continue };
@@ -176,11 +183,6 @@ impl Template {
             }
         }
         i32::try_from(most).ok().map(|_| ())
-    }
-
-    fn span(&mut self, cycle: &Cycle, profile: &Profile, plugin: u8) -> Option<&mut Span> {
-        let form = profile.plugins[usize::from(plugin)].entry.plugin.spanning(cycle)?;
-        Some(self.span_of(plugin, form))
     }
 
     fn span_of(&mut self, plugin: u8, form: Box<dyn Spanning>) -> &mut Span {

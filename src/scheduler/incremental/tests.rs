@@ -74,6 +74,38 @@ const TEMPLATES: &[(&str, &str)] = &[
             {weight: 2, preference: {matchExpressions: [{key: topology.kubernetes.io/zone, operator: NotIn, values: [z2]}]}}]}}}",
     ),
     ("f", "{nodeSelector: {disk: d0}, containers: [{name: c, resources: {requests: {cpu: 200m}}}]}"),
+    (
+        "g",
+        "{containers: [{name: c}], affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
+          {topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: g}}},
+          {topologyKey: disk, labelSelector: {matchExpressions: [{key: app, operator: In, values: [d, h]}]}}]}}}",
+    ),
+    (
+        "h",
+        "{containers: [{name: c}], affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
+          {topologyKey: topology.kubernetes.io/zone, labelSelector: {matchLabels: {app: h}}},
+          {topologyKey: disk, labelSelector: {matchLabels: {app: h}}}]}}}",
+    ),
+    (
+        "i",
+        "{containers: [{name: c}], affinity: {
+          podAffinity: {
+            requiredDuringSchedulingIgnoredDuringExecution: [
+              {topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: a}}}],
+            preferredDuringSchedulingIgnoredDuringExecution: [
+              {weight: 7, podAffinityTerm: {topologyKey: topology.kubernetes.io/zone, labelSelector: {matchLabels: {app: b}}}}]},
+          podAntiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [
+            {weight: 5, podAffinityTerm: {topologyKey: kubernetes.io/hostname, labelSelector: {}}},
+            {weight: 7, podAffinityTerm: {topologyKey: topology.kubernetes.io/zone, labelSelector: {matchLabels: {app: b}}}}]}}}",
+    ),
+    (
+        "j",
+        "{containers: [{name: c}], affinity: {
+          podAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [
+            {weight: 3, podAffinityTerm: {topologyKey: disk, labelSelector: {matchLabels: {app: c}}}}]},
+          podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
+            {topologyKey: topology.kubernetes.io/zone, labelSelector: {matchExpressions: [{key: app, operator: In, values: [e, j]}]}}]}}}",
+    ),
 ];
 
 /// A cluster that is decided about both ways.

@@ -6,12 +6,14 @@ pub mod default_binder;
 pub mod default_preemption;
 pub mod dynamic_resources;
 pub mod image_locality;
+pub mod inter_pod_affinity;
 pub mod node_affinity;
 pub mod node_name;
 pub mod node_ports;
 pub mod node_resources_fit;
 pub mod node_unschedulable;
 pub mod node_volume_limits;
+pub mod pod_topology_spread;
 pub mod priority_sort;
 pub mod scheduling_gates;
 pub mod taint_toleration;
@@ -35,6 +37,8 @@ pub const ALL: &[&PluginEntry] = &[
     &node_volume_limits::ENTRY,
     &volume_binding::ENTRY,
     &volume_zone::ENTRY,
+    &pod_topology_spread::ENTRY,
+    &inter_pod_affinity::ENTRY,
     &dynamic_resources::ENTRY,
     &default_preemption::ENTRY,
     &balanced_allocation::ENTRY,

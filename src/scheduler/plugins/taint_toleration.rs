@@ -24,7 +24,8 @@ pub const ENTRY: PluginEntry = PluginEntry {
 #[derive(Debug)]
 struct TaintToleration;
 
-fn untolerated<'t>(taints: &'t [Taint], tolerations: &[v1::Toleration]) -> Option<&'t Taint> {
+/// The first taint that keeps pods away and that none of the tolerations tolerates.
+pub(super) fn untolerated<'t>(taints: &'t [Taint], tolerations: &[v1::Toleration]) -> Option<&'t Taint> {
     taints
         .iter()
         .find(|taint| matches!(taint.effect, Effect::NoSchedule | Effect::NoExecute) && !tolerates(tolerations, taint))
