@@ -173,6 +173,7 @@ impl Both {
                     Some((start, percentage)) => Scope::Sampled {
                         start: usize::from(start) % self.cluster.nodes.len().max(1),
                         percentage: i64::from(percentage),
+                        luck: (!first).then_some(draw),
                     },
                 };
                 let tie = if first { Tie::First } else { Tie::Draw };
