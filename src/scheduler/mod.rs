@@ -39,7 +39,7 @@ mod stories;
 mod taints;
 #[cfg(test)]
 mod testing;
-mod volumes;
+pub mod volumes;
 
 pub use affinity::{AffinityTerm, AffinityTerms, namespace_labels};
 pub use args::{Defaulting, InterPodAffinityArgs, PluginArgs, PreemptionArgs, SpreadArgs, VolumeBindingArgs};
