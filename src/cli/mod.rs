@@ -8,6 +8,7 @@ mod bug;
 mod dumps;
 mod failure;
 mod families;
+mod import;
 mod list;
 mod new;
 mod out_dir;
@@ -57,6 +58,7 @@ struct Cli {
 enum Command {
     Run(run::Arguments),
     Schedule(schedule::Arguments),
+    Import(import::Arguments),
     New(new::Arguments),
     List(list::Arguments),
     Schema(schema::Arguments),
@@ -76,6 +78,7 @@ pub fn main() -> ExitCode {
     let outcome = note.guard(|| match &cli.command {
         Command::Run(arguments) => run::run(arguments, &note),
         Command::Schedule(arguments) => schedule::run(arguments),
+        Command::Import(arguments) => import::run(arguments),
         Command::New(arguments) => new::run(arguments),
         Command::List(arguments) => list::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
