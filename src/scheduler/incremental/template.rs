@@ -166,6 +166,10 @@ impl Template {
     fn prepare_scores(&mut self, cycle: &Cycle, profile: &Profile) -> Option<()> {
         let mut most: i64 = 0;
         for (plugin, enabled) in profile.at(ExtensionPoint::Score) {
+            // Upstream allows weights below zero; what is kept for each node is not made for them.
+            if enabled.weight < 0 {
+                return None;
+            }
             most = most.checked_add(enabled.weight.checked_mul(100)?)?;
             if let Some(form) = enabled.entry.plugin.spanning(cycle) {
                 let weight = if form.scores() { enabled.weight } else { 0 };
