@@ -8,7 +8,8 @@ mod score;
 use self::constraints::{Action, Constraint, constraints};
 use crate::api::{Meta, Name, Obj, Pod};
 use crate::scheduler::{
-    ClusterEvent, Cycle, Defaulting, EventKind, ExtensionPoint, NodeIndex, Plugin, PluginArgs, PluginEntry, PreFilter, PreScore,
+    ClusterEvent, Cycle, Defaulting, EventKind, ExtensionPoint, NodeIndex, Plugin, PluginArgs, PluginEntry, PreFilter,
+    PreScore,
 };
 
 /// The registry's line.
