@@ -17,6 +17,7 @@ mod classes;
 mod cluster;
 pub mod configuration;
 mod decide;
+mod explain;
 mod framework;
 mod images;
 mod incremental;
@@ -50,6 +51,7 @@ pub use configuration::Configuration;
 pub use decide::{
     Decision, Failure, FailureKind, Filters, PluginScores, Rejected, Scope, Tie, decide, pre_enqueue, wanted_feasible,
 };
+pub use explain::{Change, Explanation, Obstacle, Remedy, Rival, ScoreGap, Tip, WhyHere, WhyNowhere};
 pub use framework::{
     Code, Cycle, ExtensionPoint, FilterCopy, NodeFilter, NodeScore, Nomination, Permit, Plugin, PluginEntry,
     PostFilter, PreBindStep, PreFilter, PreScore, Reach, Reason, Reasons, Reservation, Reserve, Status, Unplaced,

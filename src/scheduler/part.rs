@@ -22,7 +22,7 @@ use std::sync::Arc;
 use self::binding::Binding;
 use self::preemption::Preemptions;
 use super::{
-    Cluster, Failure, FailureKind, Incremental, NodeIndex, Nomination, Outcome, QueuedPod, SchedulerSettings,
+    Cluster, Failure, FailureKind, Incremental, NodeIndex, Nomination, Outcome, Owners, QueuedPod, SchedulerSettings,
     SchedulingQueue, Scope, Tie, Volumes,
 };
 use crate::api::{ConditionStatus, EventType, Kind, Name, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText};
@@ -161,7 +161,8 @@ impl Scheduler {
 
     /// The kinds that it watches, by informer.
     fn kinds() -> impl Iterator<Item = Kind> {
-        [Kind::Node, Kind::Namespace, Kind::Pod, Kind::PodDisruptionBudget].into_iter().chain(Volumes::KINDS)
+        let own = [Kind::Node, Kind::Namespace, Kind::Pod, Kind::PodDisruptionBudget];
+        own.into_iter().chain(Volumes::KINDS).chain(Owners::KINDS)
     }
 
     /// What it is called.
@@ -216,6 +217,7 @@ impl Scheduler {
                 let rows = 0..self.cluster.nodes.rows().len() as NodeIndex;
                 rows.filter_map(|node| self.cluster.nodes.info(node).node.clone()).map(Object::Node).collect()
             }
+            Kind::ReplicaSet => self.others.replica_sets.iter().cloned().map(Object::ReplicaSet).collect(),
             other => {
                 let cache = self.others.others.get(&other).into_iter();
                 cache.flat_map(Cache::iter).cloned().map(Object::Untyped).collect()

@@ -16,8 +16,8 @@ impl Scheduler {
                 Object::Pod(pod) => self.pod_changed(change.kind, pod, now, change.cause),
                 Object::Node(node) => self.node_changed(change.kind, node, now, change.cause),
                 Object::Namespace(namespace) => self.namespace_changed(change.kind, namespace),
-                Object::Untyped(_) => self.other_changed(change, now),
-                Object::Deployment(_) | Object::ReplicaSet(_) | Object::Event(_) | Object::Lease(_) => {}
+                Object::ReplicaSet(_) | Object::Untyped(_) => self.other_changed(change, now),
+                Object::Deployment(_) | Object::Event(_) | Object::Lease(_) => {}
             }
         }
     }

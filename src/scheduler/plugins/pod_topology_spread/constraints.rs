@@ -75,6 +75,16 @@ impl Constraint {
         }
     }
 
+    /// Whether the selector selects pods with these labels.
+    pub(in crate::scheduler) fn selects(&self, labels: &Labels) -> bool {
+        self.selector.matches(|key| labels.get(key).map(Name::as_str))
+    }
+
+    /// The domain of a node; nothing where it lacks the label.
+    pub(super) fn value<'n>(&self, node: &NodeView<'n>) -> Option<&'n str> {
+        node.info.node.as_ref()?.meta.labels.get(&self.topology_key).map(Name::as_str)
+    }
+
     /// Whether a node is one of those over which pods are to be spread.
     pub(in crate::scheduler) fn counts(&self, judged: Judged) -> bool {
         (!self.honors_affinity || judged.affinity) && (!self.honors_taints || judged.taints)
@@ -152,9 +162,9 @@ pub(in crate::scheduler) fn constraints(
     Ok(constraints)
 }
 
-/// The value of a node's label.
-pub(super) fn label<'a>(node: &NodeView<'a>, key: &str) -> Option<&'a str> {
-    node.info.node.as_ref()?.meta.labels.get(key).map(Name::as_str)
+/// Whether a node has the labels of all constraints. Upstream: `nodeLabelsMatchSpreadConstraints`.
+pub(super) fn has_all(node: &NodeView, constraints: &[Constraint]) -> bool {
+    constraints.iter().all(|constraint| constraint.value(node).is_some())
 }
 
 /// What the pod has against a node.
@@ -204,33 +214,43 @@ impl Judge {
 pub(super) struct Counted {
     namespace: Name,
     selector: Selector,
-    /// By class, so far as classes are known.
-    classes: Vec<bool>,
 }
 
 impl Counted {
     pub(super) fn of(cycle: &Cycle, constraint: &Constraint) -> Counted {
-        let (namespace, selector) = (cycle.pod.meta.namespace.clone(), constraint.selector.clone());
-        let mut counted = Counted { namespace, selector, classes: Vec::new() };
-        let classes = &cycle.cluster.classes;
-        counted.classes = (0..classes.len()).map(|class| counted.has(classes.get(class as ClassIndex))).collect();
-        counted
+        Counted { namespace: cycle.pod.meta.namespace.clone(), selector: constraint.selector.clone() }
     }
 
-    /// A selector of everything counts nothing.
-    fn has(&self, class: &PodClass) -> bool {
+    /// Whether pods of a class count. A selector of everything counts nothing.
+    pub(super) fn has(&self, class: &PodClass) -> bool {
         !class.terminating
             && class.namespace == self.namespace
             && !self.selector.is_everything()
             && self.selector.matches(|key| class.label(key))
     }
+}
 
-    /// How many of them a node has.
+/// Counts those pods on nodes; each class is judged once.
+#[derive(Clone, Debug)]
+pub(super) struct Counter {
+    counted: Counted,
+    /// By class, so far as classes are known.
+    classes: Vec<bool>,
+}
+
+impl Counter {
+    pub(super) fn of(cycle: &Cycle, constraint: &Constraint) -> Counter {
+        let (counted, classes) = (Counted::of(cycle, constraint), &cycle.cluster.classes);
+        let known = (0..classes.len()).map(|class| counted.has(classes.get(class as ClassIndex))).collect();
+        Counter { counted, classes: known }
+    }
+
+    /// How many a node has.
     pub(super) fn on(&self, cluster: &Cluster, node: &NodeInfo) -> i64 {
-        let is_counted = |class: ClassIndex| match self.classes.get(class as usize) {
+        let has = |class: ClassIndex| match self.classes.get(class as usize) {
             Some(known) => *known,
-            None => self.has(cluster.classes.get(class)),
+            None => self.counted.has(cluster.classes.get(class)),
         };
-        node.classes.iter().filter(|(class, _)| is_counted(*class)).map(|(_, pods)| i64::from(*pods)).sum()
+        node.classes.iter().filter(|(class, _)| has(*class)).map(|(_, pods)| i64::from(*pods)).sum()
     }
 }
