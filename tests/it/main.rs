@@ -19,4 +19,5 @@ mod stories;
 mod story;
 mod sweeps;
 mod tidy;
+mod volumes;
 mod weather;
