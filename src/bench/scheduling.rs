@@ -233,7 +233,7 @@ impl Stream {
         let body = Pod { spec: spec.clone(), node_name: Name::new(), status: PodStatus::default() };
         let pod = Arc::new(Obj { meta, body });
         let scope = match self.is_sampled {
-            true => Scope::Sampled { start: self.start, percentage: 0 },
+            true => Scope::Sampled { start: self.start, percentage: 0, luck: None },
             false => Scope::Everything,
         };
         let came = u64::from(self.came);

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::{Budgets, ClassIndex, NodeIndex, Nodes, Nominator, Owners, PodClasses, Volumes};
-use crate::api::{Namespace, Obj, Object, Pod};
+use super::{Budgets, ClassIndex, NodeIndex, Nodes, Nominator, Nominee, Owners, PodClasses, Volumes};
+use crate::api::{Name, Namespace, Obj, Object, Pod};
 use crate::client::Cache;
 use crate::kernel::Chunks;
 
@@ -115,6 +115,12 @@ impl Cluster {
         self.nodes.add_pod(node, pod, class);
         self.volumes.pod_added(pod);
         self.pods.set(pod.meta.id.slot, PodEntry { pod: pod.clone(), node, class, assumed });
+    }
+
+    /// Nominates a node for a pod, in place of any other; an empty name takes the nomination back.
+    pub fn nominate(&mut self, pod: &Arc<Obj<Pod>>, node: &Name) {
+        let class = self.classes.of(pod);
+        self.nominated.set(Nominee { pod: pod.clone(), class }, node);
     }
 
     /// Takes a pod off its node, if it has one.

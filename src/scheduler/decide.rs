@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{
-    Cluster, Cycle, ExtensionPoint, NodeFilter, NodeIndex, NodeView, Nomination, PostFilter, PreFilter, PreScore,
-    Profile, Status, Unplaced, fit_error, histogram_of,
+    Ahead, Cluster, Code, Cycle, ExtensionPoint, NodeDraft, NodeFilter, NodeIndex, NodeView, Nomination, Nominee,
+    PostFilter, PreFilter, PreScore, Profile, Status, Unplaced, fit_error, histogram_of,
 };
 use crate::api::{Name, Obj, Pod};
 
@@ -22,9 +22,22 @@ pub enum Scope {
         start: usize,
         /// The scheduler's `percentageOfNodesToScore`; zero: by the size of the cluster.
         percentage: i64,
+        /// A drawn number, for what upstream's preemption leaves to chance: where to start, and which of equally good
+        /// candidates to take. Nothing: at the first node, the first by name.
+        luck: Option<u64>,
     },
-    /// All nodes, all that are feasible scored.
+    /// All nodes, all that are feasible scored; where preemption has a choice, the first by name.
     Everything,
+}
+
+impl Scope {
+    /// What was drawn for preemption.
+    pub fn luck(self) -> Option<u64> {
+        match self {
+            Scope::Sampled { luck, .. } => luck,
+            Scope::Everything => None,
+        }
+    }
 }
 
 /// How one of several best nodes is chosen.
@@ -82,6 +95,8 @@ pub struct Failure {
     pub pending: u64,
     /// The node that PostFilter nominated, and the pods that must go.
     pub nominated: Option<Nomination>,
+    /// Whether a node that was nominated before stays so. Upstream: `ModeNoop`.
+    pub keeps_nomination: bool,
 }
 
 /// A decision, with everything that led to it.
@@ -130,34 +145,35 @@ pub fn decide(cluster: &Cluster, profile: &Profile, pod: &Arc<Obj<Pod>>, scope: 
         decision.next_start = start;
     }
     if cluster.nodes.is_empty() {
-        decision.failure = Some(failure(FailureKind::NoNodes, NO_NODES.to_owned(), 0));
+        decision.failure = Some(failure(FailureKind::NoNodes, NO_NODES.to_owned()));
         return decision;
     }
     let cycle = Cycle { pod, cluster, args: &profile.args };
     let mut prepared = prepare(&cycle, profile);
     if let Some(message) = prepared.error.take() {
-        decision.failure = Some(failure(FailureKind::Error, message, 0));
+        decision.failure = Some(failure(FailureKind::Error, message));
         return decision;
     }
+    let ahead = cluster.nominated.ahead_of(pod, &cluster.nodes);
     if let Some(rejection) = prepared.rejection.take() {
         decision.pre_filter = Some(rejection);
-        decision.failure = Some(unplaced(&cycle, profile, &decision, &prepared));
+        decision.failure = Some(unplaced(&cycle, profile, scope, &decision, &prepared, &ahead));
         return decision;
     }
     if let Some(nominated) = cluster.nodes.find(&pod.body.status.nominated_node_name) {
         let mut attempt = Decision::default();
-        search(cluster, &prepared.filters, &[nominated], 0, 1, &mut attempt);
+        search(cluster, &prepared.filters, &ahead, &[nominated], 0, 1, &mut attempt);
         decision.feasible = attempt.feasible;
     }
     if decision.feasible.is_empty() {
-        find_feasible(cluster, profile, &prepared, scope, &mut decision);
+        find_feasible(cluster, profile, &prepared, &ahead, scope, &mut decision);
         if let Some(message) = failed_filter(profile, &decision.rejected) {
-            decision.failure = Some(failure(FailureKind::Error, message, 0));
+            decision.failure = Some(failure(FailureKind::Error, message));
             return decision;
         }
     }
     if decision.feasible.is_empty() {
-        decision.failure = Some(unplaced(&cycle, profile, &decision, &prepared));
+        decision.failure = Some(unplaced(&cycle, profile, scope, &decision, &prepared, &ahead));
         return decision;
     }
     if decision.feasible.len() == 1 && scope != Scope::Everything {
@@ -209,6 +225,22 @@ impl Filters {
     pub fn check(&self, cluster: &Cluster, node: NodeView) -> Option<(u8, Status)> {
         self.list.iter().find_map(|(plugin, filter)| Some((*plugin, filter.check(cluster, node)?)))
     }
+
+    /// The same where other pods wait for the node: it must take the pod with them there, and also without, since
+    /// nobody knows yet whether they come. Upstream: `RunFilterPluginsWithNominatedPods`.
+    pub fn check_behind(&self, cluster: &Cluster, ahead: &[&Nominee], node: NodeView) -> Option<(u8, Status)> {
+        if ahead.is_empty() {
+            return self.check(cluster, node);
+        }
+        let (mut filters, mut draft) = (self.clone(), NodeDraft::of(node));
+        for nominee in ahead {
+            draft.add_pod(&nominee.pod, nominee.class);
+            for (_, filter) in &mut filters.list {
+                filter.add_pod(cluster, &nominee.pod, draft.view());
+            }
+        }
+        filters.check(cluster, draft.view()).or_else(|| self.check(cluster, node))
+    }
 }
 
 pub(super) fn prepare(cycle: &Cycle, profile: &Profile) -> Prepared {
@@ -259,10 +291,12 @@ pub(super) fn unplaced_after(
     cluster: &Cluster,
     profile: &Profile,
     pod: &Arc<Obj<Pod>>,
+    scope: Scope,
     decision: Decision,
 ) -> Decision {
     let cycle = Cycle { pod, cluster, args: &profile.args };
-    let failure = unplaced(&cycle, profile, &decision, &prepare(&cycle, profile));
+    let ahead = cluster.nominated.ahead_of(pod, &cluster.nodes);
+    let failure = unplaced(&cycle, profile, scope, &decision, &prepare(&cycle, profile), &ahead);
     Decision { failure: Some(failure), ..decision }
 }
 
@@ -278,10 +312,17 @@ fn no_common_node(profile: &Profile, restrictors: u64) -> Status {
         1 => ecow::eco_format!("node(s) didn't satisfy plugin {names}"),
         _ => ecow::eco_format!("node(s) didn't satisfy plugin(s) [{names}] simultaneously"),
     };
-    Status::text(super::Code::UnschedulableAndUnresolvable, text)
+    Status::text(Code::UnschedulableAndUnresolvable, text)
 }
 
-fn find_feasible(cluster: &Cluster, profile: &Profile, prepared: &Prepared, scope: Scope, decision: &mut Decision) {
+fn find_feasible(
+    cluster: &Cluster,
+    profile: &Profile,
+    prepared: &Prepared,
+    ahead: &Ahead,
+    scope: Scope,
+    decision: &mut Decision,
+) {
     let all = cluster.nodes.order();
     let named: Vec<NodeIndex>;
     let nodes = match &prepared.names {
@@ -292,10 +333,11 @@ fn find_feasible(cluster: &Cluster, profile: &Profile, prepared: &Prepared, scop
         }
     };
     match scope {
-        Scope::Everything => search(cluster, &prepared.filters, nodes, 0, nodes.len(), decision),
-        Scope::Sampled { start, percentage } => {
+        Scope::Everything => search(cluster, &prepared.filters, ahead, nodes, 0, nodes.len(), decision),
+        Scope::Sampled { start, percentage, luck: _ } => {
             let percentage = profile.percentage_of_nodes_to_score.unwrap_or(percentage);
-            search(cluster, &prepared.filters, nodes, start, wanted_feasible(nodes.len(), percentage), decision);
+            let wanted = wanted_feasible(nodes.len(), percentage);
+            search(cluster, &prepared.filters, ahead, nodes, start, wanted, decision);
             decision.next_start = (start + decision.feasible.len() + decision.rejected.len()) % all.len();
         }
     }
@@ -305,6 +347,7 @@ fn find_feasible(cluster: &Cluster, profile: &Profile, prepared: &Prepared, scop
 fn search(
     cluster: &Cluster,
     filters: &Filters,
+    ahead: &Ahead,
     nodes: &[NodeIndex],
     start: usize,
     wanted: usize,
@@ -316,7 +359,7 @@ fn search(
             return;
         }
         let node = nodes[(start + seen) % nodes.len()];
-        match filters.check(cluster, cluster.nodes.view(node)) {
+        match filters.check_behind(cluster, ahead.on(node), cluster.nodes.view(node)) {
             None => feasible.push(node),
             Some((plugin, status)) => rejected.push(Rejected { node, plugin, status }),
         }
@@ -325,7 +368,7 @@ fn search(
 
 /// What a filter said that failed.
 fn failed_filter(profile: &Profile, rejected: &[Rejected]) -> Option<String> {
-    let failed = rejected.iter().find(|rejected| rejected.status.code == super::Code::Error)?;
+    let failed = rejected.iter().find(|rejected| rejected.status.code == Code::Error)?;
     Some(format!("running {:?} filter plugin: {}", profile.name(failed.plugin), failed.status.message()))
 }
 
@@ -338,7 +381,7 @@ fn score(cycle: &Cycle, profile: &Profile, decision: &mut Decision) {
             PreScore::Score(scorer) => scorer,
             PreScore::Fail(error) => {
                 let message = format!("running PreScore plugin \"{}\": {error}", enabled.entry.name);
-                decision.failure = Some(failure(FailureKind::Error, message, 0));
+                decision.failure = Some(failure(FailureKind::Error, message));
                 return;
             }
         };
@@ -357,60 +400,87 @@ fn score(cycle: &Cycle, profile: &Profile, decision: &mut Decision) {
     ties.extend(feasible.iter().zip(totals.iter()).filter(|(_, total)| **total == best).map(|(node, _)| *node));
 }
 
-fn failure(kind: FailureKind, message: String, rejectors: u64) -> Failure {
-    Failure { kind, message, post_filter: String::new(), rejectors, pending: 0, nominated: None }
+fn failure(kind: FailureKind, message: String) -> Failure {
+    Failure {
+        kind,
+        message,
+        post_filter: String::new(),
+        rejectors: 0,
+        pending: 0,
+        nominated: None,
+        keeps_nomination: false,
+    }
 }
 
 /// Runs PostFilter and words the failure.
-fn unplaced(cycle: &Cycle, profile: &Profile, decision: &Decision, prepared: &Prepared) -> Failure {
-    let mut rejectors = prepared.restrictors;
-    let mut pending = 0;
-    let mut note = |plugin: u8, status: &Status| match status.code {
-        super::Code::Pending => pending |= 1 << plugin,
-        super::Code::Error => {}
-        super::Code::Unschedulable | super::Code::UnschedulableAndUnresolvable => rejectors |= 1 << plugin,
-    };
-    for rejected in &decision.rejected {
-        note(rejected.plugin, &rejected.status);
-    }
-    if let Some((plugin, status)) = &decision.pre_filter {
-        note(*plugin, status);
-    }
+fn unplaced(
+    cycle: &Cycle,
+    profile: &Profile,
+    scope: Scope,
+    decision: &Decision,
+    prepared: &Prepared,
+    ahead: &Ahead,
+) -> Failure {
     let nodes = cycle.cluster.nodes.len();
-    let (post_filter, nominated) = post_filter(cycle, profile, decision, prepared);
+    let pre_filter = decision.pre_filter.as_ref().map(|(plugin, _)| *plugin);
+    let unplaced = Unplaced {
+        nodes,
+        rejected: &decision.rejected,
+        filters: &prepared.filters,
+        ahead,
+        luck: scope.luck(),
+        pre_filter,
+        asked: 0,
+    };
+    let mut failure = post_filter(cycle, profile, unplaced);
+    failure.rejectors = prepared.restrictors;
+    let statuses = decision.rejected.iter().map(|rejected| (rejected.plugin, &rejected.status));
+    for (plugin, status) in statuses.chain(decision.pre_filter.iter().map(|(plugin, status)| (*plugin, status))) {
+        match status.code {
+            Code::Pending => failure.pending |= 1 << plugin,
+            Code::Error => {}
+            Code::Unschedulable | Code::UnschedulableAndUnresolvable => failure.rejectors |= 1 << plugin,
+        }
+    }
     let mut counts = histogram_of(&decision.rejected);
     let absent = format!("node(s) didn't satisfy plugin(s) [{}]", names_of(profile, prepared.restrictors));
     if prepared.restrictors != 0 {
         *counts.entry(&absent).or_insert(0) += nodes - decision.rejected.len();
     }
     let pre_filter = decision.pre_filter.as_ref().map(|(_, status)| status.message());
-    let message = fit_error(nodes, pre_filter.as_deref(), &counts, &post_filter);
-    Failure { kind: FailureKind::NoFit, message, post_filter, rejectors, pending, nominated }
+    failure.message = fit_error(nodes, pre_filter.as_deref(), &counts, &failure.post_filter);
+    failure
 }
 
-/// Upstream: `RunPostFilterPlugins`.
-fn post_filter(
-    cycle: &Cycle,
-    profile: &Profile,
-    decision: &Decision,
-    prepared: &Prepared,
-) -> (String, Option<Nomination>) {
-    let pre_filter = decision.pre_filter.as_ref().map(|(plugin, _)| *plugin);
+/// A failure with what the plugins of PostFilter say. Upstream: `RunPostFilterPlugins`.
+fn post_filter(cycle: &Cycle, profile: &Profile, unplaced: Unplaced) -> Failure {
+    let mut failure = failure(FailureKind::NoFit, String::new());
     let mut messages = Vec::new();
-    for (asked, enabled) in profile.at(ExtensionPoint::PostFilter) {
-        let (rejected, filters) = (decision.rejected.as_slice(), &prepared.filters);
-        let unplaced = Unplaced { nodes: cycle.cluster.nodes.len(), rejected, filters, pre_filter, asked };
-        match enabled.entry.plugin.post_filter(cycle, &unplaced) {
-            PostFilter::Nothing => {}
-            PostFilter::Nominate(nomination) => return (String::new(), Some(nomination)),
-            PostFilter::Fail(message) => return (message.to_owned(), None),
-            PostFilter::Reject(status) => {
-                messages.push(status.message());
-                if status.code == super::Code::UnschedulableAndUnresolvable {
-                    break;
-                }
+    let mut plugins = profile.at(ExtensionPoint::PostFilter).peekable();
+    failure.keeps_nomination = plugins.peek().is_some();
+    for (asked, enabled) in plugins {
+        let status = match enabled.entry.plugin.post_filter(cycle, &Unplaced { asked, ..unplaced }) {
+            PostFilter::Nothing => continue,
+            PostFilter::Nominate(nomination) => {
+                failure.nominated = Some(nomination);
+                return failure;
             }
+            PostFilter::Fail(message) => {
+                failure.post_filter = message.to_string();
+                failure.keeps_nomination = true;
+                return failure;
+            }
+            PostFilter::Reject(status) => status,
+            PostFilter::GiveUp(status) => {
+                failure.keeps_nomination = false;
+                status
+            }
+        };
+        messages.push(status.message());
+        if status.code == Code::UnschedulableAndUnresolvable {
+            break;
         }
     }
-    (messages.join(", "), None)
+    failure.post_filter = messages.join(", ");
+    failure
 }

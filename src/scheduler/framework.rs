@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::decide::{Filters, Rejected};
-use super::{Cluster, ClusterEvent, EventKind, NodeIndex, NodeView, PluginArgs, PodVolumes, Spanning};
+use super::{Ahead, Cluster, ClusterEvent, EventKind, NodeIndex, NodeView, PluginArgs, PodVolumes, Spanning};
 use crate::api::{Name, Obj, Pod};
 use crate::event::Request;
 use crate::kernel::{Span, Time};
@@ -188,6 +188,12 @@ pub trait NodeFilter: FilterCopy + fmt::Debug + Send + Sync {
     /// On what the answers depend.
     fn reach(&self) -> Reach;
 
+    /// Whether all that they read of the pods on the node are the sums in its row, so that preemption need not take the
+    /// pods off one by one. To say no is always right.
+    fn reads_sums_only(&self) -> bool {
+        false
+    }
+
     /// From now on answers as if the pod ran on the node too; the node is seen with it. Only filters that reach beyond
     /// the node must count it. Upstream: `PreFilterExtensions.AddPod`.
     fn add_pod(&mut self, _cluster: &Cluster, _pod: &Obj<Pod>, _node: NodeView) {}
@@ -261,6 +267,10 @@ pub struct Unplaced<'a> {
     pub rejected: &'a [Rejected],
     /// What PreFilter has prepared; empty where it rejected the pod.
     pub filters: &'a Filters,
+    /// The nominated pods that the pod must leave room for.
+    pub ahead: &'a Ahead<'a>,
+    /// What was drawn for this decision; nothing: the first by name.
+    pub luck: Option<u64>,
     /// The number in the profile of the plugin that rejected the pod in PreFilter.
     pub pre_filter: Option<u8>,
     /// The number in the profile of the plugin that is asked.
@@ -270,6 +280,8 @@ pub struct Unplaced<'a> {
 /// Where a pod is to run once others have made room.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Nomination {
+    /// The number in the profile of the plugin that nominates.
+    pub plugin: u8,
     /// The node.
     pub node: NodeIndex,
     /// The pods that must go, in the order in which they are to be deleted.
@@ -283,10 +295,12 @@ pub enum PostFilter {
     Nothing,
     /// The pod fits once its victims are gone.
     Nominate(Nomination),
-    /// Nothing could be done.
+    /// Nothing could be done, for now.
     Reject(Status),
+    /// Nothing could be done, and a node that was nominated for the pod is so no longer.
+    GiveUp(Status),
     /// The plugin failed; what it and those before it said is replaced by this.
-    Fail(&'static str),
+    Fail(Name),
 }
 
 /// What Reserve answers.

@@ -7,8 +7,7 @@
 //! pods: what one prepares for a pod dies with the pod's cycle. Names are compared while a pod is prepared, never in
 //! the loop over nodes.
 //!
-//! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: preemption itself (its texts are there), nominated pods
-//! in filters, extenders, waiting on Permit.
+//! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: extenders, waiting on Permit.
 
 mod affinity;
 mod args;
@@ -62,7 +61,7 @@ pub use log::{ChangeLog, NodeChange};
 pub use message::{NODES_AVAILABLE, fit_error, histogram_of};
 pub use node_tree::NodeTree;
 pub use nodes::{HostPort, NodeDraft, NodeIndex, NodeInfo, NodeRow, NodeView, Nodes};
-pub use nominator::Nominator;
+pub use nominator::{Ahead, Nominator, Nominee};
 pub use owners::Owners;
 pub use part::Scheduler;
 pub use profile::{Enabled, PluginOrders, Profile};

@@ -43,6 +43,18 @@ pub struct NodeRow {
     pub present: bool,
 }
 
+impl NodeRow {
+    /// Counts a pod of a spec in, or out where `sign` is -1. Other resources are counted in [`NodeInfo`].
+    pub fn count(&mut self, spec: &PodSpec, sign: i64) {
+        self.used_milli_cpu += sign * spec.requests.milli_cpu;
+        self.used_memory += sign * spec.requests.memory;
+        self.used_ephemeral_storage += sign * spec.requests.ephemeral_storage;
+        self.scored_milli_cpu += sign * spec.non_zero_requests.milli_cpu;
+        self.scored_memory += sign * spec.non_zero_requests.memory;
+        self.pods += sign;
+    }
+}
+
 /// A node as plugins see it: as it is, or as it would be with other pods.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeView<'a> {
@@ -66,6 +78,11 @@ pub struct NodeDraft {
 }
 
 impl NodeDraft {
+    /// A copy of a node as it is seen.
+    pub fn of(node: NodeView) -> NodeDraft {
+        NodeDraft { index: node.index, row: *node.row, info: node.info.clone() }
+    }
+
     /// The node as plugins see it.
     pub fn view(&self) -> NodeView<'_> {
         NodeView { index: self.index, row: &self.row, info: &self.info }
@@ -179,12 +196,7 @@ impl NodeInfo {
     }
 
     fn account(&mut self, row: &mut NodeRow, spec: &PodSpec, sign: i64) {
-        row.used_milli_cpu += sign * spec.requests.milli_cpu;
-        row.used_memory += sign * spec.requests.memory;
-        row.used_ephemeral_storage += sign * spec.requests.ephemeral_storage;
-        row.scored_milli_cpu += sign * spec.non_zero_requests.milli_cpu;
-        row.scored_memory += sign * spec.non_zero_requests.memory;
-        row.pods += sign;
+        row.count(spec, sign);
         for (name, amount) in &spec.requests.scalar {
             *self.used_scalar.entry(name.clone()).or_default() += sign * amount;
         }
@@ -231,7 +243,7 @@ impl Nodes {
 
     /// A copy of a node, to be changed in thought.
     pub fn draft(&self, node: NodeIndex) -> NodeDraft {
-        NodeDraft { index: node, row: *self.row(node), info: self.info(node).clone() }
+        NodeDraft::of(self.view(node))
     }
 
     /// The name of a node.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  notices ─► Cluster, SchedulingQueue ─► pop ─► decide ─(cycle time)─► assume ─► bind ─► forget and requeue on error
-//!                                                        └► requeue, Event FailedScheduling, condition PodScheduled
+//!                                                        ├► requeue, Event FailedScheduling, condition PodScheduled
+//!                                                        └► nominate a node, ask its victims to go
 //! ```
 //!
 //! Upstream: `pkg/scheduler/schedule_one.go`, `eventhandlers.go`. A cycle reads the cluster at its start and ends after
@@ -13,14 +14,16 @@
 
 mod binding;
 mod handlers;
+mod preemption;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::binding::Binding;
+use self::preemption::Preemptions;
 use super::{
-    Cluster, FailureKind, Incremental, NodeIndex, Outcome, Owners, QueuedPod, SchedulerSettings, SchedulingQueue,
-    Scope, Volumes,
+    Cluster, Failure, FailureKind, Incremental, NodeIndex, Nomination, Outcome, Owners, QueuedPod, SchedulerSettings,
+    SchedulingQueue, Scope, Tie, Volumes,
 };
 use crate::api::{ConditionStatus, EventType, Kind, Name, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText};
 use crate::client::{
@@ -30,7 +33,8 @@ use crate::event::{ClientIndex, Effect, Filter, InformerIndex, Input, NoteKind, 
 use crate::kernel::{Chunks, Purpose, Span, Time, object_hash};
 
 const PURPOSE_TIE: Purpose = Purpose::new("scheduler-tie");
-/// Tokens of informers' lists start here; those of bindings count from zero.
+const PURPOSE_PREEMPTION: Purpose = Purpose::new("scheduler-preemption");
+/// Tokens of informers' lists start here; those of bindings and victims count from zero.
 const TOKEN_LISTS: u64 = 1 << 48;
 const TIMER_CYCLE: TimerToken = TimerToken(0);
 const TIMER_QUEUE: TimerToken = TimerToken(1);
@@ -53,7 +57,35 @@ struct Running {
 #[derive(Clone, Debug)]
 enum Decided {
     Place(NodeIndex),
-    Fail { message: Name, is_rejection: bool },
+    Fail(Failed),
+}
+
+/// A pod that was not placed, or not bound.
+#[derive(Clone, Debug)]
+struct Failed {
+    message: Name,
+    is_rejection: bool,
+    nominating: Nominating,
+}
+
+/// What becomes of the node that is nominated for a pod. Upstream: `fwk.NominatingInfo`.
+#[derive(Clone, Debug)]
+enum Nominating {
+    Keep,
+    Clear,
+    Node(Nomination),
+}
+
+impl Failed {
+    fn of(failure: Failure) -> Failed {
+        let nominating = match failure.nominated {
+            Some(nomination) => Nominating::Node(nomination),
+            None if failure.keeps_nomination => Nominating::Keep,
+            None => Nominating::Clear,
+        };
+        let is_rejection = failure.kind != FailureKind::Error;
+        Failed { message: failure.message.into(), is_rejection, nominating }
+    }
 }
 
 /// kube-scheduler.
@@ -74,6 +106,7 @@ pub struct Scheduler {
     queue: SchedulingQueue,
     running: Option<Running>,
     bindings: BTreeMap<u64, Binding>,
+    preemptions: Preemptions,
     next_token: u64,
     next_start: usize,
     armed: Option<Time>,
@@ -112,6 +145,7 @@ impl Scheduler {
             queue: SchedulingQueue::new(settings.initial_backoff, settings.max_backoff, settings.max_in_unschedulable),
             running: None,
             bindings: BTreeMap::new(),
+            preemptions: Preemptions::default(),
             next_token: 0,
             next_start: 0,
             armed: None,
@@ -127,7 +161,8 @@ impl Scheduler {
 
     /// The kinds that it watches, by informer.
     fn kinds() -> impl Iterator<Item = Kind> {
-        [Kind::Node, Kind::Namespace, Kind::Pod].into_iter().chain(Volumes::KINDS).chain(Owners::KINDS)
+        let own = [Kind::Node, Kind::Namespace, Kind::Pod, Kind::PodDisruptionBudget];
+        own.into_iter().chain(Volumes::KINDS).chain(Owners::KINDS)
     }
 
     /// What it is called.
@@ -230,9 +265,16 @@ impl Scheduler {
     fn decide(&mut self, mut queued: QueuedPod, out: &Outbox) -> Running {
         self.cluster.nodes.refresh();
         let profile = &self.settings.profiles[usize::from(queued.profile)];
-        let scope = Scope::Sampled { start: self.next_start, percentage: self.settings.percentage_of_nodes_to_score };
-        let attempt = u64::from(queued.attempts);
-        let draw = |among| out.chance.draw(PURPOSE_TIE, object_hash(&queued.pod.meta.key()), attempt).below(among);
+        let (object, attempt) = (object_hash(&queued.pod.meta.key()), u64::from(queued.attempts));
+        let scope = Scope::Sampled {
+            start: self.next_start,
+            percentage: self.settings.percentage_of_nodes_to_score,
+            luck: match self.settings.tie {
+                Tie::Draw => Some(out.chance.draw(PURPOSE_PREEMPTION, object, attempt).bits()),
+                Tie::First => None,
+            },
+        };
+        let draw = |among| out.chance.draw(PURPOSE_TIE, object, attempt).below(among);
         let (number, tie) = (queued.profile, (self.settings.tie, draw));
         let decision = match self.incremental.decide(&self.cluster, (number, profile), &queued.pod, scope, tie) {
             Outcome::Placed { node, next_start } => {
@@ -245,8 +287,7 @@ impl Scheduler {
         let failure = decision.failure.expect("a decision without a node says why");
         queued.rejectors = failure.rejectors;
         queued.pending = failure.pending;
-        let is_rejection = failure.kind != FailureKind::Error;
-        Running { queued, outcome: Decided::Fail { message: failure.message.into(), is_rejection } }
+        Running { queued, outcome: Decided::Fail(Failed::of(failure)) }
     }
 
     /// Ends a scheduling cycle.
@@ -257,16 +298,19 @@ impl Scheduler {
         match (outcome, self.current(&queued.pod).is_some_and(|pod| pod.body.node_name.is_empty())) {
             (_, false) => self.queue.done(slot),
             (Decided::Place(node), true) => self.place(queued, node, out),
-            (Decided::Fail { message, is_rejection }, true) => {
+            (Decided::Fail(failed), true) => {
                 out.note(NoteKind::Unplaced, queued.pod.meta.id, self.client.index, queued.cause);
-                self.failed(queued, message, is_rejection, out);
+                if let Nominating::Node(nomination) = &failed.nominating {
+                    self.preempt(&queued.pod, nomination, out);
+                }
+                self.failed(queued, failed, out);
             }
         }
         out.cause = before;
     }
 
     /// Puts the pod back, and tells the world. Upstream: `handleSchedulingFailure`.
-    fn failed(&mut self, mut queued: QueuedPod, message: Name, is_rejection: bool, out: &mut Outbox) {
+    fn failed(&mut self, mut queued: QueuedPod, failed: Failed, out: &mut Outbox) {
         let pod = queued.pod.clone();
         let current = self.current(&pod).cloned();
         match &current {
@@ -276,20 +320,28 @@ impl Scheduler {
             }
             Some(_) | None => self.queue.done(pod.meta.id.slot),
         }
-        self.record(&pod, EventType::Warning, "FailedScheduling", truncated(&message), out);
+        self.record(&pod, EventType::Warning, "FailedScheduling", truncated(&failed.message), out);
         if let Some(current) = current {
-            self.report(&current, message, is_rejection, out);
+            let nominated = match &failed.nominating {
+                Nominating::Keep => current.body.status.nominated_node_name.clone(),
+                Nominating::Clear => Name::new(),
+                Nominating::Node(nomination) => self.cluster.nodes.name(nomination.node).clone(),
+            };
+            if current.body.node_name.is_empty() {
+                self.cluster.nominate(&current, &nominated);
+            }
+            self.report(&current, failed, nominated, out);
         }
     }
 
-    /// Patches the pod's condition PodScheduled, if that changes it, and takes a nomination back.
-    fn report(&mut self, pod: &Arc<Obj<Pod>>, message: Name, is_rejection: bool, out: &mut Outbox) {
-        let reason = if is_rejection { "Unschedulable" } else { "SchedulerError" };
-        let text = ReasonText { reason: reason.into(), message };
+    /// Patches the pod's condition PodScheduled and its nominated node, if that changes it.
+    fn report(&mut self, pod: &Arc<Obj<Pod>>, failed: Failed, nominated: Name, out: &mut Outbox) {
+        let reason = if failed.is_rejection { "Unschedulable" } else { "SchedulerError" };
+        let text = ReasonText { reason: reason.into(), message: failed.message };
         let is_known = pod.body.condition(PodConditionType::PodScheduled).is_some_and(|condition| {
             condition.status == ConditionStatus::False && condition.text.as_deref() == Some(&text)
         });
-        if is_known && pod.body.status.nominated_node_name.is_empty() {
+        if is_known && pod.body.status.nominated_node_name == nominated {
             return;
         }
         let mut patched = Obj::clone(pod);
@@ -300,7 +352,7 @@ impl Scheduler {
             Some(Arc::new(text)),
             out.timestamp(),
         );
-        status.nominated_node_name = Name::new();
+        status.nominated_node_name = nominated;
         out.send(&mut self.client, FORGET, Request::PatchStatus(patched.into_object()));
     }
 
@@ -356,6 +408,7 @@ impl Part for Scheduler {
                 }
                 Some(_) | None => match token.checked_sub(TOKEN_LISTS) {
                     Some(index) => self.listed(index as usize, result, out),
+                    None if self.preemptions.awaits(token) => self.victim_answered(token, result, out),
                     None => self.bind_answered(token, result, out),
                 },
             },
@@ -406,7 +459,7 @@ impl Part for Scheduler {
 
     fn is_idle(&self) -> bool {
         let under_way = self.bindings.values().any(Binding::is_under_way);
-        self.running.is_none() && !under_way && self.queue.is_idle()
+        self.running.is_none() && !under_way && self.preemptions.is_empty() && self.queue.is_idle()
     }
 
     fn hash_memory(&self, hasher: &mut dyn std::hash::Hasher) {
@@ -434,5 +487,10 @@ impl Part for Scheduler {
             hasher.write(one.as_bytes());
             hasher.write(two.as_bytes());
         }
+        for (slot, node) in self.cluster.nominated.iter() {
+            hasher.write_u32(slot);
+            hasher.write(node.as_bytes());
+        }
+        self.preemptions.hash_memory(hasher);
     }
 }

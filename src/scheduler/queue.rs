@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{ClusterEvent, EventKind, ExtensionPoint, Profile, pod_events, pre_enqueue};
-use crate::api::{Obj, Object, Pod};
+use crate::api::{Obj, Object, Pod, Uid};
 use crate::event::Cause;
 use crate::kernel::{Span, Time};
 
@@ -72,6 +72,8 @@ pub struct SchedulingQueue {
     unschedulable: BTreeSet<(Time, u32)>,
     /// Pods that are being decided, with what has happened since.
     in_flight: BTreeMap<u32, Vec<ClusterEvent>>,
+    /// Pods whose victims are being asked to go, with the plugin that keeps them out of the active queue meanwhile.
+    held: BTreeMap<Uid, u8>,
     sequence: u64,
 }
 
@@ -96,6 +98,7 @@ impl SchedulingQueue {
             error_backoff: BTreeSet::new(),
             unschedulable: BTreeSet::new(),
             in_flight: BTreeMap::new(),
+            held: BTreeMap::new(),
             sequence: 0,
         }
     }
@@ -176,6 +179,33 @@ impl SchedulingQueue {
         self.take_out(slot);
     }
 
+    /// Whether a pod is being decided.
+    pub fn is_in_flight(&self, slot: u32) -> bool {
+        self.in_flight.contains_key(&slot)
+    }
+
+    /// Keeps a pod out of the active queue, in the name of a plugin. Upstream: what PreEnqueue of DefaultPreemption says
+    /// by `IsPodRunningPreemption`.
+    pub fn hold(&mut self, pod: Uid, plugin: u8) {
+        self.held.insert(pod, plugin);
+    }
+
+    /// No longer keeps a pod out. What brings it back is the next event.
+    pub fn release(&mut self, pod: Uid) {
+        self.held.remove(&pod);
+    }
+
+    /// Takes a pod out of any wait. One that is being decided will be tried again. Upstream: `Activate`.
+    pub fn activate(&mut self, slot: u32, profiles: &[Profile]) {
+        if let Some(seen) = self.in_flight.get_mut(&slot) {
+            seen.push(ClusterEvent { kind: EventKind::UnschedulableTimeout, old: None, new: None });
+        } else if self.pods.get(&slot).is_some_and(|queued| queued.place != Place::Active)
+            && let Some(queued) = self.take_out(slot)
+        {
+            self.move_to_active(queued, profiles);
+        }
+    }
+
     /// Takes the next pod out to be decided: from the active queue, else from those that wait for their back-off.
     pub fn pop(&mut self, now: Time, profiles: &[Profile]) -> Option<QueuedPod> {
         self.flush(now, profiles);
@@ -231,14 +261,30 @@ impl SchedulingQueue {
         cause: Cause,
         profiles: &[Profile],
     ) {
+        self.move_if(event, |pod| Some(pod.meta.id.slot) != except, now, cause, profiles);
+    }
+
+    /// The same for pods up to a priority. Upstream: with `getLEPriorityPreCheck`.
+    pub fn move_up_to(&mut self, event: ClusterEvent, priority: i32, now: Time, cause: Cause, profiles: &[Profile]) {
+        self.move_if(event, |pod| pod.body.spec.priority <= priority, now, cause, profiles);
+    }
+
+    fn move_if(
+        &mut self,
+        event: ClusterEvent,
+        concerns: impl Fn(&Obj<Pod>) -> bool,
+        now: Time,
+        cause: Cause,
+        profiles: &[Profile],
+    ) {
         let interested = |profile: &Profile| profile.interested(event.kind) != 0;
         if event.kind != EventKind::UnschedulableTimeout && !profiles.iter().any(interested) {
             return;
         }
         let worth: Vec<(u32, Strategy)> = (self.unschedulable.iter())
-            .filter(|(_, slot)| Some(*slot) != except)
             .filter_map(|(_, slot)| {
-                let strategy = self.worth_requeuing(self.pods.get(slot)?, &event, profiles);
+                let queued = self.pods.get(slot).filter(|queued| concerns(&queued.pod))?;
+                let strategy = self.worth_requeuing(queued, &event, profiles);
                 (strategy != Strategy::Skip).then_some((*slot, strategy))
             })
             .collect();
@@ -344,14 +390,16 @@ impl SchedulingQueue {
         self.move_unless_gated(queued, Place::Active, profiles);
     }
 
-    /// Asks PreEnqueue first. Upstream: `moveToActiveQ`, `moveToBackoffQ`.
+    /// Asks PreEnqueue first. Upstream: `moveToActiveQ`, `moveToBackoffQ`. A pod that is held waits among the
+    /// unschedulable ones, where events and time find it.
     fn move_unless_gated(&mut self, mut queued: QueuedPod, place: Place, profiles: &[Profile]) -> bool {
-        let gate = pre_enqueue(&profiles[usize::from(queued.profile)], &queued.pod);
-        queued.gated_by = gate.map(|(plugin, _)| plugin);
+        let gate = pre_enqueue(&profiles[usize::from(queued.profile)], &queued.pod).map(|(plugin, _)| plugin);
+        let held = self.held.get(&queued.pod.meta.uid).copied();
+        queued.gated_by = gate.or(held);
         match queued.gated_by {
             Some(plugin) => {
                 queued.rejectors |= 1 << plugin;
-                self.put(queued, Place::Gated, profiles);
+                self.put(queued, if gate.is_some() { Place::Gated } else { Place::Unschedulable }, profiles);
                 false
             }
             None => {

@@ -35,7 +35,7 @@ impl Snapshot {
         for pod in &snapshot.pending {
             let nominated = &pod.body.status.nominated_node_name;
             if !nominated.is_empty() {
-                snapshot.cluster.nominated.set(pod, nominated);
+                snapshot.cluster.nominate(pod, nominated);
             }
         }
         snapshot.cluster.nodes.refresh();

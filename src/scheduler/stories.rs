@@ -12,7 +12,7 @@ use crate::event::{
 use crate::kernel::{Chance, Span, Time};
 
 /// How many informers there are.
-const LISTS: u64 = 3 + super::Volumes::KINDS.len() as u64 + super::Owners::KINDS.len() as u64;
+const LISTS: u64 = (4 + super::Volumes::KINDS.len() + super::Owners::KINDS.len()) as u64;
 const SMALL: &str = "{status: {allocatable: {cpu: '1', memory: 1Gi, pods: '10'}}}";
 const BIG: &str = "{status: {allocatable: {cpu: '8', memory: 8Gi, pods: '10'}}}";
 

@@ -37,6 +37,22 @@ pub(super) fn pod_numbered(slot: u32, name: &str, spec: &str) -> Arc<Obj<Pod>> {
     Arc::new(Obj { meta, body })
 }
 
+/// A pod with labels and without containers, in namespace `default`.
+pub(super) fn labelled(name: &str, labels: &[(&str, &str)]) -> Arc<Obj<Pod>> {
+    let mut pod = Obj::clone(&pod(name, "{containers: []}"));
+    pod.meta.labels = labels.iter().copied().collect();
+    Arc::new(pod)
+}
+
+/// A PodDisruptionBudget in namespace `default` from the YAML of its spec and status.
+pub(super) fn budget(name: &str, text: &str) -> Object {
+    let mut value: serde_json::Value = serde_saphyr::from_str(text).expect("the test's budget can be read");
+    value["apiVersion"] = "policy/v1".into();
+    value["kind"] = "PodDisruptionBudget".into();
+    value["metadata"] = serde_json::json!({ "name": name, "namespace": "default" });
+    from_json(Kind::PodDisruptionBudget, value).expect("the test's budget can be read")
+}
+
 fn entry(plugin: &str) -> &'static PluginEntry {
     plugins::ALL.iter().find(|entry| entry.name == plugin).expect("the plugin is registered")
 }

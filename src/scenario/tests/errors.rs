@@ -221,6 +221,45 @@ fn flags_are_looked_up_where_components_declare_them() {
 }
 
 #[test]
+fn the_schedulers_configuration_is_read_as_strictly() {
+    let head = "components:\n  kubeScheduler:\n    kube-api-qps: 5\n    config:\n      apiVersion: \
+                kubescheduler.config.k8s.io/v1\n      kind: KubeSchedulerConfiguration\n";
+    check(
+        &format!("{head}      parallelism: 0\n      profile: []\n"),
+        "s.yaml:11:7: unknown field \"components.kubeScheduler.config.profile\"\n  help: did you mean \"profiles\"?",
+    );
+    check(
+        &format!("{head}      parallelism: 0\n"),
+        "s.yaml:10:20: components.kubeScheduler.config.parallelism: Invalid value: 0: should be an integer value greater \
+         than zero",
+    );
+    check(
+        &format!("{head}      clientConnection: {{qps: 5}}\n"),
+        "s.yaml:6:19: components.kubeScheduler.kube-api-qps: --kube-api-qps: the configuration sets it too, as \
+         clientConnection.qps: leave one of them out",
+    );
+    let named = format!("{HEAD}components: {{kubeScheduler: {{config: ksc.yaml}}}}\n");
+    let in_file = |text: &str| {
+        let found = load_from(&[("s.yaml", &named), ("ksc.yaml", text)], &[]);
+        found.map_or_else(|errors| errors.to_string(), |_| "fine".to_owned())
+    };
+    assert_eq!(
+        in_file("apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\nparallelism: x\n"),
+        "ksc.yaml:3:14: parallelism: expected an integer, found the string \"x\""
+    );
+    let missing = load_from(&[("s.yaml", &named)], &[]).map_or_else(|errors| errors.to_string(), |_| "fine".to_owned());
+    assert_eq!(
+        missing,
+        "s.yaml:4:38: components.kubeScheduler.config: ksc.yaml cannot be read: No such file or directory"
+    );
+    check(
+        "components: {kubeScheduler: {config: 5}}\n",
+        "s.yaml:4:38: components.kubeScheduler.config: expected the path of a KubeSchedulerConfiguration, or the document \
+         itself, found the number 5",
+    );
+}
+
+#[test]
 fn the_timeline_takes_one_action_an_entry() {
     let at = |action: &str| format!("timeline:\n- at: 1s\n  {action}\n");
     check(

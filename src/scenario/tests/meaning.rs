@@ -4,6 +4,8 @@ use super::{HEAD, SHIPPED, WEB, load_from, load_text, shipped};
 use crate::api::Kind;
 use crate::kernel::{Span, Time};
 use crate::scenario::{Expectation, Scenario};
+use crate::scheduler::Tie;
+use crate::scheduler::plugins::node_resources_fit::Strategy;
 use crate::sim::Action;
 
 fn loaded(text: &str) -> Scenario {
@@ -138,6 +140,27 @@ fn manifests_alone_get_a_cluster_and_an_expectation() {
     assert_eq!(scenario.name, "s");
     assert_eq!(scenario.pools[0].count, 3);
     assert_eq!(scenario.expectations[0].text(), "all deployments Available eventually");
+}
+
+/// A KubeSchedulerConfiguration.
+const SCHEDULER: &str = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\npodMaxBackoffSeconds: \
+                         20\nprofiles: [{schedulerName: packer, pluginConfig: [{name: NodeResourcesFit, args: \
+                         {scoringStrategy: {type: MostAllocated}}}]}]\n";
+
+#[test]
+fn the_schedulers_configuration_stands_in_place_or_in_a_file() {
+    let in_file = format!("{HEAD}components: {{kubeScheduler: {{config: dir/ksc.yaml, tie: first}}}}\n");
+    let inside = SCHEDULER.replace('\n', "\n      ");
+    let in_place = format!("{HEAD}components:\n  kubeScheduler:\n    tie: first\n    config:\n      {inside}\n");
+    for text in [in_file, in_place] {
+        let files = [("s.yaml", text.as_str()), ("dir/ksc.yaml", SCHEDULER)];
+        let scenario = load_from(&files, &[]).unwrap_or_else(|errors| panic!("{errors}"));
+        let scheduler = scenario.setup.scheduler.expect("there is a scheduler");
+        let names: Vec<&str> = scheduler.profiles.iter().map(|profile| profile.scheduler_name.as_str()).collect();
+        assert_eq!((names.as_slice(), scheduler.tie), (["packer"].as_slice(), Tie::First));
+        assert_eq!(scheduler.profiles[0].args.fit.strategy, Strategy::MostAllocated);
+        assert_eq!((scheduler.initial_backoff, scheduler.max_backoff), (Span::from_secs(1), Span::from_secs(20)));
+    }
 }
 
 #[test]

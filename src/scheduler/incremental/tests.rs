@@ -199,8 +199,9 @@ impl Both {
                 let scope = match sampled {
                     None => Scope::Everything,
                     Some((start, percentage)) => Scope::Sampled {
-                        start: usize::from(start) % self.cluster.nodes.len().max(1),
+                        start: usize::from(start),
                         percentage: i64::from(percentage),
+                        luck: (!first).then_some(draw),
                     },
                 };
                 let tie = if first { Tie::First } else { Tie::Draw };

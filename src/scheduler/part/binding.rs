@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Scheduler, TIMER_BINDINGS};
+use super::{Failed, Nominating, Scheduler, TIMER_BINDINGS};
 use crate::api::{EventType, Name, Object, Uid};
 use crate::client::Outbox;
 use crate::event::{Answer, NoteKind, Reply, Request, TimerToken, Token};
@@ -70,6 +70,7 @@ impl Scheduler {
     /// The pod goes to a node: sets aside what it needs there, and begins to bind it.
     pub(super) fn place(&mut self, mut queued: QueuedPod, node: NodeIndex, out: &mut Outbox) {
         self.cluster.assume(&queued.pod, node);
+        self.cluster.nominated.remove(queued.pod.meta.id.slot);
         let mut reservation = Reservation::default();
         let refusal = self.reserve(&queued, node, &mut reservation).or_else(|| self.permit(&queued, node));
         if let Some(refusal) = refusal {
@@ -79,9 +80,11 @@ impl Scheduler {
                 Refusal::Rejected(plugin, reason) => {
                     queued.rejectors |= 1 << plugin;
                     let message = ecow::eco_format!("0/1 nodes are available: 1 {reason}.");
-                    self.failed(queued, message, true, out);
+                    self.failed(queued, Failed { message, is_rejection: true, nominating: Nominating::Clear }, out);
                 }
-                Refusal::Failed(message) => self.failed(queued, message, false, out),
+                Refusal::Failed(message) => {
+                    self.failed(queued, Failed { message, is_rejection: false, nominating: Nominating::Clear }, out);
+                }
             }
             return;
         }
@@ -192,7 +195,7 @@ impl Scheduler {
         queued.pending = 0;
         let name = self.settings.profiles[usize::from(queued.profile)].name(stage.plugin);
         let message = ecow::eco_format!("running {:?} plugin {name:?}: {error}", stage.point);
-        self.failed(queued, message, false, out);
+        self.failed(queued, Failed { message, is_rejection: false, nominating: Nominating::Clear }, out);
     }
 
     /// Looks at the waits of all binding cycles, after something was heard.

@@ -104,21 +104,43 @@ impl Scheduler {
             self.happened(EventKind::AssignedPodAdd, None, Some(Object::Pod(pod.clone())), None, now, cause);
         } else if let Some(profile) = self.profile_of(pod) {
             self.queue.add(pod, profile, now, cause, &self.settings.profiles);
+            self.cluster.nominate(pod, &pod.body.status.nominated_node_name);
+        }
+    }
+
+    /// A pod that was nominated for a node lets it go: others that had to leave room for it may fit now.
+    fn lost_nomination(&mut self, pod: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
+        let event = ClusterEvent { kind: EventKind::AssignedPodDelete, old: Some(Object::Pod(pod.clone())), new: None };
+        self.queue.move_up_to(event, pod.body.spec.priority, now, cause, &self.settings.profiles);
+    }
+
+    /// A pending pod has changed. Upstream: `updatePodInSchedulingQueue`, `UpdateNominatedPod`: a nomination that the
+    /// API server has not told yet stays.
+    fn pending_updated(&mut self, old: &Arc<Obj<Pod>>, new: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
+        let slot = new.meta.id.slot;
+        let Some(profile) = self.profile_of(new) else { return };
+        if self.cluster.is_assumed(slot) {
+            return;
+        }
+        let (before, after) = (&old.body.status.nominated_node_name, &new.body.status.nominated_node_name);
+        if !self.queue.is_in_flight(slot) {
+            let told = !(before.is_empty() && after.is_empty());
+            let node = self.cluster.nominated.node_of(slot).filter(|_| !told).unwrap_or(after).clone();
+            self.cluster.nominate(new, &node);
+        }
+        self.queue.update(old, new, profile, now, cause, &self.settings.profiles);
+        if !before.is_empty() && before != after {
+            self.lost_nomination(old, now, cause);
         }
     }
 
     fn pod_updated(&mut self, old: &Arc<Obj<Pod>>, new: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
         let slot = new.meta.id.slot;
         match (old.body.node_name.is_empty(), new.body.node_name.is_empty()) {
-            (true, true) => {
-                if let Some(profile) = self.profile_of(new)
-                    && !self.cluster.is_assumed(slot)
-                {
-                    self.queue.update(old, new, profile, now, cause, &self.settings.profiles);
-                }
-            }
+            (true, true) => self.pending_updated(old, new, now, cause),
             (true, false) => {
                 self.queue.delete(slot);
+                self.cluster.nominated.remove(slot);
                 self.pod_added(new, now, cause);
             }
             (false, true) => {
@@ -138,8 +160,11 @@ impl Scheduler {
     fn pod_deleted(&mut self, pod: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
         let slot = pod.meta.id.slot;
         self.queue.delete(slot);
+        self.cluster.nominated.remove(slot);
         if self.cluster.remove_pod(slot).is_some() {
             self.happened(EventKind::AssignedPodDelete, Some(Object::Pod(pod.clone())), None, None, now, cause);
+        } else if !pod.body.status.nominated_node_name.is_empty() && self.profile_of(pod).is_some() {
+            self.lost_nomination(pod, now, cause);
         }
     }
 

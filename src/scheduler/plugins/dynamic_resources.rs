@@ -27,7 +27,7 @@ impl Plugin for DynamicResources {
     /// 1.34 fails where PreFilter of an earlier plugin rejected the pod, since this one has no state then.
     fn post_filter(&self, _cycle: &Cycle, unplaced: &Unplaced) -> PostFilter {
         match unplaced.pre_filter {
-            Some(plugin) if plugin < unplaced.asked => PostFilter::Fail("not found"),
+            Some(plugin) if plugin < unplaced.asked => PostFilter::Fail("not found".into()),
             Some(_) | None => PostFilter::Reject(Status::fixed(Code::Unschedulable, "no new claims to deallocate")),
         }
     }

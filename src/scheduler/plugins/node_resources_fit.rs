@@ -309,6 +309,10 @@ impl NodeFilter for Filter {
     fn reach(&self) -> Reach {
         Reach::Node
     }
+
+    fn reads_sums_only(&self) -> bool {
+        self.scalar.is_empty()
+    }
 }
 
 /// The strategy, and each resource with its weight and what the pod asks for.

@@ -22,7 +22,12 @@ fn check_args(plugin: &str, text: &str, expected: &[&str]) {
 
 #[test]
 fn arguments_are_read_with_upstreams_defaults() {
-    let spread = args("PodTopologySpread", "defaultingType: List, defaultConstraints: [{maxSkew: 2, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]").spread;
+    let spread = args(
+        "PodTopologySpread",
+        "defaultingType: List, defaultConstraints: [{maxSkew: 2, topologyKey: zone, \
+         whenUnsatisfiable: ScheduleAnyway}]",
+    )
+    .spread;
     assert_eq!((spread.defaulting_type, spread.default_constraints.len()), (Defaulting::List, 1));
     assert_eq!(spread.default_constraints[0].max_skew, 2);
     assert_eq!(args("PodTopologySpread", "defaultingType: List").spread.default_constraints, []);
