@@ -2,4 +2,5 @@
 //!
 //! Nothing here decides anything: it builds clusters and streams of pods, and drives the scheduler's room.
 
+pub mod scheduler_perf;
 pub mod scheduling;

@@ -5,6 +5,7 @@
 //! wavetank's own. Of several runs the worst counts.
 
 mod bug;
+mod dumps;
 mod failure;
 mod families;
 mod list;

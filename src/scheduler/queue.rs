@@ -532,6 +532,36 @@ mod tests {
     }
 
     #[test]
+    fn a_held_pod_is_let_in_by_the_first_event_after_its_release() {
+        let profiles = [Profile::upstream()];
+        let mut queue = queue();
+        add(&mut queue, 1, "{containers: []}", Time::ZERO, &profiles);
+        let fit = profiles[0].plugins.iter().position(|enabled| enabled.entry.name == "NodeResourcesFit");
+        let mut failed = queue.pop(Time::ZERO, &profiles).expect("active");
+        let uid = failed.pod.meta.uid;
+        failed.rejectors = 1 << fit.expect("it is enabled");
+        queue.hold(uid, 0);
+        queue.requeue(failed, Time::ZERO, &profiles);
+        let gone = || Some(Object::Pod(pod_numbered(2, "gone", "{containers: []}")));
+        let decided = |queue: &mut SchedulingQueue, activated: bool| {
+            let event = ClusterEvent { kind: EventKind::AssignedPodDelete, old: gone(), new: None };
+            match activated {
+                true => queue.activate(1, &profiles),
+                false => queue.move_all(event, None, Time::ZERO, Cause(0), &profiles),
+            }
+            queue.pop(Time::ZERO, &profiles)
+        };
+        assert!(decided(&mut queue, false).is_none());
+        assert!(decided(&mut queue, true).is_none());
+        queue.release(uid);
+        let mut again = decided(&mut queue, false).expect("nothing holds it");
+        again.rejectors = 1;
+        queue.activate(1, &profiles);
+        queue.requeue(again, Time::ZERO, &profiles);
+        assert!(queue.pop(Time::ZERO, &profiles).is_some(), "it was activated while it was decided");
+    }
+
+    #[test]
     fn who_waits_for_too_long_is_tried_at_the_next_half_minute() {
         let profiles = [Profile::upstream()];
         let mut queue = queue();

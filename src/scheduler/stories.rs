@@ -1,5 +1,8 @@
 //! Stories of the scheduler as a process, told without a server: notices in, effects out.
 
+mod preemption;
+mod volumes;
+
 use std::sync::Arc;
 
 use super::testing::{node, pod_numbered};
@@ -7,12 +10,13 @@ use super::{Profile, Scheduler, SchedulerSettings};
 use crate::api::{Clock, Name, Obj, Object, Pod, PodConditionType, Uid};
 use crate::client::{Flags, Outbox, Part};
 use crate::event::{
-    Answer, ApiError, Cause, Change, ChangeKind, Effect, ErrorReason, InformerIndex, Input, Request, TimerToken, Token,
+    Answer, ApiError, Cause, Change, ChangeKind, Effect, ErrorReason, InformerIndex, Input, Request, Target,
+    TimerToken, Token,
 };
 use crate::kernel::{Chance, Span, Time};
 
 /// How many informers there are.
-const LISTS: u64 = (4 + super::Volumes::KINDS.len() + super::Owners::KINDS.len()) as u64;
+const LISTS: u64 = 4 + super::Volumes::KINDS.len() as u64 + super::Owners::KINDS.len() as u64;
 const SMALL: &str = "{status: {allocatable: {cpu: '1', memory: 1Gi, pods: '10'}}}";
 const BIG: &str = "{status: {allocatable: {cpu: '8', memory: 8Gi, pods: '10'}}}";
 
@@ -27,6 +31,10 @@ struct Story {
     /// What was said to the API server, in short.
     said: Vec<String>,
     binds: Vec<Token>,
+    /// What was to be updated.
+    updates: Vec<Object>,
+    /// Requests about victims that are not answered yet.
+    victims: Vec<Token>,
     revision: u64,
 }
 
@@ -36,7 +44,16 @@ impl Story {
         settings.leader_election = None;
         settings.cycle_time = cycle_time;
         let scheduler = Scheduler::new("kube-scheduler", "control-plane-0", settings);
-        let mut story = Story { scheduler, now: Time::ZERO, timers: vec![], said: vec![], binds: vec![], revision: 1 };
+        let mut story = Story {
+            scheduler,
+            now: Time::ZERO,
+            timers: vec![],
+            said: vec![],
+            binds: vec![],
+            updates: vec![],
+            victims: vec![],
+            revision: 1,
+        };
         story.handle(Input::Start);
         story.said.clear();
         for list in 0..LISTS {
@@ -59,19 +76,41 @@ impl Story {
     }
 
     fn hear(&mut self, token: Token, request: Request) {
-        self.said.push(match request {
+        let said = match request {
             Request::Bind { node, .. } => {
                 self.binds.push(token);
                 format!("bind to {node}")
             }
-            Request::PatchStatus(Object::Pod(pod)) => {
-                let condition = pod.body.condition(PodConditionType::PodScheduled).expect("the condition is there");
-                format!("{}: {}", pod.meta.name, condition.text.as_ref().expect("it says why").reason)
+            Request::PatchStatus(Object::Pod(pod)) => self.hear_status(token, &pod),
+            Request::Delete { target, .. } => {
+                self.victims.push(token);
+                let Target::Id(id) = target else { panic!("a victim is known by its number") };
+                format!("delete p{}", id.slot)
             }
             Request::Create(Object::Event(event)) => format!("{}: {}", event.body.reason, event.body.message),
             Request::PatchEvent { count, .. } => format!("event again: {count}"),
+            Request::Update(object) => {
+                self.binds.push(token);
+                self.updates.push(object.clone());
+                format!("update {:?} {}", object.kind(), object.meta().name)
+            }
             other => format!("{other:?}").chars().take(30).collect(),
-        });
+        };
+        self.said.push(said);
+    }
+
+    /// `name: why`, and the node that is nominated.
+    fn hear_status(&mut self, token: Token, pod: &Obj<Pod>) -> String {
+        let why = |kind| Some(pod.body.condition(kind)?.text.as_ref()?.reason.clone());
+        if let Some(why) = why(PodConditionType::DisruptionTarget) {
+            self.victims.push(token);
+            return format!("{}: {why}", pod.meta.name);
+        }
+        let why = why(PodConditionType::PodScheduled).unwrap_or_else(|| "Pending".into());
+        match pod.body.status.nominated_node_name.as_str() {
+            "" => format!("{}: {why}", pod.meta.name),
+            node => format!("{}: {why}, waits for {node}", pod.meta.name),
+        }
     }
 
     fn change(&mut self, informer: u8, kind: ChangeKind, object: Object) {

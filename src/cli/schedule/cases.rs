@@ -51,8 +51,7 @@ struct Case {
 
 /// Answers every case of a file.
 pub(super) fn run(path: &Path, choice: Choice) -> Result<ExitCode, Failure> {
-    let shown = path.to_string_lossy();
-    let shown = if shown == read::STDIN { "(standard input)" } else { &*shown };
+    let shown = read::shown(path);
     let unreadable = |why: String| Failure::Refused(format!("{shown} cannot be read: {why}"));
     let mut lines = read::open(path).map_err(unreadable)?;
     let mut output = Output::stdout();
@@ -66,7 +65,7 @@ pub(super) fn run(path: &Path, choice: Choice) -> Result<ExitCode, Failure> {
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let case = read_case(shown, number, &line)?;
+        let case = read_case(&shown, number, &line)?;
         let answer = decide_all(case, choice);
         output.write(|out| {
             serde_json::to_writer(&mut *out, &answer)?;
@@ -126,8 +125,9 @@ fn case_of(value: Value) -> Result<Case, Vec<Issue>> {
         Some(_) => return Err(vec![at(&[key("name")], "must be a string")]),
         None => return Err(vec![Issue::whole("missing required field \"name\"")]),
     };
-    let profiles = Profiles::read(fields.remove("schedulerConfiguration").as_ref())
-        .map_err(|issue| vec![below(&[key("schedulerConfiguration")], issue)])?;
+    let profiles = Profiles::of_case(fields.remove("schedulerConfiguration").as_ref()).map_err(|issues| {
+        issues.into_iter().map(|issue| below(&[key("schedulerConfiguration")], issue)).collect::<Vec<_>>()
+    })?;
     let mut lists = match fields.remove("cluster") {
         Some(cluster) => mapping(cluster, &[key("cluster")])?,
         None => return Err(vec![Issue::whole("missing required field \"cluster\"")]),

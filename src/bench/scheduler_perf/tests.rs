@@ -1,0 +1,1 @@
+//! Test cases read, and small ones run.
