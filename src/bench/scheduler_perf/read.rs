@@ -63,9 +63,7 @@ fn read_file(path: &Path, text: &str, read: &ReadPath<'_>) -> Result<Vec<Workloa
     let file = path.display().to_string();
     let documents = parse(&file, text)?;
     let [document] = documents.as_slice() else {
-        return Err(
-            whole(path, format!("it holds {} documents: a file of test cases is one list", documents.len())).into()
-        );
+        return Err(whole(path, format!("it holds {} documents: a file of test cases is one list", documents.len())).into());
     };
     let place = Place::new(&file, document);
     let Node::List(items) = &document.value else {
@@ -182,7 +180,12 @@ fn check_metric(selector: &MetricFile, place: &Place<'_>) -> Option<InputError> 
 }
 
 /// Why a workload cannot be run with the gates that it asks for.
-fn check_gates(file: &TestCaseFile, of_size: &WorkloadFile, place: &Place<'_>, here: &Place<'_>) -> Option<InputError> {
+fn check_gates(
+    file: &TestCaseFile,
+    of_size: &WorkloadFile,
+    place: &Place<'_>,
+    here: &Place<'_>,
+) -> Option<InputError> {
     let of_case = file.feature_gates.iter().filter(|(name, _)| !of_size.feature_gates.contains_key(*name));
     let all = of_case.map(|gate| (gate, place)).chain(of_size.feature_gates.iter().map(|gate| (gate, here)));
     let refuse = |((name, wanted), place): ((&String, &bool), &Place<'_>)| {
