@@ -199,7 +199,7 @@ impl Both {
                 let scope = match sampled {
                     None => Scope::Everything,
                     Some((start, percentage)) => Scope::Sampled {
-                        start: usize::from(start) % self.cluster.nodes.len().max(1),
+                        start: usize::from(start),
                         percentage: i64::from(percentage),
                         luck: (!first).then_some(draw),
                     },
