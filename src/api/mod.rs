@@ -8,6 +8,7 @@ pub mod cidr;
 mod condition;
 pub mod convert;
 pub mod defaults;
+pub mod dump;
 mod event;
 mod intstr;
 pub mod kind;

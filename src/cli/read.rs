@@ -38,6 +38,14 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>, String> {
     unpacked(raw).map_err(sentence)
 }
 
+/// What a path is called in messages.
+pub(super) fn shown(path: &Path) -> String {
+    match path.to_str() {
+        Some(STDIN) => "(standard input)".to_owned(),
+        Some(_) | None => path.display().to_string(),
+    }
+}
+
 fn unpacked(mut raw: Box<dyn Read>) -> io::Result<Box<dyn BufRead>> {
     let mut head = Vec::new();
     raw.by_ref().take(GZIP.len() as u64).read_to_end(&mut head)?;
@@ -49,7 +57,8 @@ fn unpacked(mut raw: Box<dyn Read>) -> io::Result<Box<dyn BufRead>> {
     })
 }
 
-fn sentence(error: io::Error) -> String {
+/// The operating system's sentence.
+pub(super) fn sentence(error: io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),

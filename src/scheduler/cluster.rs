@@ -58,7 +58,7 @@ impl Cluster {
             }
             Object::Pod(pod) if !pod.body.node_name.is_empty() => self.set_pod(pod),
             Object::ReplicaSet(_) | Object::Untyped(_) => {
-                self.owners.set(object);
+                self.version += u64::from(self.owners.set(object));
                 self.volumes.set(object);
                 self.budgets.set(object);
             }
@@ -78,7 +78,7 @@ impl Cluster {
                 self.remove_pod(pod.meta.id.slot);
             }
             Object::ReplicaSet(_) | Object::Untyped(_) => {
-                self.owners.remove(object);
+                self.version += u64::from(self.owners.remove(object));
                 self.volumes.remove(object);
                 self.budgets.remove(object);
             }
@@ -92,7 +92,8 @@ impl Cluster {
         let class = self.classes.of(pod);
         if let Some(entry) = self.pods.get_mut(pod.meta.id.slot) {
             let same = entry.node == node
-                && (Arc::ptr_eq(&entry.pod.body.spec, &pod.body.spec) || entry.pod.body.spec == pod.body.spec);
+                && (Arc::ptr_eq(&entry.pod.body.spec, &pod.body.spec) || entry.pod.body.spec == pod.body.spec)
+                && entry.pod.body.requests(false) == pod.body.requests(false);
             if same {
                 let before = std::mem::replace(&mut entry.class, class);
                 entry.pod = pod.clone();

@@ -17,6 +17,7 @@ mod classes;
 mod cluster;
 pub mod configuration;
 mod decide;
+mod explain;
 mod framework;
 mod images;
 mod incremental;
@@ -38,7 +39,7 @@ mod stories;
 mod taints;
 #[cfg(test)]
 mod testing;
-mod volumes;
+pub mod volumes;
 
 pub use affinity::{AffinityTerm, AffinityTerms, namespace_labels};
 pub use args::{Defaulting, InterPodAffinityArgs, PluginArgs, PreemptionArgs, SpreadArgs, VolumeBindingArgs};
@@ -50,6 +51,7 @@ pub use configuration::Configuration;
 pub use decide::{
     Decision, Failure, FailureKind, Filters, PluginScores, Rejected, Scope, Tie, decide, pre_enqueue, wanted_feasible,
 };
+pub use explain::{Change, Explanation, Obstacle, Remedy, Rival, ScoreGap, Tip, WhyHere, WhyNowhere};
 pub use framework::{
     Code, Cycle, ExtensionPoint, FilterCopy, NodeFilter, NodeScore, Nomination, Permit, Plugin, PluginEntry,
     PostFilter, PreBindStep, PreFilter, PreScore, Reach, Reason, Reasons, Reservation, Reserve, Status, Unplaced,

@@ -19,47 +19,42 @@ pub struct Owners {
 
 impl Owners {
     /// The kinds that are read here.
-    pub const KINDS: &[Kind] = &[Kind::Service, Kind::ReplicationController, Kind::ReplicaSet, Kind::StatefulSet];
+    pub const KINDS: [Kind; 4] = [Kind::Service, Kind::ReplicationController, Kind::ReplicaSet, Kind::StatefulSet];
 
-    /// Takes in a new or changed object; those of other kinds leave it as it is.
-    pub fn set(&mut self, object: &Object) {
-        let key = key_of(object);
+    /// Takes in a new or changed object; those of other kinds leave it as it is. Whether anything is selected that was
+    /// not, or no longer.
+    pub fn set(&mut self, object: &Object) -> bool {
         match object {
-            Object::ReplicaSet(set) => {
-                self.replica_sets.insert(key, set.body.selector.parsed.clone());
-            }
+            Object::ReplicaSet(set) => put(&mut self.replica_sets, object, set.body.selector.parsed.clone()),
             Object::Untyped(untyped) => match untyped.meta.id.kind {
                 Kind::Service => match equal_labels(&untyped.body) {
-                    Some(labels) => _ = self.services.insert(key, labels),
-                    None => _ = self.services.remove(&key),
+                    Some(labels) => put(&mut self.services, object, labels),
+                    None => self.services.remove(&key_of(object)).is_some(),
                 },
                 Kind::ReplicationController => {
-                    let labels = equal_labels(&untyped.body).unwrap_or_default();
-                    self.replication_controllers.insert(key, labels);
+                    put(&mut self.replication_controllers, object, equal_labels(&untyped.body).unwrap_or_default())
                 }
-                Kind::StatefulSet => {
-                    self.stateful_sets.insert(key, label_selector(&untyped.body));
-                }
-                _ => {}
+                Kind::StatefulSet => put(&mut self.stateful_sets, object, label_selector(&untyped.body)),
+                _ => false,
             },
             Object::Pod(_)
             | Object::Node(_)
             | Object::Namespace(_)
             | Object::Deployment(_)
             | Object::Event(_)
-            | Object::Lease(_) => {}
+            | Object::Lease(_) => false,
         }
     }
 
-    /// Forgets an object that is gone.
-    pub fn remove(&mut self, object: &Object) {
+    /// Forgets an object that is gone. Whether it was here.
+    pub fn remove(&mut self, object: &Object) -> bool {
         let key = key_of(object);
         match object.meta().id.kind {
-            Kind::Service => _ = self.services.remove(&key),
-            Kind::ReplicationController => _ = self.replication_controllers.remove(&key),
-            Kind::ReplicaSet => _ = self.replica_sets.remove(&key),
-            Kind::StatefulSet => _ = self.stateful_sets.remove(&key),
-            _ => {}
+            Kind::Service => self.services.remove(&key).is_some(),
+            Kind::ReplicationController => self.replication_controllers.remove(&key).is_some(),
+            Kind::ReplicaSet => self.replica_sets.remove(&key).is_some(),
+            Kind::StatefulSet => self.stateful_sets.remove(&key).is_some(),
+            _ => false,
         }
     }
 
@@ -110,6 +105,15 @@ fn key_of(object: &Object) -> (Name, Name) {
     (meta.namespace.clone(), meta.name.clone())
 }
 
+fn put<T: Clone + PartialEq>(selectors: &mut imbl::OrdMap<(Name, Name), T>, object: &Object, selector: T) -> bool {
+    let key = key_of(object);
+    let is_news = selectors.get(&key) != Some(&selector);
+    if is_news {
+        selectors.insert(key, selector);
+    }
+    is_news
+}
+
 fn merge(labels: &Labels, more: &Labels) -> Labels {
     labels.iter().chain(more.iter()).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
@@ -126,4 +130,70 @@ fn label_selector(object: &Untyped) -> Selector {
     let read = |value: &Value| serde_json::from_value::<LabelSelector>(value.clone()).ok();
     let selector = written.and_then(read);
     Selector::from_label_selector(selector.as_ref()).unwrap_or(Selector::Nothing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::OwnerReference;
+    use crate::scheduler::testing::{object, pod};
+
+    const SERVICE: &str =
+        "{apiVersion: v1, kind: Service, metadata: {name: s1, namespace: default}, spec: {selector: {app: web}}}";
+
+    fn workload(version: &str, kind: &str, selector: &str) -> String {
+        format!(
+            "{{apiVersion: {version}, kind: {kind}, metadata: {{name: w, namespace: default}}, spec: {{selector: {selector}, serviceName: s, template: {{metadata: {{labels: {{app: web}}}}, spec: {{containers: []}}}}}}}}"
+        )
+    }
+
+    /// What selects a pod with labels `app: web` and `tier: front` that a workload `w` controls.
+    #[track_caller]
+    fn check(objects: &[&str], owner: &str, expected: &str) {
+        let mut owners = Owners::default();
+        for text in objects {
+            owners.set(&object(text));
+        }
+        let mut pod = Obj::clone(&pod("p", "{containers: []}"));
+        pod.meta.labels = [("app", "web"), ("tier", "front")].into_iter().collect();
+        if let Some((version, kind)) = owner.split_once(' ') {
+            let uid = crate::api::Uid(7);
+            let (api_version, kind, name) = (version.into(), kind.into(), "w".into());
+            let block_owner_deletion = None;
+            let owner = OwnerReference { api_version, kind, name, uid, controller: Some(true), block_owner_deletion };
+            pod.meta.owners = [owner].into();
+        }
+        assert_eq!(owners.default_selector(&pod).to_string(), expected, "{objects:?}");
+    }
+
+    #[test]
+    fn services_and_the_controller_say_what_is_spread() {
+        check(&[], "", "");
+        check(&[SERVICE], "", "app=web");
+        let narrow = "{apiVersion: v1, kind: Service, metadata: {name: s2, namespace: default}, spec: {selector: {tier: front}}}";
+        check(&[SERVICE, narrow], "", "app=web,tier=front");
+        for others in
+            ["default}, spec: {selector: {app: db}}", "other}, spec: {selector: {app: web}}", "default}, spec: {}"]
+        {
+            check(&[&format!("{{apiVersion: v1, kind: Service, metadata: {{name: s3, namespace: {others}}}")], "", "");
+        }
+        let set = "{matchLabels: {app: web}, matchExpressions: [{key: hash, operator: Exists}]}";
+        let replica_set = workload("apps/v1", "ReplicaSet", set);
+        check(&[&replica_set], "apps/v1 ReplicaSet", "app=web,hash");
+        check(&[&replica_set, narrow], "apps/v1 ReplicaSet", "app=web,hash,tier=front");
+        check(&[&replica_set], "apps/v1beta1 ReplicaSet", "");
+        check(&[&replica_set], "apps/v1 StatefulSet", "");
+        check(&[&workload("apps/v1", "StatefulSet", set)], "apps/v1 StatefulSet", "app=web,hash");
+        check(&[&workload("v1", "ReplicationController", "{app: web}")], "v1 ReplicationController", "app=web");
+    }
+
+    #[test]
+    fn only_a_change_of_what_is_selected_is_news() {
+        let mut owners = Owners::default();
+        assert!(owners.set(&object(SERVICE)));
+        assert!(!owners.set(&object(SERVICE)));
+        assert!(owners.set(&object(&SERVICE.replace("web", "db"))));
+        assert!(owners.remove(&object(SERVICE)));
+        assert!(!owners.remove(&object(SERVICE)));
+    }
 }

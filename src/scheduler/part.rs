@@ -22,7 +22,7 @@ use std::sync::Arc;
 use self::binding::Binding;
 use self::preemption::Preemptions;
 use super::{
-    Cluster, Failure, FailureKind, Incremental, NodeIndex, Nomination, Outcome, QueuedPod, SchedulerSettings,
+    Cluster, Failure, FailureKind, Incremental, NodeIndex, Nomination, Outcome, Owners, QueuedPod, SchedulerSettings,
     SchedulingQueue, Scope, Tie, Volumes,
 };
 use crate::api::{ConditionStatus, EventType, Kind, Name, Obj, Object, ObjectId, Pod, PodConditionType, ReasonText};
@@ -106,6 +106,8 @@ pub struct Scheduler {
     queue: SchedulingQueue,
     running: Option<Running>,
     bindings: BTreeMap<u64, Binding>,
+    /// Whether something was heard that binding cycles may wait for.
+    has_news_for_waits: bool,
     preemptions: Preemptions,
     next_token: u64,
     next_start: usize,
@@ -145,6 +147,7 @@ impl Scheduler {
             queue: SchedulingQueue::new(settings.initial_backoff, settings.max_backoff, settings.max_in_unschedulable),
             running: None,
             bindings: BTreeMap::new(),
+            has_news_for_waits: false,
             preemptions: Preemptions::default(),
             next_token: 0,
             next_start: 0,
@@ -161,7 +164,8 @@ impl Scheduler {
 
     /// The kinds that it watches, by informer.
     fn kinds() -> impl Iterator<Item = Kind> {
-        [Kind::Node, Kind::Namespace, Kind::Pod, Kind::PodDisruptionBudget].into_iter().chain(Volumes::KINDS)
+        let own = [Kind::Node, Kind::Namespace, Kind::Pod, Kind::PodDisruptionBudget];
+        own.into_iter().chain(Volumes::KINDS).chain(Owners::KINDS)
     }
 
     /// What it is called.
@@ -216,6 +220,7 @@ impl Scheduler {
                 let rows = 0..self.cluster.nodes.rows().len() as NodeIndex;
                 rows.filter_map(|node| self.cluster.nodes.info(node).node.clone()).map(Object::Node).collect()
             }
+            Kind::ReplicaSet => self.others.replica_sets.iter().cloned().map(Object::ReplicaSet).collect(),
             other => {
                 let cache = self.others.others.get(&other).into_iter();
                 cache.flat_map(Cache::iter).cloned().map(Object::Untyped).collect()
@@ -445,7 +450,9 @@ impl Part for Scheduler {
         if self.is_active() {
             self.work(out);
         }
-        self.look_at_waits(out);
+        if std::mem::take(&mut self.has_news_for_waits) {
+            self.look_at_waits(out);
+        }
         self.arm(out);
     }
 

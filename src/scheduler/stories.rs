@@ -1,6 +1,7 @@
 //! Stories of the scheduler as a process, told without a server: notices in, effects out.
 
 mod preemption;
+mod volumes;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::event::{
 use crate::kernel::{Chance, Span, Time};
 
 /// How many informers there are.
-const LISTS: u64 = 4 + super::Volumes::KINDS.len() as u64;
+const LISTS: u64 = 4 + super::Volumes::KINDS.len() as u64 + super::Owners::KINDS.len() as u64;
 const SMALL: &str = "{status: {allocatable: {cpu: '1', memory: 1Gi, pods: '10'}}}";
 const BIG: &str = "{status: {allocatable: {cpu: '8', memory: 8Gi, pods: '10'}}}";
 
@@ -30,6 +31,8 @@ struct Story {
     /// What was said to the API server, in short.
     said: Vec<String>,
     binds: Vec<Token>,
+    /// What was to be updated.
+    updates: Vec<Object>,
     /// Requests about victims that are not answered yet.
     victims: Vec<Token>,
     revision: u64,
@@ -47,6 +50,7 @@ impl Story {
             timers: vec![],
             said: vec![],
             binds: vec![],
+            updates: vec![],
             victims: vec![],
             revision: 1,
         };
@@ -85,6 +89,11 @@ impl Story {
             }
             Request::Create(Object::Event(event)) => format!("{}: {}", event.body.reason, event.body.message),
             Request::PatchEvent { count, .. } => format!("event again: {count}"),
+            Request::Update(object) => {
+                self.binds.push(token);
+                self.updates.push(object.clone());
+                format!("update {:?} {}", object.kind(), object.meta().name)
+            }
             other => format!("{other:?}").chars().take(30).collect(),
         };
         self.said.push(said);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1;
 
 use super::{
-    Cluster, Cycle, NodeIndex, PluginArgs, PluginEntry, PluginOrders, PreFilter, PreScore, Profile, Scope, decide,
-    plugins,
+    Cluster, ClusterEvent, Cycle, EventKind, NodeIndex, PluginArgs, PluginEntry, PluginOrders, PreFilter, PreScore,
+    Profile, Scope, decide, plugins,
 };
 use crate::api::convert::from_json;
 use crate::api::{Kind, Meta, Node, Obj, Object, ObjectId, Pod, PodSpec, PodStatus, Uid};
@@ -147,4 +147,26 @@ pub(super) fn check_scores(plugin: &str, pod_spec: &str, nodes: &[&str], expecte
         PreScore::Fail(error) => panic!("{error}"),
     };
     assert_eq!(said, expected, "{plugin} on {pod_spec}");
+}
+
+/// Whether a pod that a plugin rejected is tried again after an event. Objects are manifests as [`object`] reads them,
+/// pods their specs.
+#[track_caller]
+pub(super) fn check_hint(
+    plugin: &str,
+    kind: EventKind,
+    old: Option<&str>,
+    new: Option<&str>,
+    pod_spec: &str,
+    expected: bool,
+) {
+    let read = |text: &str| match text.contains("containers:") {
+        true => Object::Pod(pod_numbered(9, "other", text)),
+        false => object(text),
+    };
+    let event = ClusterEvent { kind, old: old.map(read), new: new.map(read) };
+    let entry = entry(plugin);
+    let asked = entry.events.contains(&kind);
+    let said = asked && entry.plugin.hint(&event, &pod("pod", pod_spec), &PluginArgs::upstream());
+    assert_eq!(said, expected, "{plugin} on {kind:?}: {old:?} -> {new:?}");
 }

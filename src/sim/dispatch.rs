@@ -241,7 +241,7 @@ impl Sim {
         }
     }
 
-    fn send(
+    pub(super) fn send(
         &mut self,
         from: PartId,
         at: Time,

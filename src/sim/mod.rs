@@ -29,7 +29,8 @@ use std::sync::Arc;
 
 use crate::api::Clock;
 use crate::check::{Invariants, Look, Sight, Violation};
-use crate::event::{Cause, PartId, SimEvent};
+use crate::client::FORGET;
+use crate::event::{Cause, ClientIndex, PartId, Request, SimEvent};
 use crate::kernel::{Agenda, Chance, Span, Time};
 use crate::net::Net;
 use crate::record::{DigestValue, Journal};
@@ -210,6 +211,12 @@ impl Sim {
     /// Adds an action now.
     pub fn act(&mut self, action: Action) {
         self.act_at(self.now, action);
+    }
+
+    /// Sends a request from outside the cluster at an instant that has not passed. It is trusted to be valid, and nobody
+    /// waits for its answer.
+    pub fn request_at(&mut self, at: Time, request: Request) {
+        self.send(PartId::World, at.max(self.now), ClientIndex(0), FORGET, Cause::START, request);
     }
 
     /// Runs for a span from here.

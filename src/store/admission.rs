@@ -25,7 +25,7 @@ const MEMO_ENTRIES: usize = 4096;
 const TOLERATION_SECONDS: i64 = 300;
 
 /// Upstream's two classes for the cluster's own pods.
-pub(super) const SYSTEM_PRIORITY_CLASSES: [(&str, i32, &str); 2] = [
+pub const SYSTEM_PRIORITY_CLASSES: [(&str, i32, &str); 2] = [
     (
         "system-cluster-critical",
         2_000_000_000,
@@ -207,7 +207,8 @@ pub(super) fn admit_update(object: Object, context: &Context) -> Object {
 }
 
 /// DefaultTolerationSeconds: 300 s on a node that is not ready or unreachable.
-fn add_default_tolerations(spec: &mut v1::PodSpec) {
+/// DefaultTolerationSeconds: the tolerations that every pod gets.
+pub fn add_default_tolerations(spec: &mut v1::PodSpec) {
     let tolerations = spec.tolerations.get_or_insert_with(Vec::new);
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         let covered = tolerations.iter().any(|toleration| {

@@ -28,6 +28,7 @@ use rustc_hash::FxHashMap;
 use crate::api::{Clock, Kind, KindInfo, Name, Object, ObjectId, Timestamp};
 use crate::event::{Answer, ApiError, Cause, ChangeKind, ErrorReason, PartId, Parties, Reply, Request, Target};
 use crate::kernel::{Chance, Purpose, Span, Time, object_hash};
+pub use admission::{SYSTEM_PRIORITY_CLASSES, add_default_tolerations};
 use table::{LogEntry, Table};
 use watch::Watchers;
 pub use watch::{Delivery, Watcher, WatcherId, WatcherSpec};

@@ -116,20 +116,38 @@ pub fn from_json(kind: Kind, value: Value) -> Result<Object, ConvertError> {
 ///
 /// # Errors
 /// Every unknown field, then what [`from_json`] refuses.
-pub fn from_json_as_given(kind: Kind, mut value: Value) -> Result<Object, Vec<located::Issue>> {
-    let refused = |error: ConvertError| vec![error.issue()];
+pub fn from_json_as_given(kind: Kind, value: Value) -> Result<Object, Vec<located::Issue>> {
+    let (value, unknown) = decoded(kind, value)?;
+    if !unknown.is_empty() {
+        return Err(unknown);
+    }
+    record(kind, value).map_err(|error| vec![error.issue()])
+}
+
+/// The object as its kind's type has it, quantities in their canonical form, and the fields that the type does not have.
+///
+/// # Errors
+/// Every unknown field, then the first misfit.
+pub(crate) fn decoded(kind: Kind, mut value: Value) -> Result<(Value, Vec<located::Issue>), Vec<located::Issue>> {
     if !value.is_object() {
         return Err(vec![located::Issue::whole("expected a mapping")]);
     }
-    quantities::canonicalise(kind, &mut value).map_err(refused)?;
-    if let Some(decoder) = kind.decoder() {
-        let (object, issues) = decoder(&value);
-        value = match object {
-            Some(object) if issues.is_empty() => object,
-            Some(_) | None => return Err(issues),
-        };
+    quantities::canonicalise(kind, &mut value).map_err(|error| vec![error.issue()])?;
+    let Some(decoder) = kind.decoder() else { return Ok((value, Vec::new())) };
+    let (object, issues) = decoder(&value);
+    match object {
+        Some(object) => Ok((object, issues)),
+        None => Err(issues),
     }
-    record(kind, value).map_err(refused)
+}
+
+/// Reads what [`decoded`] gave, defaults filled in.
+///
+/// # Errors
+/// As [`from_json`].
+pub(crate) fn from_decoded(kind: Kind, mut value: Value) -> Result<Object, ConvertError> {
+    defaults::apply(kind, &mut value);
+    record(kind, value)
 }
 
 fn record(kind: Kind, value: Value) -> Result<Object, ConvertError> {

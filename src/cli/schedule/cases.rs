@@ -10,13 +10,13 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::record::DecisionRecord;
+use super::answer::Decided;
 use super::{Choice, Profiles};
 use crate::api::located::{Half, InputError, InputErrors, Issue, Path as Field, Segment, nearest, parse};
 use crate::api::{Kind, Obj, Object, Pod, convert};
 use crate::cli::output::Output;
 use crate::cli::{Failure, read};
-use crate::scheduler::{Scope, Snapshot, decide, pre_enqueue};
+use crate::scheduler::{Incremental, Snapshot};
 
 /// The lists of objects in `cluster`.
 const LISTS: [(&str, Kind); 13] = [
@@ -50,9 +50,8 @@ struct Case {
 }
 
 /// Answers every case of a file.
-pub(super) fn run(path: &Path, choice: Choice) -> Result<ExitCode, Failure> {
-    let shown = path.to_string_lossy();
-    let shown = if shown == read::STDIN { "(standard input)" } else { &*shown };
+pub(super) fn run(path: &Path, brief: bool, choice: Choice) -> Result<ExitCode, Failure> {
+    let shown = read::shown(path);
     let unreadable = |why: String| Failure::Refused(format!("{shown} cannot be read: {why}"));
     let mut lines = read::open(path).map_err(unreadable)?;
     let mut output = Output::stdout();
@@ -66,8 +65,8 @@ pub(super) fn run(path: &Path, choice: Choice) -> Result<ExitCode, Failure> {
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let case = read_case(shown, number, &line)?;
-        let answer = decide_all(case, choice);
+        let case = read_case(&shown, number, &line)?;
+        let answer = decide_all(case, choice, brief.then(Incremental::default));
         output.write(|out| {
             serde_json::to_writer(&mut *out, &answer)?;
             writeln!(out)
@@ -76,19 +75,16 @@ pub(super) fn run(path: &Path, choice: Choice) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn decide_all(case: Case, choice: Choice) -> Answer {
+/// Each pod in turn; with an engine, by it, and only where the pods go and what is said of those that go nowhere.
+fn decide_all(case: Case, choice: Choice, mut engine: Option<Incremental>) -> Answer {
     let Case { name, profiles, mut snapshot } = case;
     let mut decisions = Vec::new();
     for pod in std::mem::take(&mut snapshot.pending) {
-        let profile = profiles.of(&pod.body).expect("the case was refused where a pod has no profile");
-        if let Some(rejection) = pre_enqueue(profile, &pod) {
-            decisions.push(convert::to_value(&DecisionRecord::gated(profile, &pod, &rejection)));
-            continue;
-        }
-        let decision = decide(&snapshot.cluster, profile, &pod, Scope::Everything);
-        let chosen = choice.of(&snapshot.cluster, &pod, &decision);
-        let record = DecisionRecord::of(&snapshot.cluster, profile, &pod, &decision, chosen);
+        let decided = Decided::of(&snapshot.cluster, &profiles, &pod, choice, engine.as_mut());
+        let record = decided.record();
+        let record = if engine.is_some() { record.without_nodes() } else { record };
         decisions.push(convert::to_value(&record));
+        let Decided { decision, chosen, .. } = decided;
         snapshot.carry_out(&pod, &decision, chosen);
     }
     Answer { name, decisions }
@@ -126,8 +122,9 @@ fn case_of(value: Value) -> Result<Case, Vec<Issue>> {
         Some(_) => return Err(vec![at(&[key("name")], "must be a string")]),
         None => return Err(vec![Issue::whole("missing required field \"name\"")]),
     };
-    let profiles = Profiles::read(fields.remove("schedulerConfiguration").as_ref())
-        .map_err(|issue| vec![below(&[key("schedulerConfiguration")], issue)])?;
+    let profiles = Profiles::of_case(fields.remove("schedulerConfiguration").as_ref()).map_err(|issues| {
+        issues.into_iter().map(|issue| below(&[key("schedulerConfiguration")], issue)).collect::<Vec<_>>()
+    })?;
     let mut lists = match fields.remove("cluster") {
         Some(cluster) => mapping(cluster, &[key("cluster")])?,
         None => return Err(vec![Issue::whole("missing required field \"cluster\"")]),

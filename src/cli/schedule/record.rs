@@ -80,6 +80,11 @@ impl<'a> DecisionRecord<'a> {
         DecisionRecord { pre_filter, ..DecisionRecord::empty(pod) }
     }
 
+    /// Only where the pod is now, or why nowhere.
+    pub(super) fn without_nodes(self) -> DecisionRecord<'a> {
+        DecisionRecord { nodes: BTreeMap::new(), ties: Vec::new(), ..self }
+    }
+
     fn empty(pod: &Obj<Pod>) -> DecisionRecord<'a> {
         DecisionRecord {
             pod: pod.meta.key(),

@@ -42,7 +42,7 @@ impl Template {
         let (start, wanted) = match scope {
             Scope::Everything => (0, all),
             Scope::Sampled { start, percentage, luck: _ } => {
-                (start, wanted_feasible(all, profile.percentage_of_nodes_to_score.unwrap_or(percentage)))
+                (start % all, wanted_feasible(all, profile.percentage_of_nodes_to_score.unwrap_or(percentage)))
             }
         };
         let feasible: u64 = scratch.nodes.iter().map(|nodes| u64::from(*nodes)).sum();

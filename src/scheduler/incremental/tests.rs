@@ -6,8 +6,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::api::{Kind, Labels, Node, ObjectId, PodSpec, PodStatus, Timestamp};
+<<<<<<< HEAD
 use crate::scheduler::testing::node;
 use crate::scheduler::{Decision, Nominator, decide};
+=======
+use crate::scheduler::testing::{node, object};
+use crate::scheduler::{Decision, decide};
+>>>>>>> main
 
 /// What happens to the cluster.
 #[derive(Clone, Debug)]
@@ -22,6 +27,8 @@ enum Step {
     PodGone { which: u16 },
     /// One of the pods begins to terminate.
     PodTerminates { which: u16 },
+    /// A Service comes, which spreads the pods of templates without constraints, or goes.
+    Service { exists: bool },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -33,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(template, sampled, first, draw)| Step::Pod { template, sampled, first, draw }),
         4 => any::<u16>().prop_map(|which| Step::PodGone { which }),
         1 => any::<u16>().prop_map(|which| Step::PodTerminates { which }),
+        1 => any::<bool>().prop_map(|exists| Step::Service { exists }),
     ]
 }
 
@@ -106,6 +114,7 @@ const TEMPLATES: &[(&str, &str)] = &[
           podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
             {topologyKey: topology.kubernetes.io/zone, labelSelector: {matchExpressions: [{key: app, operator: In, values: [e, j]}]}}]}}}",
     ),
+<<<<<<< HEAD
     ("k", "{priority: 5, containers: [{name: c, resources: {requests: {cpu: '2'}}}]}"),
     (
         "l",
@@ -114,6 +123,26 @@ const TEMPLATES: &[(&str, &str)] = &[
             {maxSkew: 2, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchExpressions: [{key: app, operator: In, values: [a, k, l]}]}}],
           affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
             {topologyKey: kubernetes.io/hostname, labelSelector: {matchExpressions: [{key: app, operator: In, values: [a, g]}]}}]}}}",
+=======
+    (
+        "k",
+        "{containers: [{name: c}], topologySpreadConstraints: [
+          {maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: k}}}]}",
+    ),
+    (
+        "k",
+        "{containers: [{name: c}], tolerations: [{key: c, operator: Exists}], topologySpreadConstraints: [
+          {maxSkew: 2, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule, nodeTaintsPolicy: Honor,
+           labelSelector: {matchExpressions: [{key: app, operator: In, values: [a, k]}]}},
+          {maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: k}}}]}",
+    ),
+    (
+        "l",
+        "{nodeSelector: {disk: d1}, containers: [{name: c, resources: {requests: {cpu: 100m}}}], topologySpreadConstraints: [
+          {maxSkew: 3, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: l}}},
+          {maxSkew: 1, topologyKey: disk, whenUnsatisfiable: DoNotSchedule, minDomains: 2, labelSelector: {matchLabels: {app: l}}},
+          {maxSkew: 1, topologyKey: disk, whenUnsatisfiable: ScheduleAnyway, nodeAffinityPolicy: Ignore, labelSelector: {matchLabels: {app: a}}}]}",
+>>>>>>> main
     ),
 ];
 
@@ -175,6 +204,12 @@ impl Both {
                     self.cluster.set_pod(&self.pods[at]);
                 }
             }
+            Step::Service { exists } => {
+                let service = object(
+                    "{apiVersion: v1, kind: Service, metadata: {name: s, namespace: default}, spec: {selector: {app: a}}}",
+                );
+                if exists { self.cluster.apply(&service) } else { self.cluster.forget(&service) }
+            }
             Step::Pod { template, sampled, first, draw } => {
                 if draw % 3 == 0 {
                     self.cluster.nominated = Nominator::default();
@@ -183,7 +218,7 @@ impl Both {
                 let scope = match sampled {
                     None => Scope::Everything,
                     Some((start, percentage)) => Scope::Sampled {
-                        start: usize::from(start) % self.cluster.nodes.len().max(1),
+                        start: usize::from(start),
                         percentage: i64::from(percentage),
                         luck: (!first).then_some(draw),
                     },

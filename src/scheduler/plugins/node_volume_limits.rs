@@ -233,7 +233,8 @@ impl NodeFilter for Filter {
 
 #[cfg(test)]
 mod tests {
-    use crate::scheduler::testing::check_filter_among;
+    use crate::scheduler::EventKind;
+    use crate::scheduler::testing::{check_filter_among, check_hint};
 
     fn pod(claims: &[&str]) -> String {
         let volume = |claim: &&str| format!("{{name: {claim}, persistentVolumeClaim: {{claimName: {claim}}}}}");
@@ -327,5 +328,23 @@ mod tests {
         let node = "{kind: CSINode, metadata: {name: node}, spec: {drivers: [{name: ebs.csi.aws.com, nodeID: id, allocatable: {count: 0}}]}}";
         check(&[], node, &[], &["e"], false);
         check(&[], NODE, &[], &["e"], true);
+    }
+
+    #[test]
+    fn events_that_may_help_are_told_from_those_that_do_not() {
+        let hint = |kind, old: Option<&str>, new: Option<&str>, expected| {
+            check_hint("NodeVolumeLimits", kind, old, new, &pod(&["a"]), expected);
+        };
+        hint(EventKind::CsiNodeAdd, None, Some(NODE), true);
+        hint(EventKind::CsiNodeUpdate, Some(NODE), Some(NODE), false);
+        hint(EventKind::CsiNodeUpdate, Some(NODE), Some(&NODE.replace("count: 2", "count: 3")), true);
+        hint(EventKind::CsiNodeUpdate, Some(NODE), Some(&NODE.replace("count: 2", "count: 1")), false);
+        hint(EventKind::AssignedPodDelete, Some(&pod(&["x"])), None, true);
+        hint(EventKind::AssignedPodDelete, Some("{containers: []}"), None, false);
+        let claim = "{kind: PersistentVolumeClaim, metadata: {name: a, namespace: default}, spec: {}}";
+        hint(EventKind::ClaimAdd, None, Some(claim), true);
+        hint(EventKind::ClaimAdd, None, Some(&claim.replace("name: a", "name: b")), false);
+        let attachment = "{kind: VolumeAttachment, metadata: {name: t}, spec: {attacher: d, nodeName: node, source: {persistentVolumeName: p}}}";
+        hint(EventKind::VolumeAttachmentDelete, Some(attachment), None, true);
     }
 }

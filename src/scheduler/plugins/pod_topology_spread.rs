@@ -3,13 +3,16 @@
 
 mod constraints;
 mod filter;
+mod incremental;
 mod score;
+#[cfg(test)]
+mod tests;
 
 use self::constraints::{Action, Constraint, constraints};
-use crate::api::{Meta, Name, Obj, Pod};
+use crate::api::{Meta, Obj, Pod};
 use crate::scheduler::{
     ClusterEvent, Cycle, Defaulting, EventKind, ExtensionPoint, NodeIndex, Plugin, PluginArgs, PluginEntry, PreFilter,
-    PreScore,
+    PreScore, Spanning,
 };
 
 /// The registry's line.
@@ -50,11 +53,13 @@ impl Plugin for PodTopologySpread {
             Err(error) => PreScore::Fail(format!("calculating preScoreState: {}{error}", obtaining(cycle, "soft"))),
             Ok(none) if none.is_empty() => PreScore::Skip,
             Ok(constraints) => {
-                let is_system = cycle.args.spread.defaulting_type == Defaulting::System;
-                let requires_all = constraints::has_own(cycle.pod) || !is_system;
-                PreScore::Score(Box::new(score::Score::of(cycle, &constraints, feasible, requires_all)))
+                PreScore::Score(Box::new(score::Score::of(cycle, &constraints, feasible, requires_all(cycle))))
             }
         }
+    }
+
+    fn spanning(&self, cycle: &Cycle) -> Option<Box<dyn Spanning>> {
+        incremental::Form::of(cycle).map(|form| Box::new(form) as Box<dyn Spanning>)
     }
 
     /// Upstream: `isSchedulableAfterPodChange`, `isSchedulableAfterNodeChange`. Left out: what default constraints
@@ -74,6 +79,12 @@ impl Plugin for PodTopologySpread {
         both(&|other| other.meta.namespace == pod.meta.namespace)
             && (!constraints::has_own(pod) || after_pod_change(event, &constraints))
     }
+}
+
+/// Whether nodes are scored only if they have the labels of all constraints: not where the constraints are the system's,
+/// so that hosts without a zone are spread over nevertheless.
+fn requires_all(cycle: &Cycle) -> bool {
+    constraints::has_own(cycle.pod) || cycle.args.spread.defaulting_type != Defaulting::System
 }
 
 fn obtaining(cycle: &Cycle, hardness: &str) -> String {
@@ -98,7 +109,7 @@ fn after_node_change(event: &ClusterEvent, constraints: &[Constraint]) -> bool {
 }
 
 fn after_pod_change(event: &ClusterEvent, constraints: &[Constraint]) -> bool {
-    let selects = |c: &Constraint, pod: &Obj<Pod>| c.selector.matches(|key| pod.meta.labels.get(key).map(Name::as_str));
+    let selects = |c: &Constraint, pod: &Obj<Pod>| c.selects(&pod.meta.labels);
     match event.pod() {
         (Some(old), Some(new)) => {
             let tolerates_more = event.kind == EventKind::PodToleration && constraints.iter().any(|c| c.honors_taints);

@@ -178,3 +178,227 @@ fn status(problems: Problems) -> Status {
     };
     Status { code: Code::UnschedulableAndUnresolvable, reasons }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scheduler::EventKind;
+    use crate::scheduler::testing::{check_filter_among, check_hint};
+
+    const CLASSES: [&str; 4] = [
+        "{kind: StorageClass, metadata: {name: now}, provisioner: d}",
+        "{kind: StorageClass, metadata: {name: wait}, provisioner: d, volumeBindingMode: WaitForFirstConsumer}",
+        "{kind: StorageClass, metadata: {name: local}, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}",
+        "{kind: StorageClass, metadata: {name: zonal}, provisioner: d, volumeBindingMode: WaitForFirstConsumer, allowedTopologies: [{matchLabelExpressions: [{key: zone, values: [a, b]}]}]}",
+    ];
+    const POD: &str = "{containers: [], volumes: [{name: v, persistentVolumeClaim: {claimName: c}}]}";
+    const NODE: &str = "{metadata: {labels: {zone: a}}}";
+    const NONE: Option<&str> = Some("node(s) didn't find available persistent volumes to bind");
+    const NO_SPACE: Option<&str> = Some("node(s) did not have enough free storage");
+    const NO_ACCESS: &str = "node(s) didn't match PersistentVolume's node affinity";
+
+    fn claim(name: &str, meta: &str, spec: &str) -> String {
+        format!("{{kind: PersistentVolumeClaim, metadata: {{name: {name}, namespace: default{meta}}}, spec: {spec}}}")
+    }
+
+    /// A free volume of class `local` and 5Gi, but for what is said otherwise.
+    fn volume(name: &str, meta: &str, spec: &str) -> String {
+        let mut all = format!(
+            "{{kind: PersistentVolume, metadata: {{name: {name}{meta}}}, status: {{phase: Available}}, spec: {{"
+        );
+        for (field, value) in
+            [("storageClassName", "local"), ("capacity", "{storage: 5Gi}"), ("accessModes", "[ReadWriteOnce]")]
+        {
+            if !spec.contains(field) {
+                all += &format!("{field}: {value}, ");
+            }
+        }
+        all + spec + "}}"
+    }
+
+    fn affinity(zone: &str) -> String {
+        format!(
+            "nodeAffinity: {{required: {{nodeSelectorTerms: [{{matchExpressions: [{{key: zone, operator: In, values: [{zone}]}}]}}]}}}}"
+        )
+    }
+
+    #[track_caller]
+    fn check_pod(pod: &str, objects: &[String], expected: Option<&str>) {
+        let objects: Vec<&str> = CLASSES.into_iter().chain(objects.iter().map(String::as_str)).collect();
+        let expected = expected.map(|reason| format!("UnschedulableAndUnresolvable: {reason}"));
+        check_filter_among("VolumeBinding", &objects, pod, NODE, &[], expected.as_deref());
+    }
+
+    #[track_caller]
+    fn check(objects: &[String], expected: Option<&str>) {
+        check_pod(POD, objects, expected);
+    }
+
+    #[test]
+    fn claims_must_be_there_and_stay() {
+        check(&[], Some("persistentvolumeclaim \"c\" not found"));
+        let lost = claim("c", "", "{volumeName: p}, status: {phase: Lost}");
+        check(&[lost], Some("persistentvolumeclaim \"c\" bound to non-existent persistentvolume \"p\""));
+        let going = claim("c", ", deletionTimestamp: '2025-01-01T00:00:00Z'", "{storageClassName: wait}");
+        check(&[going], Some("persistentvolumeclaim \"c\" is being deleted"));
+    }
+
+    #[test]
+    fn claims_that_are_made_for_a_pod_are_owned_by_it() {
+        let pod = "{containers: [], volumes: [{name: v, ephemeral: {volumeClaimTemplate: {spec: {}}}}]}";
+        let owned = |uid: &str| {
+            let owner =
+                format!(", ownerReferences: [{{apiVersion: v1, kind: Pod, name: pod, uid: {uid}, controller: true}}]");
+            claim("pod-v", &owner, "{storageClassName: wait}")
+        };
+        let waits = "waiting for ephemeral volume controller to create the persistentvolumeclaim \"pod-v\"";
+        check_pod(pod, &[], Some(waits));
+        check_pod(pod, &[owned("00000000-0000-0000-0000-000000000001")], None);
+        let refused = "PVC default/pod-v was not created for pod default/pod (pod is not owner)";
+        check_pod(pod, &[owned("00000000-0000-0000-0000-000000000002")], Some(refused));
+        check_pod(pod, &[claim("pod-v", "", "{storageClassName: wait}")], Some(refused));
+    }
+
+    #[test]
+    fn claims_that_do_not_wait_for_a_pod_must_be_bound() {
+        let immediate = Some("pod has unbound immediate PersistentVolumeClaims");
+        check(&[claim("c", "", "{storageClassName: now}")], immediate);
+        check(&[claim("c", "", "{}")], immediate);
+        check(&[claim("c", "", "{storageClassName: unknown}")], immediate);
+        check(&[claim("c", "", "{storageClassName: wait, volumeName: p}")], immediate);
+        let old = ", annotations: {volume.beta.kubernetes.io/storage-class: wait}";
+        check(&[claim("c", old, "{storageClassName: now}")], None);
+    }
+
+    #[test]
+    fn bound_volumes_must_be_accessible() {
+        let bound = |name: &str| {
+            claim(name, ", annotations: {pv.kubernetes.io/bind-completed: 'yes'}", &format!("{{volumeName: {name}}}"))
+        };
+        check(&[bound("c"), volume("c", "", "")], None);
+        check(&[bound("c"), volume("c", "", &affinity("a"))], None);
+        check(&[bound("c"), volume("c", "", &affinity("b"))], Some(NO_ACCESS));
+        check(&[bound("c"), volume("c", "", "nodeAffinity: {required: {nodeSelectorTerms: []}}")], Some(NO_ACCESS));
+        let gone = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)";
+        check(&[bound("c")], Some(gone));
+        let two = "{containers: [], volumes: [{name: v, persistentVolumeClaim: {claimName: b}}, {name: w, persistentVolumeClaim: {claimName: c}}]}";
+        let local = || claim("c", "", "{storageClassName: local}");
+        let both = format!("{NO_ACCESS}, node(s) didn't find available persistent volumes to bind");
+        check_pod(two, &[bound("b"), volume("b", "", &affinity("b")), local()], Some(&both));
+        check_pod(two, &[bound("b"), volume("b", "", &affinity("b")), local(), volume("p", "", "")], Some(NO_ACCESS));
+    }
+
+    #[test]
+    fn a_claim_takes_a_free_volume_that_is_alike() {
+        let local = |spec: &str| claim("c", "", &format!("{{storageClassName: local, {spec}}}"));
+        let plain = || local("accessModes: [ReadWriteOnce], resources: {requests: {storage: 5Gi}}");
+        check(&[plain()], NONE);
+        check(&[plain(), volume("p", "", "")], None);
+        check(&[plain(), volume("p", "", &affinity("b"))], NONE);
+        check(&[plain(), volume("p", "", "capacity: {storage: 4Gi}")], NONE);
+        check(&[plain(), volume("p", "", "storageClassName: other")], NONE);
+        check(&[plain(), volume("p", "", "accessModes: [ReadOnlyMany]")], NONE);
+        check(&[plain(), volume("p", "", "volumeMode: Block")], NONE);
+        check(&[plain(), volume("p", "", "volumeAttributesClassName: fast")], NONE);
+        check(&[plain(), volume("p", ", deletionTimestamp: '2025-01-01T00:00:00Z'", "")], NONE);
+        check(&[plain(), volume("p", "", "").replace("Available", "Released")], NONE);
+        check(&[local("volumeMode: Block"), volume("p", "", "volumeMode: Block")], None);
+        let selects = || local("selector: {matchLabels: {disk: ssd}}");
+        check(&[selects(), volume("p", "", "")], NONE);
+        check(&[selects(), volume("p", ", labels: {disk: ssd}", "")], None);
+    }
+
+    #[test]
+    fn a_volume_that_is_reserved_for_a_claim_is_its_only_one() {
+        let local = || claim("c", "", "{storageClassName: local}");
+        let reserved = |name: &str, more: &str| format!("claimRef: {{namespace: default, name: {name}}}, {more}");
+        check(&[local(), volume("p", "", &reserved("c", "")).replace("Available", "Pending")], None);
+        check(&[local(), volume("p", "", &reserved("d", ""))], NONE);
+        check(&[local(), volume("p", "", &reserved("c", &affinity("b"))), volume("q", "", "")], NONE);
+        let other_life = "claimRef: {namespace: default, name: c, uid: other}";
+        check(&[local(), volume("p", "", other_life)], NONE);
+    }
+
+    #[test]
+    fn the_claims_of_a_pod_take_different_volumes_the_smallest_first() {
+        let two = "{containers: [], volumes: [{name: v, persistentVolumeClaim: {claimName: big}}, {name: w, persistentVolumeClaim: {claimName: small}}]}";
+        let of_size = |name: &str, size: &str| {
+            claim(name, "", &format!("{{storageClassName: local, resources: {{requests: {{storage: {size}}}}}}}"))
+        };
+        let (big, small) = (|| of_size("big", "5Gi"), || of_size("small", "1Gi"));
+        let large = |name: &str| volume(name, "", "capacity: {storage: 10Gi}");
+        check_pod(two, &[big(), small(), large("p")], NONE);
+        check_pod(two, &[big(), small(), volume("p", "", ""), large("q")], None);
+        check_pod(two, &[big(), small(), large("p"), volume("q", "", "capacity: {storage: 2Gi}")], None);
+        check_pod(
+            two,
+            &[big(), small(), volume("p", "", "capacity: {storage: 2Gi}"), volume("q", "", "capacity: {storage: 3Gi}")],
+            NONE,
+        );
+    }
+
+    #[test]
+    fn volumes_are_made_where_the_class_allows_it() {
+        check(&[claim("c", "", "{storageClassName: wait}")], None);
+        check(&[claim("c", "", "{storageClassName: zonal}")], None);
+        let elsewhere = "{kind: StorageClass, metadata: {name: zonal}, provisioner: d, volumeBindingMode: WaitForFirstConsumer, allowedTopologies: [{matchLabelExpressions: [{key: zone, values: [c]}]}]}";
+        check(&[elsewhere.to_owned(), claim("c", "", "{storageClassName: zonal}")], NONE);
+        let selected = |node: &str| format!(", annotations: {{volume.kubernetes.io/selected-node: {node}}}");
+        check(&[claim("c", &selected("node"), "{storageClassName: wait}")], None);
+        check(&[claim("c", &selected("other"), "{storageClassName: wait}")], NONE);
+        check(&[claim("c", &selected("node"), "{storageClassName: local}"), volume("p", "", "")], NONE);
+    }
+
+    #[test]
+    fn volumes_are_made_where_there_is_space() {
+        let driver =
+            |tracks: bool| format!("{{kind: CSIDriver, metadata: {{name: d}}, spec: {{storageCapacity: {tracks}}}}}");
+        let of_size = |size: &str| {
+            claim("c", "", &format!("{{storageClassName: wait, resources: {{requests: {{storage: {size}}}}}}}"))
+        };
+        let capacity = |zone: &str, size: &str| {
+            format!(
+                "{{kind: CSIStorageCapacity, metadata: {{name: k, namespace: s}}, storageClassName: wait, nodeTopology: {{matchLabels: {{zone: {zone}}}}}, {size}}}"
+            )
+        };
+        check(&[of_size("5Gi"), driver(false)], None);
+        check(&[of_size("5Gi"), driver(true)], NO_SPACE);
+        check(&[claim("c", "", "{storageClassName: wait}"), driver(true)], None);
+        check(&[of_size("5Gi"), driver(true), capacity("a", "capacity: 5Gi")], None);
+        check(&[of_size("5Gi"), driver(true), capacity("b", "capacity: 5Gi")], NO_SPACE);
+        check(&[of_size("6Gi"), driver(true), capacity("a", "capacity: 5Gi")], NO_SPACE);
+        check(&[of_size("2Gi"), driver(true), capacity("a", "capacity: 5Gi, maximumVolumeSize: 1Gi")], NO_SPACE);
+        let nowhere =
+            "{kind: CSIStorageCapacity, metadata: {name: k, namespace: s}, storageClassName: wait, capacity: 5Gi}";
+        check(&[of_size("5Gi"), driver(true), nowhere.to_owned()], NO_SPACE);
+    }
+
+    #[test]
+    fn events_that_may_help_are_told_from_those_that_do_not() {
+        let hint = |kind, old: Option<&str>, new: &str, expected| {
+            check_hint("VolumeBinding", kind, old, Some(new), POD, expected);
+        };
+        let of = |name: &str| claim(name, "", "{}");
+        hint(EventKind::ClaimAdd, None, &of("c"), true);
+        hint(EventKind::ClaimUpdate, Some(&of("c")), &of("c"), true);
+        hint(EventKind::ClaimUpdate, Some(&of("d")), &of("d"), false);
+        hint(EventKind::PersistentVolumeUpdate, Some(&volume("p", "", "")), &volume("p", "", ""), true);
+        hint(EventKind::StorageClassAdd, None, CLASSES[0], true);
+        hint(EventKind::StorageClassUpdate, Some(CLASSES[0]), CLASSES[0], false);
+        hint(EventKind::StorageClassUpdate, Some(CLASSES[1]), CLASSES[3], true);
+        let capacity =
+            |size: &str| format!("{{kind: CSIStorageCapacity, metadata: {{name: k}}, storageClassName: wait{size}}}");
+        hint(EventKind::StorageCapacityUpdate, Some(&capacity("")), &capacity(", capacity: 1Gi"), true);
+        hint(EventKind::StorageCapacityUpdate, Some(&capacity(", capacity: 2Gi")), &capacity(", capacity: 1Gi"), false);
+        let node = |listed: &str| {
+            format!(
+                "{{kind: CSINode, metadata: {{name: node, annotations: {{storage.alpha.kubernetes.io/migrated-plugins: '{listed}'}}}}, spec: {{drivers: []}}}}"
+            )
+        };
+        hint(EventKind::CsiNodeAdd, None, &node("a"), true);
+        hint(EventKind::CsiNodeUpdate, Some(&node("a")), &node("a"), false);
+        hint(EventKind::CsiNodeUpdate, Some(&node("a")), &node("a,b"), true);
+        let driver =
+            |tracks: bool| format!("{{kind: CSIDriver, metadata: {{name: d}}, spec: {{storageCapacity: {tracks}}}}}");
+        hint(EventKind::CsiDriverUpdate, Some(&driver(true)), &driver(false), false);
+    }
+}

@@ -174,7 +174,10 @@ impl NodeFilter for Filter {
 
 #[cfg(test)]
 mod tests {
-    use crate::scheduler::testing::{check_filter_among, check_filter_beside};
+    use crate::scheduler::testing::{
+        check_filter_among, check_filter_beside, check_hint, node, object, pod, pod_numbered,
+    };
+    use crate::scheduler::{Cluster, Cycle, EventKind, PluginArgs, PreFilter};
 
     const ONE_POD: &str = "Unschedulable: node has pod using PersistentVolumeClaim with the same name and \
                            ReadWriteOncePod access mode";
@@ -228,5 +231,46 @@ mod tests {
         check_claim("ReadWriteOnce", "c", "c", None);
         let missing = "UnschedulableAndUnresolvable: persistentvolumeclaim \"d\" not found";
         check_claim("ReadWriteOncePod", "c", "d", Some(missing));
+    }
+
+    const ONE_CLAIM: &str = "{kind: PersistentVolumeClaim, metadata: {name: c, namespace: default}, spec: {accessModes: [ReadWriteOncePod]}}";
+    const POD: &str = "{containers: [], volumes: [{name: v, persistentVolumeClaim: {claimName: c}}]}";
+
+    #[test]
+    fn the_claim_is_free_once_its_pod_is_thought_away() {
+        let mut cluster = Cluster::default();
+        cluster.apply(&object(ONE_CLAIM));
+        let number = cluster.nodes.set(&node("node", "{}"));
+        let user = pod_numbered(1, "user", POD);
+        let args = PluginArgs::upstream();
+        let wanted = pod("pod", POD);
+        let prepare =
+            |cluster: &Cluster| match super::ENTRY.plugin.pre_filter(&Cycle { pod: &wanted, cluster, args: &args }) {
+                PreFilter::Filter(filter) => filter,
+                _ => panic!("a pod with claims is filtered"),
+            };
+        let mut open = prepare(&cluster);
+        let draft = cluster.nodes.draft(number);
+        open.add_pod(&cluster, &user, draft.view());
+        assert_eq!(open.check(&cluster, draft.view()), None, "upstream skips the plugin, whoever comes in thought");
+        cluster.assume(&user, number);
+        let mut filter = prepare(&cluster);
+        assert!(filter.check(&cluster, draft.view()).is_some(), "on any node");
+        filter.remove_pod(&cluster, &user, draft.view());
+        assert_eq!(filter.check(&cluster, draft.view()), None);
+        filter.add_pod(&cluster, &user, draft.view());
+        assert!(filter.check(&cluster, draft.view()).is_some());
+    }
+
+    #[test]
+    fn events_that_may_help_are_told_from_those_that_do_not() {
+        check_hint("VolumeRestrictions", EventKind::ClaimAdd, None, Some(ONE_CLAIM), POD, true);
+        check_hint("VolumeRestrictions", EventKind::ClaimUpdate, Some(ONE_CLAIM), Some(ONE_CLAIM), POD, false);
+        check_hint("VolumeRestrictions", EventKind::AssignedPodDelete, Some(POD), None, POD, true);
+        let other = POD.replace("claimName: c", "claimName: d");
+        check_hint("VolumeRestrictions", EventKind::AssignedPodDelete, Some(&other), None, POD, false);
+        let disk = "{containers: [], volumes: [{name: v, awsElasticBlockStore: {volumeID: a}}]}";
+        check_hint("VolumeRestrictions", EventKind::AssignedPodDelete, Some(disk), None, disk, true);
+        check_hint("VolumeRestrictions", EventKind::AssignedPodDelete, Some(POD), None, disk, false);
     }
 }

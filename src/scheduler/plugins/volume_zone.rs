@@ -143,7 +143,8 @@ impl NodeFilter for Filter {
 
 #[cfg(test)]
 mod tests {
-    use crate::scheduler::testing::check_filter_among;
+    use crate::scheduler::EventKind;
+    use crate::scheduler::testing::{check_filter_among, check_hint};
 
     const POD: &str = "{containers: [], volumes: [{name: v, persistentVolumeClaim: {claimName: c}}]}";
 
@@ -190,5 +191,28 @@ mod tests {
         check(&format!("{old}: a"), &format!("{zone}: a"), true);
         check(&format!("{zone}: a"), &format!("{old}: a"), false);
         check("", &format!("{zone}: a"), true);
+    }
+
+    #[test]
+    fn events_that_may_help_are_told_from_those_that_do_not() {
+        let hint = |kind, old: Option<&str>, new: &str, expected| {
+            check_hint("VolumeZone", kind, old, Some(new), POD, expected);
+        };
+        let class = |mode: &str| {
+            format!("{{kind: StorageClass, metadata: {{name: s}}, provisioner: x, volumeBindingMode: {mode}}}")
+        };
+        hint(EventKind::StorageClassAdd, None, &class("WaitForFirstConsumer"), true);
+        hint(EventKind::StorageClassAdd, None, &class("Immediate"), false);
+        let volume = |zones: &str| {
+            format!(
+                "{{kind: PersistentVolume, metadata: {{name: p, labels: {{topology.kubernetes.io/zone: {zones}}}}}, spec: {{}}}}"
+            )
+        };
+        hint(EventKind::PersistentVolumeAdd, None, &volume("a"), true);
+        hint(EventKind::PersistentVolumeUpdate, Some(&volume("a__b")), &volume("b__a"), false);
+        hint(EventKind::PersistentVolumeUpdate, Some(&volume("a")), &volume("a__b"), true);
+        let claim = "{kind: PersistentVolumeClaim, metadata: {name: c, namespace: default}, spec: {}}";
+        hint(EventKind::ClaimUpdate, Some(claim), claim, true);
+        hint(EventKind::ClaimUpdate, Some(claim), &claim.replace("name: c", "name: d"), false);
     }
 }

@@ -14,11 +14,11 @@ use crate::api::{Labels, Meta, Name, Node, Obj, Quantity, Selector, Uid, Untyped
 use crate::scheduler::plugins::node_affinity::{self, Term};
 
 /// Says that a claim has been bound to the end. Upstream: `volume.AnnBindCompleted`.
-pub const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
+pub(super) const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
 /// Says that not the user has bound. Upstream: `volume.AnnBoundByController`.
-pub const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
+pub(super) const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
 /// The node for which a volume is to be made. Upstream: `volume.AnnSelectedNode`.
-pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
+pub(super) const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 /// The class of old. Upstream: `v1.BetaStorageClassAnnotation`.
 const BETA_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 /// The in-tree plugins of which the node's kubelet knows that they are migrated.
@@ -103,7 +103,7 @@ pub struct PersistentVolume {
     /// Whether `status.phase` is Available.
     pub is_available: bool,
     /// `nodeAffinity.required`; absent: all nodes have access.
-    pub affinity: Option<Vec<Term>>,
+    pub(in crate::scheduler) affinity: Option<Vec<Term>>,
     /// What it is made of.
     pub source: Source,
 }

@@ -16,7 +16,7 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// `whenUnsatisfiable`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::scheduler) enum Action {
+pub(super) enum Action {
     /// The constraint rejects nodes.
     DoNotSchedule,
     /// The constraint scores nodes.
@@ -34,19 +34,19 @@ impl Action {
 
 /// One constraint with its selector parsed. Upstream: `topologySpreadConstraint`.
 #[derive(Clone, PartialEq, Debug)]
-pub(in crate::scheduler) struct Constraint {
+pub(super) struct Constraint {
     /// `maxSkew`.
-    pub(in crate::scheduler) max_skew: i64,
+    pub(super) max_skew: i64,
     /// `topologyKey`.
-    pub(in crate::scheduler) topology_key: Name,
+    pub(super) topology_key: Name,
     /// `labelSelector`, with the pod's own labels of `matchLabelKeys`.
-    pub(in crate::scheduler) selector: Selector,
+    pub(super) selector: Selector,
     /// `minDomains`.
-    pub(in crate::scheduler) min_domains: i64,
+    pub(super) min_domains: i64,
     /// Whether `nodeAffinityPolicy` is Honor: only nodes that the pod's node selector and affinity allow count.
-    pub(in crate::scheduler) honors_affinity: bool,
+    pub(super) honors_affinity: bool,
     /// Whether `nodeTaintsPolicy` is Honor: only nodes whose taints the pod tolerates count.
-    pub(in crate::scheduler) honors_taints: bool,
+    pub(super) honors_taints: bool,
 }
 
 impl Constraint {
@@ -75,8 +75,18 @@ impl Constraint {
         }
     }
 
+    /// Whether the selector selects pods with these labels.
+    pub(super) fn selects(&self, labels: &Labels) -> bool {
+        self.selector.matches(|key| labels.get(key).map(Name::as_str))
+    }
+
+    /// The domain of a node; nothing where it lacks the label.
+    pub(super) fn value<'n>(&self, node: &NodeView<'n>) -> Option<&'n str> {
+        node.info.node.as_ref()?.meta.labels.get(&self.topology_key).map(Name::as_str)
+    }
+
     /// Whether a node is one of those over which pods are to be spread.
-    pub(in crate::scheduler) fn counts(&self, judged: Judged) -> bool {
+    pub(super) fn counts(&self, judged: Judged) -> bool {
         (!self.honors_affinity || judged.affinity) && (!self.honors_taints || judged.taints)
     }
 }
@@ -132,7 +142,7 @@ pub(super) fn without_selector(pod: &Obj<Pod>, args: &SpreadArgs, action: Action
 
 /// The constraints that hold for a pod: its own, or the profile's if something selects the pod.
 /// Upstream: `getConstraints`, `buildDefaultConstraints`.
-pub(in crate::scheduler) fn constraints(
+pub(super) fn constraints(
     pod: &Obj<Pod>,
     owners: &Owners,
     args: &SpreadArgs,
@@ -152,14 +162,14 @@ pub(in crate::scheduler) fn constraints(
     Ok(constraints)
 }
 
-/// The value of a node's label.
-pub(super) fn label<'a>(node: &NodeView<'a>, key: &str) -> Option<&'a str> {
-    node.info.node.as_ref()?.meta.labels.get(key).map(Name::as_str)
+/// Whether a node has the labels of all constraints. Upstream: `nodeLabelsMatchSpreadConstraints`.
+pub(super) fn has_all(node: &NodeView, constraints: &[Constraint]) -> bool {
+    constraints.iter().all(|constraint| constraint.value(node).is_some())
 }
 
 /// What the pod has against a node.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::scheduler) struct Judged {
+pub(super) struct Judged {
     /// Whether its node selector and its required node affinity allow the node.
     affinity: bool,
     /// Whether it tolerates the taints.
@@ -167,7 +177,7 @@ pub(in crate::scheduler) struct Judged {
 }
 
 /// Judges nodes, so far as any of the constraints cares.
-pub(in crate::scheduler) struct Judge {
+pub(super) struct Judge {
     required: Option<Required>,
     /// By the number of a list of taints.
     tolerated: Vec<bool>,
@@ -175,7 +185,7 @@ pub(in crate::scheduler) struct Judge {
 
 impl Judge {
     /// A judge for a pod with these constraints.
-    pub(in crate::scheduler) fn of(cycle: &Cycle, constraints: &[Constraint]) -> Judge {
+    pub(super) fn of(cycle: &Cycle, constraints: &[Constraint]) -> Judge {
         let cares = |honors: fn(&Constraint) -> bool| constraints.iter().any(honors);
         let required =
             cares(|constraint| constraint.honors_affinity).then(|| Required::of(cycle.pod, &cycle.args.node_affinity));
@@ -189,7 +199,7 @@ impl Judge {
     }
 
     /// Judges a node.
-    pub(in crate::scheduler) fn judge(&self, node: NodeView) -> Judged {
+    pub(super) fn judge(&self, node: NodeView) -> Judged {
         let allows = |required: &Required| node.info.node.as_ref().is_some_and(|node| required.matches(&node.meta));
         Judged {
             affinity: self.required.as_ref().is_none_or(allows),
@@ -204,33 +214,43 @@ impl Judge {
 pub(super) struct Counted {
     namespace: Name,
     selector: Selector,
-    /// By class, so far as classes are known.
-    classes: Vec<bool>,
 }
 
 impl Counted {
     pub(super) fn of(cycle: &Cycle, constraint: &Constraint) -> Counted {
-        let (namespace, selector) = (cycle.pod.meta.namespace.clone(), constraint.selector.clone());
-        let mut counted = Counted { namespace, selector, classes: Vec::new() };
-        let classes = &cycle.cluster.classes;
-        counted.classes = (0..classes.len()).map(|class| counted.has(classes.get(class as ClassIndex))).collect();
-        counted
+        Counted { namespace: cycle.pod.meta.namespace.clone(), selector: constraint.selector.clone() }
     }
 
-    /// A selector of everything counts nothing.
-    fn has(&self, class: &PodClass) -> bool {
+    /// Whether pods of a class count. A selector of everything counts nothing.
+    pub(super) fn has(&self, class: &PodClass) -> bool {
         !class.terminating
             && class.namespace == self.namespace
             && !self.selector.is_everything()
             && self.selector.matches(|key| class.label(key))
     }
+}
 
-    /// How many of them a node has.
+/// Counts those pods on nodes; each class is judged once.
+#[derive(Clone, Debug)]
+pub(super) struct Counter {
+    counted: Counted,
+    /// By class, so far as classes are known.
+    classes: Vec<bool>,
+}
+
+impl Counter {
+    pub(super) fn of(cycle: &Cycle, constraint: &Constraint) -> Counter {
+        let (counted, classes) = (Counted::of(cycle, constraint), &cycle.cluster.classes);
+        let known = (0..classes.len()).map(|class| counted.has(classes.get(class as ClassIndex))).collect();
+        Counter { counted, classes: known }
+    }
+
+    /// How many a node has.
     pub(super) fn on(&self, cluster: &Cluster, node: &NodeInfo) -> i64 {
-        let is_counted = |class: ClassIndex| match self.classes.get(class as usize) {
+        let has = |class: ClassIndex| match self.classes.get(class as usize) {
             Some(known) => *known,
-            None => self.has(cluster.classes.get(class)),
+            None => self.counted.has(cluster.classes.get(class)),
         };
-        node.classes.iter().filter(|(class, _)| is_counted(*class)).map(|(_, pods)| i64::from(*pods)).sum()
+        node.classes.iter().filter(|(class, _)| has(*class)).map(|(_, pods)| i64::from(*pods)).sum()
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::constraints::{Constraint, Counted, Judge, Judged, label};
+use super::constraints::{Constraint, Counter, Judge, Judged, has_all};
 use crate::api::{Name, Obj, Pod};
 use crate::scheduler::{Cluster, Code, Cycle, NodeFilter, NodeView, Reach, Status};
 
@@ -14,7 +14,22 @@ const REASON_LABEL: &str = "node(s) didn't match pod topology spread constraints
 /// The number of no domain.
 const NONE: u32 = u32::MAX;
 /// The fill of no domain. Upstream: `math.MaxInt32`.
-const UNFILLED: i64 = i32::MAX as i64;
+pub(super) const UNFILLED: i64 = i32::MAX as i64;
+
+/// Why a constraint rejects the nodes of a domain with so many pods, or those without the label: `least` is how many the
+/// least filled domain has, `own` what the pod itself adds. With fewer domains than there should be, the least filled one
+/// is one that is not there yet.
+pub(super) fn rejection(
+    constraint: &Constraint,
+    pods: Option<i64>,
+    own: i64,
+    least: i64,
+    domains: i64,
+) -> Option<Status> {
+    let Some(pods) = pods else { return Some(Status::fixed(Code::UnschedulableAndUnresolvable, REASON_LABEL)) };
+    let least = if domains < constraint.min_domains { 0 } else { least };
+    (pods + own - least > constraint.max_skew).then(|| Status::fixed(Code::Unschedulable, REASON_SKEW))
+}
 
 /// Where a node stands under one constraint.
 #[derive(Clone, Copy, Debug)]
@@ -90,10 +105,7 @@ impl Filter {
     pub(super) fn of(cycle: &Cycle, constraints: Vec<Constraint>) -> Filter {
         let nodes = &cycle.cluster.nodes;
         let judge = Judge::of(cycle, &constraints);
-        let judged = |node: NodeView| {
-            let has = |constraint: &Constraint| label(&node, &constraint.topology_key).is_some();
-            constraints.iter().all(has).then(|| judge.judge(node))
-        };
+        let judged = |node: NodeView| has_all(&node, &constraints).then(|| judge.judge(node));
         let all = nodes.order().iter().map(|node| nodes.view(*node));
         let all: Vec<(NodeView, Option<Judged>)> = all.map(|node| (node, judged(node))).collect();
         let spreads: Vec<Spread> =
@@ -119,9 +131,8 @@ impl Filter {
         }
         let spreads = self.spreads.clone();
         for (number, spread) in spreads.iter().enumerate() {
-            let selects = || spread.constraint.selector.matches(|key| pod.meta.labels.get(key).map(Name::as_str));
             let place = spread.place(node);
-            if !place.counts || !selects() {
+            if !place.counts || !spread.constraint.selects(&pod.meta.labels) {
                 continue;
             }
             match self.changes.iter_mut().find(|change| (change.0, change.1) == (number, place.domain)) {
@@ -136,12 +147,12 @@ impl Filter {
 
 impl Spread {
     fn of(cycle: &Cycle, constraint: Constraint, all: &[(NodeView, Option<Judged>)]) -> Spread {
-        let counted = Counted::of(cycle, &constraint);
+        let counter = Counter::of(cycle, &constraint);
         let mut places = vec![NOWHERE; cycle.cluster.nodes.rows().len()];
         let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
         let mut pods = Vec::new();
         for (node, judged) in all {
-            let Some(value) = label(node, &constraint.topology_key) else { continue };
+            let Some(value) = constraint.value(node) else { continue };
             let domain = *numbers.entry(value).or_insert_with(|| {
                 pods.push(None);
                 pods.len() as u32 - 1
@@ -149,12 +160,11 @@ impl Spread {
             let counts = judged.is_some_and(|judged| constraint.counts(judged));
             places[node.index as usize] = Place { domain, counts };
             if counts {
-                *pods[domain as usize].get_or_insert(0) += counted.on(cycle.cluster, node.info);
+                *pods[domain as usize].get_or_insert(0) += counter.on(cycle.cluster, node.info);
             }
         }
         let domains = pods.iter().flatten().count() as i64;
-        let labels = &cycle.pod.meta.labels;
-        let own = i64::from(constraint.selector.matches(|key| labels.get(key).map(Name::as_str)));
+        let own = i64::from(constraint.selects(&cycle.pod.meta.labels));
         Spread { constraint, own, places, pods, domains }
     }
 
@@ -167,13 +177,10 @@ impl NodeFilter for Filter {
     fn check(&self, _cluster: &Cluster, node: NodeView) -> Option<Status> {
         for (number, spread) in self.spreads.iter().enumerate() {
             let domain = spread.place(node).domain;
-            if domain == NONE {
-                return Some(Status::fixed(Code::UnschedulableAndUnresolvable, REASON_LABEL));
-            }
-            let is_short = spread.domains < spread.constraint.min_domains;
-            let least = if is_short { 0 } else { self.least[number].0[0].1 };
-            if self.pods(number, domain) + spread.own - least > spread.constraint.max_skew {
-                return Some(Status::fixed(Code::Unschedulable, REASON_SKEW));
+            let pods = (domain != NONE).then(|| self.pods(number, domain));
+            let rejection = rejection(&spread.constraint, pods, spread.own, self.least[number].0[0].1, spread.domains);
+            if rejection.is_some() {
+                return rejection;
             }
         }
         None

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::constraints::{Constraint, Counted, HOSTNAME, Judge, Judged, label};
+use super::constraints::{Constraint, Counter, HOSTNAME, Judge, Judged, has_all};
 use crate::scheduler::{Cluster, Cycle, NodeIndex, NodeScore, NodeView, Reach};
 
 /// The score of a node that lacks a label: it takes no part, and ends with zero. Upstream: `invalidScore`.
-const IGNORED: i64 = -1;
+pub(super) const IGNORED: i64 = -1;
 /// The number of no domain.
 const NONE: u32 = u32::MAX;
 
@@ -28,7 +28,7 @@ enum Pods {
     /// By domain, all nodes of it that the constraint's policies let count.
     Domains(Vec<i64>),
     /// A host: those on the node, whatever the policies say.
-    Node(Counted),
+    Node(Counter),
 }
 
 /// The score for a pod with constraints.
@@ -40,33 +40,51 @@ pub(super) struct Score {
 }
 
 /// The logarithm, so that many small domains do not weigh less than a few large ones.
-fn weight_of(domains: usize) -> f64 {
+pub(super) fn weight_of(domains: usize) -> f64 {
     libm::log((domains + 2) as f64)
+}
+
+/// What a node earns for so many pods in its domain. Upstream: `scoreForCount`.
+pub(super) fn share(max_skew: i64, pods: i64, weight: f64) -> f64 {
+    pods as f64 * weight + (max_skew - 1) as f64
+}
+
+/// Turns sums of shares, rounded, into scores: the smallest is the best. Upstream: `NormalizeScore`.
+pub(super) fn normalize(scores: &mut [i64]) {
+    let valid = || scores.iter().copied().filter(|score| *score != IGNORED);
+    let max = valid().max().unwrap_or(0).max(0);
+    let min = valid().min().unwrap_or(0);
+    for score in scores {
+        *score = match *score {
+            IGNORED => 0,
+            _ if max == 0 => 100,
+            given => 100 * (max + min - given) / max,
+        };
+    }
 }
 
 impl Spread {
     /// Counts the pods of the domains that have nodes to be scored; `counting` are the nodes whose pods may count. Nodes
     /// without the label are a domain like those where it is empty.
     fn of(cycle: &Cycle, constraint: &Constraint, scored: &[NodeView], counting: &[(NodeView, Judged)]) -> Spread {
-        let key = constraint.topology_key.as_str();
-        let counted = Counted::of(cycle, constraint);
+        let counter = Counter::of(cycle, constraint);
         let mut domains = vec![NONE; cycle.cluster.nodes.rows().len()];
         let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
         for node in scored {
-            let value = label(node, key);
+            let value = constraint.value(node);
             let next = numbers.len() as u32;
             let domain = *numbers.entry(value.unwrap_or_default()).or_insert(next);
             if value.is_some() {
                 domains[node.index as usize] = domain;
             }
         }
-        let (weight, pods) = if key == HOSTNAME {
-            (weight_of(scored.len()), Pods::Node(counted))
+        let (weight, pods) = if constraint.topology_key == HOSTNAME {
+            (weight_of(scored.len()), Pods::Node(counter))
         } else {
             let mut pods = vec![0; numbers.len()];
-            for (node, judged) in counting.iter().filter(|(_, judged)| constraint.counts(*judged)) {
-                if let Some(domain) = numbers.get(label(node, key).unwrap_or_default()) {
-                    pods[*domain as usize] += counted.on(cycle.cluster, node.info);
+            for (node, _) in counting.iter().filter(|(_, judged)| constraint.counts(*judged)) {
+                if let Some(domain) = numbers.get(constraint.value(node).unwrap_or_default()) {
+                    pods[*domain as usize] += counter.on(cycle.cluster, node.info);
                 }
             }
             (weight_of(numbers.len()), Pods::Domains(pods))
@@ -80,10 +98,7 @@ impl Score {
     /// without, they only miss that constraint's share.
     pub(super) fn of(cycle: &Cycle, constraints: &[Constraint], feasible: &[NodeIndex], requires_all: bool) -> Score {
         let nodes = &cycle.cluster.nodes;
-        let takes_part = |node: &NodeView| {
-            let has = |constraint: &Constraint| label(node, &constraint.topology_key).is_some();
-            !requires_all || constraints.iter().all(has)
-        };
+        let takes_part = |node: &NodeView| !requires_all || has_all(node, constraints);
         let scored: Vec<NodeView> = feasible.iter().map(|node| nodes.view(*node)).filter(takes_part).collect();
         let mut ignored = vec![true; nodes.rows().len()];
         for node in &scored {
@@ -108,9 +123,9 @@ impl NodeScore for Score {
             if domain != NONE {
                 let pods = match &spread.pods {
                     Pods::Domains(pods) => pods[domain as usize],
-                    Pods::Node(counted) => counted.on(cluster, node.info),
+                    Pods::Node(counter) => counter.on(cluster, node.info),
                 };
-                score += pods as f64 * spread.weight + (spread.max_skew - 1) as f64;
+                score += share(spread.max_skew, pods, spread.weight);
             }
         }
         score.round() as i64
@@ -125,15 +140,6 @@ impl NodeScore for Score {
     }
 
     fn normalize(&self, scores: &mut [i64]) {
-        let valid = || scores.iter().copied().filter(|score| *score != IGNORED);
-        let max = valid().max().unwrap_or(0).max(0);
-        let min = valid().min().unwrap_or(0);
-        for score in scores {
-            *score = match *score {
-                IGNORED => 0,
-                _ if max == 0 => 100,
-                given => 100 * (max + min - given) / max,
-            };
-        }
+        normalize(scores);
     }
 }
