@@ -32,10 +32,6 @@ pub struct Workload {
     pub templates: u32,
     /// The labels and the spec of a template, as JSON, for a cluster of so many nodes.
     pub template: fn(template: u32, nodes: u32) -> Template,
-<<<<<<< HEAD
-    /// The template of the pods before the measurement, where it is another one.
-    pub template_before: Option<fn(template: u32, nodes: u32) -> Template>,
-=======
     /// What the pods before the measurement are like, where they are others.
     pub fill: Option<fn(nodes: u32) -> Template>,
     /// Whether each template is that of a ReplicaSet, which owns its pods.
@@ -52,7 +48,6 @@ pub struct Real {
     pub pods_per_cpu_second: u32,
     /// Whether it looked at all nodes (`percentageOfNodesToScore: 100`) or at a tenth, as is its default at this size.
     pub is_sampled: bool,
->>>>>>> main
 }
 
 /// A template of pods.
@@ -113,17 +108,6 @@ pub const ALL: &[Workload] = &[
         ..BASE
     },
     Workload {
-        name: "preemption",
-        doc: "pods each of which another one must leave for, on 500 nodes with 10 pods each",
-        template: important,
-        template_before: Some(big),
-        nodes: 500,
-        before: 5_000,
-        pods: 4_000,
-        is_sampled: true,
-        ..BASE
-    },
-    Workload {
         name: "sampled",
         doc: "plain pods, a sample of the nodes looked at as upstream does",
         template: plain,
@@ -160,13 +144,9 @@ const BASE: Workload = Workload {
     is_sampled: false,
     templates: 1,
     template: plain,
-<<<<<<< HEAD
-    template_before: None,
-=======
     fill: None,
     is_owned: false,
     real: None,
->>>>>>> main
 };
 
 fn containers(template: u32, milli_cpu: u32) -> serde_json::Value {
@@ -177,17 +157,6 @@ fn containers(template: u32, milli_cpu: u32) -> serde_json::Value {
 fn plain(template: u32, _nodes: u32) -> Template {
     let spec = serde_json::json!({"containers": containers(template, 100)});
     Template { labels: vec![("app", format!("web-{template}"))], spec }
-}
-
-fn big(template: u32, _nodes: u32) -> Template {
-    let spec = serde_json::json!({"containers": containers(template, 3_000)});
-    Template { labels: vec![("app", format!("web-{template}"))], spec }
-}
-
-fn important(template: u32, nodes: u32) -> Template {
-    let Template { labels, mut spec } = big(template, nodes);
-    spec["priority"] = 1_000.into();
-    Template { labels, spec }
 }
 
 fn own(labels: &[(&'static str, String)]) -> serde_json::Value {
@@ -303,13 +272,6 @@ impl Stream {
         for number in 0..workload.nodes {
             cluster.nodes.set(&node(number));
         }
-<<<<<<< HEAD
-        let read = |template: Template| {
-            let labels = template.labels.iter().map(|(key, value)| (*key, value.as_str())).collect();
-            let spec: v1::PodSpec = serde_json::from_value(template.spec).expect("a workload's template can be read");
-            (labels, PodSpec::new(spec))
-        };
-=======
         let mut templates = Vec::new();
         for number in 0..workload.templates {
             let template = (workload.template)(number, workload.nodes);
@@ -321,29 +283,16 @@ impl Stream {
             }
             templates.push(Arc::new(made));
         }
->>>>>>> main
         let mut stream = Stream {
             cluster,
             profile: Profile::upstream(),
             incremental: Incremental::default(),
-<<<<<<< HEAD
-            templates: Vec::new(),
-=======
             templates,
->>>>>>> main
             is_sampled: workload.is_sampled,
             came: 0,
             start: 0,
             placed: 0,
         };
-<<<<<<< HEAD
-        let templates = |template: fn(u32, u32) -> Template| {
-            (0..workload.templates).map(|number| read(template(number, workload.nodes))).collect()
-        };
-        stream.templates = templates(workload.template_before.unwrap_or(workload.template));
-        (0..workload.before).for_each(|_| stream.step());
-        stream.templates = templates(workload.template);
-=======
         let fill = workload.fill.map(|fill| Arc::new(made(&fill(workload.nodes))));
         for _ in 0..workload.before {
             match &fill {
@@ -351,13 +300,11 @@ impl Stream {
                 None => stream.step(),
             }
         }
->>>>>>> main
         stream.placed = 0;
         stream
     }
 
-    /// Decides about the next pod, and assumes it where it fits, or where it will once its victims are gone: they go at
-    /// once.
+    /// Decides about the next pod, and assumes it where it fits.
     pub fn step(&mut self) {
         let template = self.templates[self.came as usize % self.templates.len()].clone();
         self.decide(&template);
@@ -372,30 +319,13 @@ impl Stream {
         meta.owners = template.owners.clone();
         let body = Pod { spec: template.spec.clone(), node_name: Name::new(), status: PodStatus::default() };
         let pod = Arc::new(Obj { meta, body });
-        let drawn = u64::from(self.came).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let scope = match self.is_sampled {
-            true => Scope::Sampled { start: self.start, percentage: 0, luck: Some(drawn) },
+            true => Scope::Sampled { start: self.start, percentage: 0, luck: None },
             false => Scope::Everything,
         };
+        let came = u64::from(self.came);
+        let tie = (Tie::Draw, |among| came.wrapping_mul(0x9e37_79b9_7f4a_7c15) % among);
         self.came += 1;
-<<<<<<< HEAD
-        let tie = (Tie::Draw, |among| drawn % among);
-        let (node, start) = match self.incremental.decide(&self.cluster, (0, &self.profile), &pod, scope, tie) {
-            Outcome::Placed { node, next_start } => (Some(node), next_start),
-            Outcome::Unplaced(decision) => {
-                let nomination = decision.nomination();
-                for victim in nomination.iter().flat_map(|nomination| &nomination.victims) {
-                    self.cluster.remove_pod(victim.meta.id.slot);
-                }
-                (nomination.map(|nomination| nomination.node), decision.next_start)
-            }
-        };
-        self.start = start;
-        if let Some(node) = node {
-            self.cluster.assume(&pod, node);
-            self.placed += 1;
-        }
-=======
         let node = match self.incremental.decide(&self.cluster, (0, &self.profile), &pod, scope, tie) {
             Outcome::Placed { node, next_start } => {
                 self.start = next_start;
@@ -411,7 +341,6 @@ impl Stream {
         };
         self.cluster.assume(&pod, node);
         self.placed += 1;
->>>>>>> main
     }
 }
 

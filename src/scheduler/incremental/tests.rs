@@ -6,13 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::api::{Kind, Labels, Node, ObjectId, PodSpec, PodStatus, Timestamp};
-<<<<<<< HEAD
-use crate::scheduler::testing::node;
-use crate::scheduler::{Decision, Nominator, decide};
-=======
 use crate::scheduler::testing::{node, object};
-use crate::scheduler::{Decision, decide};
->>>>>>> main
+use crate::scheduler::{Decision, Nominator, decide};
 
 /// What happens to the cluster.
 #[derive(Clone, Debug)]
@@ -114,16 +109,6 @@ const TEMPLATES: &[(&str, &str)] = &[
           podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
             {topologyKey: topology.kubernetes.io/zone, labelSelector: {matchExpressions: [{key: app, operator: In, values: [e, j]}]}}]}}}",
     ),
-<<<<<<< HEAD
-    ("k", "{priority: 5, containers: [{name: c, resources: {requests: {cpu: '2'}}}]}"),
-    (
-        "l",
-        "{priority: 9, containers: [{name: c, ports: [{containerPort: 80, hostPort: 80}], resources: {requests: {cpu: '3'}}}],
-          topologySpreadConstraints: [
-            {maxSkew: 2, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchExpressions: [{key: app, operator: In, values: [a, k, l]}]}}],
-          affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
-            {topologyKey: kubernetes.io/hostname, labelSelector: {matchExpressions: [{key: app, operator: In, values: [a, g]}]}}]}}}",
-=======
     (
         "k",
         "{containers: [{name: c}], topologySpreadConstraints: [
@@ -142,7 +127,15 @@ const TEMPLATES: &[(&str, &str)] = &[
           {maxSkew: 3, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: l}}},
           {maxSkew: 1, topologyKey: disk, whenUnsatisfiable: DoNotSchedule, minDomains: 2, labelSelector: {matchLabels: {app: l}}},
           {maxSkew: 1, topologyKey: disk, whenUnsatisfiable: ScheduleAnyway, nodeAffinityPolicy: Ignore, labelSelector: {matchLabels: {app: a}}}]}",
->>>>>>> main
+    ),
+    ("m", "{priority: 5, containers: [{name: c, resources: {requests: {cpu: '2'}}}]}"),
+    (
+        "n",
+        "{priority: 9, containers: [{name: c, ports: [{containerPort: 80, hostPort: 80}], resources: {requests: {cpu: '3'}}}],
+          topologySpreadConstraints: [
+            {maxSkew: 2, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchExpressions: [{key: app, operator: In, values: [a, m, n]}]}}],
+          affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
+            {topologyKey: kubernetes.io/hostname, labelSelector: {matchExpressions: [{key: app, operator: In, values: [a, g]}]}}]}}}",
     ),
 ];
 
