@@ -97,7 +97,7 @@ impl ClusterEvent {
     }
 
     /// The object before and after, where the event is about one that no part has a type for.
-    pub fn untyped(&self) -> (Option<&Arc<Obj<Untyped>>>, Option<&Arc<Obj<Untyped>>>) {
+    pub fn untyped(&self) -> (Option<&Obj<Untyped>>, Option<&Obj<Untyped>>) {
         (self.old.as_ref().and_then(untyped), self.new.as_ref().and_then(untyped))
     }
 
@@ -111,7 +111,7 @@ fn body<T: Body>(object: &Object) -> Option<&Obj<T>> {
     object.get::<T>().map(Arc::as_ref)
 }
 
-fn untyped(object: &Object) -> Option<&Arc<Obj<Untyped>>> {
+fn untyped(object: &Object) -> Option<&Obj<Untyped>> {
     if let Object::Untyped(object) = object { Some(object) } else { None }
 }
 
