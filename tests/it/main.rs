@@ -1,5 +1,6 @@
 //! wavetank from outside: one file a behaviour.
 
+mod benches;
 mod choices;
 mod cli;
 mod conformance;

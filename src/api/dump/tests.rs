@@ -40,33 +40,33 @@ fn lists_and_documents_give_their_objects() {
         &["Pod/a"],
     );
     check(
-        "apiVersion: v1\nitems:\n- apiVersion: v1\n  kind: Node\n  metadata:\n    name: n\n- apiVersion: v1\n  kind: Namespace\n  metadata: {name: s}\nkind: List\n---\napiVersion: v1\nkind: Node\nmetadata: {name: m}\n",
-        &["Node/n", "Namespace/s", "Node/m"],
+        "apiVersion: v1\nitems:\n- apiVersion: v1\n  kind: Node\n  metadata:\n    name: one\n- apiVersion: v1\n  kind: Namespace\n  metadata: {name: s}\nkind: List\n---\napiVersion: v1\nkind: Node\nmetadata: {name: m}\n",
+        &["Node/one", "Namespace/s", "Node/m"],
     );
     check(
-        "kind: NodeList\napiVersion: v1\nitems:\n  - metadata: {name: n}\n  # and\n\n  - metadata:\n      name: m\n",
-        &["Node/n", "Node/m"],
+        "kind: NodeList\napiVersion: v1\nitems:\n  - metadata: {name: one}\n  # and\n\n  - metadata:\n      name: m\n",
+        &["Node/one", "Node/m"],
     );
     check("apiVersion: v1\nkind: List\nitems: []\n", &[]);
     check("", &[]);
-    check("%YAML 1.2\n---\napiVersion: v1\nkind: Node\nmetadata: {name: n}\n", &["Node/n"]);
+    check("%YAML 1.2\n---\napiVersion: v1\nkind: Node\nmetadata: {name: one}\n", &["Node/one"]);
 }
 
 #[test]
 fn an_alias_reaches_other_items() {
     check(
-        "apiVersion: v1\nitems:\n- &n\n  apiVersion: v1\n  kind: Node\n  metadata: &m {name: n}\n- {apiVersion: v1, kind: Namespace, metadata: *m}\nkind: List\n",
-        &["Node/n", "Namespace/n"],
+        "apiVersion: v1\nitems:\n- &node\n  apiVersion: v1\n  kind: Node\n  metadata: &m {name: one}\n- {apiVersion: v1, kind: Namespace, metadata: *m}\nkind: List\n",
+        &["Node/one", "Namespace/one"],
     );
 }
 
 #[test]
 fn mistakes_have_their_place_in_the_file() {
-    let list = "apiVersion: v1\nitems:\n- apiVersion: v1\n  kind: Node\n  metadata:\n    name: n\n- apiVersion: v1\n  kind: Pod\n  metadata:\n    name: p\n  spec:\n    contaners: []\nkind: List\n";
+    let list = "apiVersion: v1\nitems:\n- apiVersion: v1\n  kind: Node\n  metadata:\n    name: one\n- apiVersion: v1\n  kind: Pod\n  metadata:\n    name: p\n  spec:\n    contaners: []\nkind: List\n";
     check(list, &["f:12:5: unknown field \"spec.contaners\"   help: did you mean \"containers\"?"]);
     check("---\napiVersion: v1\nkind: Node\nmetadata: {}\n", &["f:4:11: metadata: the name is missing"]);
-    check("kind: Node\nmetadata: {name: n}\n", &["f:1:1: apiVersion is not set"]);
-    check("apiVersion: v1\nitems:\n- {apiVersion: v1\nkind: List\n", &["f:4:5: did not find expected ',' or '}'"]);
+    check("kind: Node\nmetadata: {name: one}\n", &["f:1:1: apiVersion is not set"]);
+    check("apiVersion: v1\nitems:\n- {apiVersion: v1\nkind: List\n", &["f:3:3: unclosed bracket '{'"]);
     let amount = POD.replace("[]", r#"[{"name": "c", "resources": {"requests": {"cpu": "x"}}}]"#);
     check(
         &format!("{POD}\n---\n{amount}"),
@@ -86,7 +86,7 @@ fn what_a_server_has_printed_may_have_fields_of_its_own() {
 
 #[test]
 fn kinds_that_are_not_known_are_counted() {
-    let text = "apiVersion: x.dev/v1\nkind: Y\nmetadata: {name: y}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n";
+    let text = "apiVersion: x.dev/v1\nkind: Yak\nmetadata: {name: yak}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n";
     let notes = check(text, &[]);
-    assert_eq!(notes.unknown_kinds, BTreeMap::from([(("Y".to_owned(), "x.dev/v1".to_owned()), 1)]));
+    assert_eq!(notes.unknown_kinds, BTreeMap::from([(("Yak".to_owned(), "x.dev/v1".to_owned()), 1)]));
 }

@@ -461,8 +461,7 @@ fn allocate(node: &mut Obj<Node>, strategy: &AllocatableFile, place: &Place<'_>)
     let status = Arc::make_mut(&mut node.body.status);
     for (name, amount) in &strategy.node_allocatable {
         let place = place.key("nodeAllocatable").key(name);
-        let amount: Quantity =
-            amount.0.parse().map_err(|_| place.error(format!("{:?} is no quantity", amount.0)))?;
+        let amount: Quantity = amount.0.parse().map_err(|_| place.error(format!("{:?} is no quantity", amount.0)))?;
         let allocatable = status.allocatable.get_or_insert_default();
         allocatable.insert(name.clone(), WireQuantity(amount.to_string()));
     }

@@ -43,12 +43,7 @@ impl<'a> Params<'a> {
     }
 
     /// A duration: of the parameter if one is named, else as it stands.
-    pub(super) fn span(
-        &mut self,
-        span: Option<Span>,
-        param: Option<&str>,
-        op: &Place<'_>,
-    ) -> Result<Span, InputError> {
+    pub(super) fn span(&mut self, span: Option<Span>, param: Option<&str>, op: &Place<'_>) -> Result<Span, InputError> {
         let Some(param) = param else { return Ok(span.unwrap_or(Span::ZERO)) };
         let (place, value) = self.value(param, &op.key("durationParam"))?;
         let wrong = || place.error_help(format!("{value} is no duration"), "write for example \"10s\"");

@@ -18,6 +18,8 @@ use crate::scheduler::{KUBE_API_BURST, KUBE_API_QPS, SchedulerSettings, configur
 pub(super) const QPS: u32 = 5_000;
 /// How long parts have to see each other when a cluster starts.
 const START: Span = Span::from_secs(1);
+/// The longest that a decision takes.
+const CYCLE_TIME_MAX: Span = Span::from_mins(1);
 /// The metric that thresholds are about.
 const THROUGHPUT: &str = "SchedulingThroughput";
 
@@ -63,7 +65,9 @@ fn read_file(path: &Path, text: &str, read: &ReadPath<'_>) -> Result<Vec<Workloa
     let file = path.display().to_string();
     let documents = parse(&file, text)?;
     let [document] = documents.as_slice() else {
-        return Err(whole(path, format!("it holds {} documents: a file of test cases is one list", documents.len())).into());
+        return Err(
+            whole(path, format!("it holds {} documents: a file of test cases is one list", documents.len())).into()
+        );
     };
     let place = Place::new(&file, document);
     let Node::List(items) = &document.value else {
@@ -139,12 +143,20 @@ fn workload(
     program: Program<'_>,
 ) -> Workload {
     let classes = program.templates.priorities.iter().map(|priority| priority_class(*priority)).collect();
+    let threshold = of_size.threshold.filter(|threshold| *threshold > 0.0);
+    let settings = match threshold {
+        Some(threshold) => {
+            let cycle_time = Span::from_secs(1).scale(1.0 / threshold).min(CYCLE_TIME_MAX);
+            SchedulerSettings { cycle_time, ..settings }
+        }
+        None => settings,
+    };
     let start = [Step::Wait(super::plan::Wait::For(START)), Step::Create(classes)];
     Workload {
         test_case: file.name.clone(),
         name: of_size.name.clone(),
         labels: file.labels.iter().chain(&of_size.labels).cloned().collect(),
-        threshold: of_size.threshold.filter(|threshold| *threshold > 0.0),
+        threshold,
         refused,
         settings,
         steps: start.into_iter().chain(program.steps).collect(),
@@ -180,12 +192,7 @@ fn check_metric(selector: &MetricFile, place: &Place<'_>) -> Option<InputError> 
 }
 
 /// Why a workload cannot be run with the gates that it asks for.
-fn check_gates(
-    file: &TestCaseFile,
-    of_size: &WorkloadFile,
-    place: &Place<'_>,
-    here: &Place<'_>,
-) -> Option<InputError> {
+fn check_gates(file: &TestCaseFile, of_size: &WorkloadFile, place: &Place<'_>, here: &Place<'_>) -> Option<InputError> {
     let of_case = file.feature_gates.iter().filter(|(name, _)| !of_size.feature_gates.contains_key(*name));
     let all = of_case.map(|gate| (gate, place)).chain(of_size.feature_gates.iter().map(|gate| (gate, here)));
     let refuse = |((name, wanted), place): ((&String, &bool), &Place<'_>)| {

@@ -22,7 +22,7 @@ use crate::store::Context;
 const EVENTS_PER_CALL: u32 = 8_192;
 /// How long after a request left it has arrived, and the parts have seen what it did.
 const SETTLE: Span = Span::from_millis(100);
-/// How long pods may take. Upstream waits as long.
+/// How long it may take until another pod has come. Upstream waits as long for all of them.
 const GIVE_UP: Span = Span::from_mins(10);
 /// How often pods with certain labels are looked for. Upstream looks for all of them so.
 const LOOK: Span = Span::from_secs(1);
@@ -50,7 +50,7 @@ pub enum Moment {
 pub struct Run {
     sim: Sim,
     steps: VecDeque<Step>,
-    waiting: Option<Waiting>,
+    waiting: Option<What>,
     churns: Vec<Churning>,
     /// The client of upstream's harness.
     limit: TokenBucket,
@@ -63,16 +63,18 @@ pub struct Run {
 }
 
 #[derive(Debug)]
-struct Waiting {
-    since: Time,
-    what: What,
-}
-
-#[derive(Debug)]
 enum What {
     Until(Time),
     Objects(Vec<Object>),
-    Pods { stage: Stage, labels: Labels, wanted: BTreeMap<Name, u64>, look: Time },
+    Pods {
+        stage: Stage,
+        labels: Labels,
+        wanted: BTreeMap<Name, u64>,
+        /// When those with the labels are looked for next.
+        look: Time,
+        /// How many had come, and since when.
+        had: (u64, Time),
+    },
 }
 
 #[derive(Debug)]
@@ -137,7 +139,8 @@ impl Run {
             }
             Some(Step::Wait(Wait::For(span))) => self.wait_for(What::Until(self.sim.now() + span)),
             Some(Step::Wait(Wait::Pods { stage, labels, wanted })) => {
-                self.wait_for(What::Pods { stage, labels, wanted, look: self.sim.now() });
+                let now = self.sim.now();
+                self.wait_for(What::Pods { stage, labels, wanted, look: now, had: (0, now) });
             }
             Some(Step::Begin(pods)) => {
                 let scheduled = self.scheduled(&pods);
@@ -154,7 +157,7 @@ impl Run {
     }
 
     fn wait_for(&mut self, what: What) {
-        self.waiting = Some(Waiting { since: self.sim.now(), what });
+        self.waiting = Some(what);
     }
 
     /// Sends a request as soon as the client's limit allows.
@@ -169,14 +172,14 @@ impl Run {
     }
 
     /// Handles events until what is waited for has come, or for this call.
-    fn wait(&mut self, mut waiting: Waiting) -> Result<(), String> {
+    fn wait(&mut self, mut waiting: What) -> Result<(), String> {
         for _ in 0..EVENTS_PER_CALL {
             self.counts.follow(self.sim.store());
-            let limit = match &mut waiting.what {
+            let limit = match &mut waiting {
                 What::Until(until) => *until,
                 What::Objects(objects) if self.sim.now() >= self.sent + SETTLE => return self.check(objects),
                 What::Objects(_) => self.sent + SETTLE,
-                What::Pods { stage, labels, wanted, look } => {
+                What::Pods { stage, labels, wanted, look, had } => {
                     if labels.is_empty() {
                         if self.counts.reach(*stage, wanted) {
                             return Ok(());
@@ -187,8 +190,13 @@ impl Run {
                             return Ok(());
                         }
                     }
-                    let end = waiting.since.max(self.sent) + GIVE_UP;
+                    let have = wanted.keys().map(|namespace| self.counts.of(*stage, namespace)).sum();
+                    if have != had.0 {
+                        *had = (have, self.sim.now());
+                    }
+                    let end = had.1.max(self.sent) + GIVE_UP;
                     if self.sim.now() >= end {
+                        self.check_pods()?;
                         return Err(self.late(*stage, wanted));
                     }
                     end
@@ -196,7 +204,7 @@ impl Run {
             };
             if !self.step(limit) {
                 self.sim.run_until(limit);
-                if let What::Until(_) = waiting.what {
+                if let What::Until(_) = waiting {
                     return Ok(());
                 }
             }
@@ -321,7 +329,7 @@ impl Run {
             text.map_or(String::new(), |text| format!(": {}: {}", pod.meta.key(), text.message))
         });
         let done = if stage == Stage::Scheduled { "scheduled" } else { "attempted" };
-        format!("after {GIVE_UP} {missing} of {wanted} pods of {namespace} are not {done}{why}")
+        format!("{missing} of {wanted} pods of {namespace} are not {done}, and none was for {GIVE_UP}{why}")
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &Arguments, choice: Choice) -> Result<ExitCode, Fai
     for pod in &pending {
         let is_shown = arguments.pods.is_empty() || arguments.pods.iter().any(|name| is_named(pod, name));
         let explain = is_shown && arguments.explain;
-        let mut decided = decided(&snapshot.cluster, &profiles, pod, choice, (!explain).then_some(&mut engine));
+        let mut decided = Decided::of(&snapshot.cluster, &profiles, pod, choice, (!explain).then_some(&mut engine));
         if explain {
             decided.explanation = Some(explained.of(&decided));
         }
@@ -104,46 +104,40 @@ fn check_names(arguments: &Arguments, pending: &[Arc<Obj<Pod>>]) -> Result<(), F
     }
 }
 
-/// Decides about a pod: with everything that led to it, or by the engine, which remembers less.
-fn decided<'a>(
-    cluster: &'a Cluster,
-    profiles: &'a Profiles,
-    pod: &'a Arc<Obj<Pod>>,
-    choice: Choice,
-    engine: Option<&mut Incremental>,
-) -> Decided<'a> {
-    let (number, profile) = profiles.numbered(&pod.body).expect("pods without a profile have been left out");
-    let mut decided = Decided {
-        cluster,
-        profile,
-        pod,
-        gate: pre_enqueue(profile, pod),
-        decision: Decision::default(),
-        chosen: None,
-        explanation: None,
-    };
-    if decided.gate.is_some() {
-        return decided;
+impl<'a> Decided<'a> {
+    /// Decides about a pod: with everything that led to it, or by the engine, which remembers less.
+    pub(super) fn of(
+        cluster: &'a Cluster,
+        profiles: &'a Profiles,
+        pod: &'a Arc<Obj<Pod>>,
+        choice: Choice,
+        engine: Option<&mut Incremental>,
+    ) -> Decided<'a> {
+        let (number, profile) = profiles.numbered(&pod.body).expect("pods without a profile have been left out");
+        let gate = pre_enqueue(profile, pod);
+        let (decision, chosen) = (Decision::default(), None);
+        let mut decided = Decided { cluster, profile, pod, gate, decision, chosen, explanation: None };
+        if decided.gate.is_some() {
+            return decided;
+        }
+        let Some(engine) = engine else {
+            decided.decision = decide(cluster, profile, pod, Scope::Everything);
+            decided.chosen = choice.of(cluster, pod, &decided.decision);
+            return decided;
+        };
+        match engine.decide(cluster, (number, profile), pod, Scope::Everything, choice.rule(pod)) {
+            Outcome::Placed { node, .. } => decided.chosen = Some(node),
+            Outcome::Unplaced(decision) => decided.decision = *decision,
+        }
+        decided
     }
-    let Some(engine) = engine else {
-        decided.decision = decide(cluster, profile, pod, Scope::Everything);
-        decided.chosen = choice.of(cluster, pod, &decided.decision);
-        return decided;
-    };
-    match engine.decide(cluster, (number, profile), pod, Scope::Everything, choice.rule(pod)) {
-        Outcome::Placed { node, .. } => decided.chosen = Some(node),
-        Outcome::Unplaced(decision) => decided.decision = *decision,
-    }
-    decided
-}
 
-impl Decided<'_> {
     /// Where the pod goes, now or once the victims of a preemption are gone.
     pub(super) fn node(&self) -> Option<NodeIndex> {
         self.chosen.or(self.decision.nomination().map(|nomination| nomination.node))
     }
 
-    fn record(&self) -> DecisionRecord<'_> {
+    pub(super) fn record(&self) -> DecisionRecord<'_> {
         match &self.gate {
             Some(rejection) => DecisionRecord::gated(self.profile, self.pod, rejection),
             None => DecisionRecord::of(self.cluster, self.profile, self.pod, &self.decision, self.chosen),

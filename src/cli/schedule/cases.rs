@@ -10,13 +10,13 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::record::DecisionRecord;
+use super::answer::Decided;
 use super::{Choice, Profiles};
 use crate::api::located::{Half, InputError, InputErrors, Issue, Path as Field, Segment, nearest, parse};
 use crate::api::{Kind, Obj, Object, Pod, convert};
 use crate::cli::output::Output;
 use crate::cli::{Failure, read};
-use crate::scheduler::{Scope, Snapshot, decide, pre_enqueue};
+use crate::scheduler::{Incremental, Snapshot};
 
 /// The lists of objects in `cluster`.
 const LISTS: [(&str, Kind); 13] = [
@@ -50,7 +50,7 @@ struct Case {
 }
 
 /// Answers every case of a file.
-pub(super) fn run(path: &Path, choice: Choice) -> Result<ExitCode, Failure> {
+pub(super) fn run(path: &Path, brief: bool, choice: Choice) -> Result<ExitCode, Failure> {
     let shown = read::shown(path);
     let unreadable = |why: String| Failure::Refused(format!("{shown} cannot be read: {why}"));
     let mut lines = read::open(path).map_err(unreadable)?;
@@ -66,7 +66,7 @@ pub(super) fn run(path: &Path, choice: Choice) -> Result<ExitCode, Failure> {
             continue;
         }
         let case = read_case(&shown, number, &line)?;
-        let answer = decide_all(case, choice);
+        let answer = decide_all(case, choice, brief.then(Incremental::default));
         output.write(|out| {
             serde_json::to_writer(&mut *out, &answer)?;
             writeln!(out)
@@ -75,19 +75,16 @@ pub(super) fn run(path: &Path, choice: Choice) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn decide_all(case: Case, choice: Choice) -> Answer {
+/// Each pod in turn; with an engine, by it, and only where the pods go and what is said of those that go nowhere.
+fn decide_all(case: Case, choice: Choice, mut engine: Option<Incremental>) -> Answer {
     let Case { name, profiles, mut snapshot } = case;
     let mut decisions = Vec::new();
     for pod in std::mem::take(&mut snapshot.pending) {
-        let profile = profiles.of(&pod.body).expect("the case was refused where a pod has no profile");
-        if let Some(rejection) = pre_enqueue(profile, &pod) {
-            decisions.push(convert::to_value(&DecisionRecord::gated(profile, &pod, &rejection)));
-            continue;
-        }
-        let decision = decide(&snapshot.cluster, profile, &pod, Scope::Everything);
-        let chosen = choice.of(&snapshot.cluster, &pod, &decision);
-        let record = DecisionRecord::of(&snapshot.cluster, profile, &pod, &decision, chosen);
+        let decided = Decided::of(&snapshot.cluster, &profiles, &pod, choice, engine.as_mut());
+        let record = decided.record();
+        let record = if engine.is_some() { record.without_nodes() } else { record };
         decisions.push(convert::to_value(&record));
+        let Decided { decision, chosen, .. } = decided;
         snapshot.carry_out(&pod, &decision, chosen);
     }
     Answer { name, decisions }

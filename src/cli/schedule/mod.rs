@@ -64,6 +64,10 @@ pub(super) struct Arguments {
     /// Decide recorded cases instead, one JSON object a line, plain or gzip
     #[arg(long, value_name = "FILE", conflicts_with = "files")]
     cases: Option<PathBuf>,
+
+    /// With --cases: print only where each pod goes, or the message, decided by the engine that works in simulations
+    #[arg(long, requires = "cases")]
+    brief: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,7 +91,7 @@ enum Format {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let choice = Choice { tie: arguments.tie, chance: Chance { seed: arguments.seed } };
     match &arguments.cases {
-        Some(cases) => cases::run(cases, choice),
+        Some(cases) => cases::run(cases, arguments.brief, choice),
         None => answer::run(arguments, choice),
     }
 }

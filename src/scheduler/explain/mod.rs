@@ -4,7 +4,7 @@
 //! and what is told as a remedy has been decided again with that change made. Nothing is told that was not tried.
 //!
 //! Left out: changes of nodes and of other pods, but for cordons and for what preemption would remove; more than a few
-//! dozen different taints; nominated pods, which only count when a remedy is decided again.
+//! dozen different taints.
 
 mod change;
 mod obstacles;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::api::{Name, Obj, Pod};
 use crate::scheduler::{
-    Cluster, Code, Cycle, ExtensionPoint, NodeFilter, NodeIndex, NodeView, Plugin, PreFilter, Profile, Status,
+    Ahead, Cluster, Code, Cycle, ExtensionPoint, Filters, NodeIndex, NodeView, Plugin, PreFilter, Profile, Status,
 };
 
 /// A reason of a plugin, and where it is in the way.
@@ -29,7 +29,7 @@ pub(super) enum Opinion {
     /// Nothing.
     None,
     /// It filters nodes, perhaps all but a few at once.
-    Filter(Option<BTreeSet<Name>>, Option<Box<dyn NodeFilter>>),
+    Filter(Option<BTreeSet<Name>>, Filters),
     /// No node can take the pod.
     Reject(Status),
 }
@@ -38,7 +38,8 @@ impl Opinion {
     /// Asks a plugin.
     pub(super) fn of(cluster: &Cluster, profile: &Profile, number: u8, pod: &Arc<Obj<Pod>>) -> Opinion {
         let plugin: &dyn Plugin = profile.plugins[usize::from(number)].entry.plugin;
-        let filters = |filter| profile.place(ExtensionPoint::Filter, number).map(|_| filter);
+        let is_asked = profile.place(ExtensionPoint::Filter, number).is_some();
+        let filters = |filter| Filters { list: is_asked.then_some((number, filter)).into_iter().collect() };
         match plugin.pre_filter(&Cycle { pod, cluster, args: &profile.args }) {
             PreFilter::Skip => Opinion::None,
             PreFilter::Filter(filter) => Opinion::Filter(None, filters(filter)),
@@ -48,17 +49,17 @@ impl Opinion {
         }
     }
 
-    /// Why the node cannot take the pod.
-    pub(super) fn check(&self, cluster: &Cluster, node: NodeView) -> Option<Status> {
+    /// Why the node cannot take the pod, with or without the pods that are ahead of it there.
+    pub(super) fn check(&self, cluster: &Cluster, ahead: &Ahead, node: NodeView) -> Option<Status> {
         match self {
             Opinion::None => None,
             Opinion::Reject(status) => Some(status.clone()),
-            Opinion::Filter(names, filter) => {
+            Opinion::Filter(names, filters) => {
                 if names.as_ref().is_some_and(|names| !names.contains(&node.info.name)) {
                     const NOT_NAMED: &str = "node(s) are not among those that the pod names";
                     return Some(Status::fixed(Code::UnschedulableAndUnresolvable, NOT_NAMED));
                 }
-                filter.as_ref()?.check(cluster, node)
+                filters.check_behind(cluster, ahead.on(node.index), node).map(|(_, status)| status)
             }
         }
     }
@@ -80,10 +81,11 @@ impl Obstacles {
         let mut by_plugin: BTreeMap<u8, Vec<NodeIndex>> = BTreeMap::new();
         let mut plugins_of: BTreeMap<NodeIndex, usize> = BTreeMap::new();
         let mut by_reason: BTreeMap<(u8, String), Vec<NodeIndex>> = BTreeMap::new();
+        let ahead = cluster.nominated.ahead_of(pod, &cluster.nodes);
         for (number, _) in profile.preparing() {
             let opinion = Opinion::of(cluster, profile, number, pod);
             for node in cluster.nodes.order() {
-                let Some(status) = opinion.check(cluster, cluster.nodes.view(*node)) else { continue };
+                let Some(status) = opinion.check(cluster, &ahead, cluster.nodes.view(*node)) else { continue };
                 by_plugin.entry(number).or_default().push(*node);
                 *plugins_of.entry(*node).or_default() += 1;
                 by_reason.entry((number, status.message())).or_default().push(*node);

@@ -116,8 +116,10 @@ impl Search<'_> {
 
     /// What makes one plugin take each of the nodes that it rejects.
     fn cures(&self, plugin: u8, nodes: &[NodeIndex], changes: &[Change]) -> BTreeMap<NodeIndex, Need> {
-        let takes =
-            |opinion: &Opinion, node: &NodeIndex| opinion.check(self.cluster, self.cluster.nodes.view(*node)).is_none();
+        let ahead = self.cluster.nominated.ahead_of(self.pod, &self.cluster.nodes);
+        let takes = |opinion: &Opinion, node: &NodeIndex| {
+            opinion.check(self.cluster, &ahead, self.cluster.nodes.view(*node)).is_none()
+        };
         let mut cures: BTreeMap<NodeIndex, Need> = BTreeMap::new();
         let mut cheapest: Vec<usize> = (0..changes.len()).collect();
         cheapest.sort_by_key(|number| changes[*number].cost());
