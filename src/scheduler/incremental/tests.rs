@@ -137,6 +137,15 @@ const TEMPLATES: &[(&str, &str)] = &[
           affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
             {topologyKey: kubernetes.io/hostname, labelSelector: {matchExpressions: [{key: app, operator: In, values: [a, g]}]}}]}}}",
     ),
+    ("o", "{containers: [{name: c}], volumes: [{name: v, rbd: {monitors: [x], image: i}}]}"),
+    ("p", "{containers: [{name: c}], volumes: [{name: v, persistentVolumeClaim: {claimName: one}}]}"),
+    ("q", "{containers: [{name: c}], volumes: [{name: v, persistentVolumeClaim: {claimName: missing}}]}"),
+];
+
+/// What claims of the templates need.
+const STORAGE: [&str; 2] = [
+    "{kind: StorageClass, metadata: {name: wait}, provisioner: d, volumeBindingMode: WaitForFirstConsumer}",
+    "{kind: PersistentVolumeClaim, metadata: {name: one, namespace: default}, spec: {storageClassName: wait, accessModes: [ReadWriteOncePod]}}",
 ];
 
 /// A cluster that is decided about both ways.
@@ -152,8 +161,10 @@ struct Both {
 impl Both {
     fn new() -> Both {
         let spec = |text: &str| PodSpec::new(serde_saphyr::from_str(text).expect("the test's pod can be read"));
+        let mut cluster = Cluster::default();
+        STORAGE.iter().for_each(|text| cluster.apply(&object(text)));
         Both {
-            cluster: Cluster::default(),
+            cluster,
             incremental: Incremental::default(),
             profile: Profile::upstream(),
             specs: TEMPLATES.iter().map(|(_, text)| spec(text)).collect(),
