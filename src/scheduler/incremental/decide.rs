@@ -48,7 +48,7 @@ impl Template {
         let feasible: u64 = scratch.nodes.iter().map(|nodes| u64::from(*nodes)).sum();
         if feasible == 0 {
             let rejected = self.rejected(cluster.nodes.order(), start, &scratch.rejections);
-            let decision = Decision { rejected, next_start: start, ..Decision::default() };
+            let decision = Decision { rejected, next_start: start % all, ..Decision::default() };
             return Outcome::Unplaced(Box::new(unplaced_after(cluster, profile, pod, scope, decision)));
         }
         let window = match wanted < all {
