@@ -3,11 +3,13 @@
 //! A parsed `k8s_openapi` Pod costs 26 kB; one of these some 300 to 500 bytes. `convert::pod` turns one into the
 //! other without loss: what is unusual goes into the boxed `rest`.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1;
 
+use super::resources::Resources;
 use super::{ConditionStatus, Labels, Name, PodSpec, Timestamp};
 
 /// The body of a Pod.
@@ -289,6 +291,17 @@ impl Pod {
     pub fn is_available(&self, min_ready_seconds: i32, now: Timestamp) -> bool {
         self.ready_since()
             .is_some_and(|since| min_ready_seconds == 0 || now.seconds_since(since) >= i64::from(min_ready_seconds))
+    }
+
+    /// What it asks of its node; with `non_zero` as schedulers score. That is what the spec says, but for containers
+    /// whose status tells of other amounts: a resize in place. Upstream: `PodInfo.CalculateResource`.
+    pub fn requests(&self, non_zero: bool) -> Cow<'_, Resources> {
+        let resized = self.status.rest.as_deref();
+        match resized.and_then(|status| Resources::of_resized(&self.spec.full, status, non_zero)) {
+            Some(resized) => Cow::Owned(resized),
+            None if non_zero => Cow::Borrowed(&self.spec.non_zero_requests),
+            None => Cow::Borrowed(&self.spec.requests),
+        }
     }
 
     /// The sum of restarts over all containers.

@@ -14,7 +14,7 @@ use crate::api::{
 use crate::scheduler::{Cluster, Incremental, Outcome, Profile, Scope, Tie};
 
 /// A stream of pods on a cluster.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Workload {
     /// What the command line calls it.
     pub name: &'static str,

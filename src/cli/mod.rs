@@ -4,6 +4,7 @@
 //! 0 all expectations met, 1 an expectation failed (or an action of the timeline that may not), 2 bad input, 3 a bug of
 //! wavetank's own. Of several runs the worst counts.
 
+mod bench;
 mod bug;
 mod dumps;
 mod failure;
@@ -59,6 +60,7 @@ enum Command {
     Run(run::Arguments),
     Schedule(schedule::Arguments),
     Import(import::Arguments),
+    Bench(bench::Arguments),
     New(new::Arguments),
     List(list::Arguments),
     Schema(schema::Arguments),
@@ -79,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments, &note),
         Command::Schedule(arguments) => schedule::run(arguments),
         Command::Import(arguments) => import::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
         Command::New(arguments) => new::run(arguments),
         Command::List(arguments) => list::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),

@@ -55,6 +55,32 @@ impl Progress {
     }
 }
 
+/// A line that says anything, if there is a terminal to draw it on.
+pub(super) struct TextProgress {
+    bar: Option<ProgressBar>,
+}
+
+impl TextProgress {
+    pub(super) fn start() -> TextProgress {
+        TextProgress { bar: Progress::start().bar }
+    }
+
+    /// Shows a text, which is made only if somebody sees it.
+    pub(super) fn show(&self, text: impl FnOnce() -> String) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(text());
+            bar.tick();
+        }
+    }
+
+    /// Takes the line away.
+    pub(super) fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// The line of a sweep, if there is a terminal to draw it on: any thread may move it.
 pub(super) struct SweepProgress {
     bar: Option<ProgressBar>,

@@ -34,6 +34,27 @@ impl Table {
         self.lines.push(cells.to_vec());
     }
 
+    /// The same table as Markdown has them; what looks like a number stands to the right.
+    pub fn markdown(&self) -> String {
+        let cells = |line: &[String]| {
+            let cells: Vec<String> =
+                line.iter().map(|cell| cell.replace('|', "\\|").replace(['\n', '\r'], " ")).collect();
+            format!("| {} |\n", cells.join(" | "))
+        };
+        let is_number = |cell: &String| {
+            cell.split(' ').next().is_some_and(|word| word.chars().all(|c| c.is_ascii_digit() || "-.,".contains(c)))
+        };
+        let is_numeric =
+            |column: usize| !self.is_empty() && self.lines[1..].iter().all(|line| is_number(&line[column]));
+        let rules: Vec<String> = (0..self.lines[0].len())
+            .map(|column| if is_numeric(column) { "--:".to_owned() } else { "---".to_owned() })
+            .collect();
+        let mut text = cells(&self.lines[0].iter().map(|header| header.to_lowercase()).collect::<Vec<_>>());
+        text.push_str(&format!("|{}|\n", rules.join("|")));
+        self.lines[1..].iter().for_each(|line| text.push_str(&cells(line)));
+        text
+    }
+
     /// How many lines there are below the headers.
     pub fn len(&self) -> usize {
         self.lines.len() - 1
@@ -77,6 +98,17 @@ mod tests {
             "NAME            READY      AGE\n\
              web             3/3        5m30s\n\
              a-longer-name   0/100000\n"
+        );
+    }
+
+    #[test]
+    fn markdown_has_the_same_cells() {
+        let mut table = Table::new(["NAME", "PODS/S", "TIMES"]);
+        table.add(["a|b".into(), "1,000".into(), "-".into()]);
+        table.add(["5c".into(), "20 or so".into(), "3.1".into()]);
+        assert_eq!(
+            table.markdown(),
+            "| name | pods/s | times |\n|---|--:|--:|\n| a\\|b | 1,000 | - |\n| 5c | 20 or so | 3.1 |\n"
         );
     }
 

@@ -97,7 +97,7 @@ impl ClusterEvent {
     }
 
     /// The object before and after, where the event is about one that no part has a type for.
-    pub fn untyped(&self) -> (Option<&Arc<Obj<Untyped>>>, Option<&Arc<Obj<Untyped>>>) {
+    pub fn untyped(&self) -> (Option<&Obj<Untyped>>, Option<&Obj<Untyped>>) {
         (self.old.as_ref().and_then(untyped), self.new.as_ref().and_then(untyped))
     }
 
@@ -111,7 +111,7 @@ fn body<T: Body>(object: &Object) -> Option<&Obj<T>> {
     object.get::<T>().map(Arc::as_ref)
 }
 
-fn untyped(object: &Object) -> Option<&Arc<Obj<Untyped>>> {
+fn untyped(object: &Object) -> Option<&Obj<Untyped>> {
     if let Object::Untyped(object) = object { Some(object) } else { None }
 }
 
@@ -174,10 +174,11 @@ pub fn pod_events(old: &Obj<Pod>, new: &Obj<Pod>) -> Vec<EventKind> {
         events.push(if assigned { EventKind::AssignedPodLabel } else { EventKind::PodLabel });
     }
     let (before, after) = (&old.body.spec, &new.body.spec);
+    let is_resized = old.body.status.rest.is_some() || new.body.status.rest.is_some();
+    if (is_resized || !Arc::ptr_eq(before, after)) && asks_for_less(old, new) {
+        events.push(if assigned { EventKind::AssignedPodScaleDown } else { EventKind::PodScaleDown });
+    }
     if !Arc::ptr_eq(before, after) {
-        if asks_for_less(old, new) {
-            events.push(if assigned { EventKind::AssignedPodScaleDown } else { EventKind::PodScaleDown });
-        }
         let gates = |pod: &Obj<Pod>| pod.body.spec.full.scheduling_gates.as_ref().map_or(0, Vec::len);
         if !assigned && gates(new) == 0 && gates(old) > 0 {
             events.push(EventKind::PodGatesEliminated);
@@ -193,7 +194,7 @@ pub fn pod_events(old: &Obj<Pod>, new: &Obj<Pod>) -> Vec<EventKind> {
 }
 
 fn asks_for_less(old: &Obj<Pod>, new: &Obj<Pod>) -> bool {
-    let (before, after) = (&old.body.spec.requests, &new.body.spec.requests);
+    let (before, after) = (old.body.requests(false), new.body.requests(false));
     before.milli_cpu > after.milli_cpu
         || before.memory > after.memory
         || before.ephemeral_storage > after.ephemeral_storage

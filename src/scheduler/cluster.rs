@@ -92,7 +92,8 @@ impl Cluster {
         let class = self.classes.of(pod);
         if let Some(entry) = self.pods.get_mut(pod.meta.id.slot) {
             let same = entry.node == node
-                && (Arc::ptr_eq(&entry.pod.body.spec, &pod.body.spec) || entry.pod.body.spec == pod.body.spec);
+                && (Arc::ptr_eq(&entry.pod.body.spec, &pod.body.spec) || entry.pod.body.spec == pod.body.spec)
+                && entry.pod.body.requests(false) == pod.body.requests(false);
             if same {
                 let before = std::mem::replace(&mut entry.class, class);
                 entry.pod = pod.clone();

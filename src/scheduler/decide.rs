@@ -244,9 +244,14 @@ impl Filters {
 }
 
 pub(super) fn prepare(cycle: &Cycle, profile: &Profile) -> Prepared {
+    prepare_but(cycle, profile, 0)
+}
+
+/// Prepares the filters of all plugins but those of a set of numbers.
+pub(super) fn prepare_but(cycle: &Cycle, profile: &Profile, without: u64) -> Prepared {
     let filters = Filters::default();
     let mut prepared = Prepared { filters, names: None, restrictors: 0, rejection: None, error: None };
-    for (number, enabled) in profile.preparing() {
+    for (number, enabled) in profile.preparing().filter(|(number, _)| without & 1 << number == 0) {
         match enabled.entry.plugin.pre_filter(cycle) {
             PreFilter::Skip => {}
             PreFilter::Filter(filter) => prepared.filters.list.push((number, filter)),

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1;
-
 use super::{ChangeLog, ClassIndex, Images, NodeChange, NodeTree, TaintSets};
+use crate::api::text::is_qualified_name;
 use crate::api::{Name, Node, Obj, Pod, PodSpec};
 use crate::kernel::Chunks;
 
@@ -44,13 +43,14 @@ pub struct NodeRow {
 }
 
 impl NodeRow {
-    /// Counts a pod of a spec in, or out where `sign` is -1. Other resources are counted in [`NodeInfo`].
-    pub fn count(&mut self, spec: &PodSpec, sign: i64) {
-        self.used_milli_cpu += sign * spec.requests.milli_cpu;
-        self.used_memory += sign * spec.requests.memory;
-        self.used_ephemeral_storage += sign * spec.requests.ephemeral_storage;
-        self.scored_milli_cpu += sign * spec.non_zero_requests.milli_cpu;
-        self.scored_memory += sign * spec.non_zero_requests.memory;
+    /// Counts a pod in, or out where `sign` is -1. Other resources are counted in [`NodeInfo`].
+    pub fn count(&mut self, pod: &Pod, sign: i64) {
+        let (asked, scored) = (pod.requests(false), pod.requests(true));
+        self.used_milli_cpu += sign * asked.milli_cpu;
+        self.used_memory += sign * asked.memory;
+        self.used_ephemeral_storage += sign * asked.ephemeral_storage;
+        self.scored_milli_cpu += sign * scored.milli_cpu;
+        self.scored_memory += sign * scored.memory;
         self.pods += sign;
     }
 }
@@ -165,7 +165,7 @@ pub struct NodeInfo {
 impl NodeInfo {
     /// Upstream: `NodeInfo.AddPod`.
     fn add_pod(&mut self, row: &mut NodeRow, pod: &Arc<Obj<Pod>>, class: ClassIndex) {
-        self.account(row, &pod.body.spec, 1);
+        self.account(row, &pod.body, 1);
         self.pods.push(pod.clone());
         match self.classes.binary_search_by_key(&class, |(class, _)| *class) {
             Ok(at) => self.classes[at].1 += 1,
@@ -180,7 +180,7 @@ impl NodeInfo {
 
     /// Upstream: `NodeInfo.RemovePod`.
     fn remove_pod(&mut self, row: &mut NodeRow, pod: &Obj<Pod>, class: ClassIndex) {
-        self.account(row, &pod.body.spec, -1);
+        self.account(row, &pod.body, -1);
         if let Some(at) = self.pods.iter().position(|other| other.meta.id == pod.meta.id) {
             self.pods.swap_remove(at);
         }
@@ -195,9 +195,9 @@ impl NodeInfo {
         }
     }
 
-    fn account(&mut self, row: &mut NodeRow, spec: &PodSpec, sign: i64) {
-        row.count(spec, sign);
-        for (name, amount) in &spec.requests.scalar {
+    fn account(&mut self, row: &mut NodeRow, pod: &Pod, sign: i64) {
+        row.count(pod, sign);
+        for (name, amount) in &pod.requests(false).scalar {
             *self.used_scalar.entry(name.clone()).or_default() += sign * amount;
         }
     }
@@ -419,12 +419,8 @@ pub(super) fn is_scalar_resource(name: &str) -> bool {
 
 /// Upstream: `v1helper.IsExtendedResourceName`.
 pub(super) fn is_extended_resource(name: &str) -> bool {
-    name.contains('/') && !name.contains("kubernetes.io/") && !name.starts_with("requests.")
-}
-
-/// The containers whose images a node may have already, init containers first, and image volumes.
-pub(super) fn images_of(spec: &v1::PodSpec) -> impl Iterator<Item = &str> {
-    let containers = spec.init_containers.iter().flatten().chain(&spec.containers);
-    let volumes = spec.volumes.iter().flatten().filter_map(|volume| volume.image.as_ref()?.reference.as_deref());
-    containers.map(|container| container.image.as_deref().unwrap_or_default()).chain(volumes)
+    name.contains('/')
+        && !name.contains("kubernetes.io/")
+        && !name.starts_with("requests.")
+        && is_qualified_name(&format!("requests.{name}")).is_empty()
 }

@@ -106,6 +106,8 @@ pub struct Scheduler {
     queue: SchedulingQueue,
     running: Option<Running>,
     bindings: BTreeMap<u64, Binding>,
+    /// Whether something was heard that binding cycles may wait for.
+    has_news_for_waits: bool,
     preemptions: Preemptions,
     next_token: u64,
     next_start: usize,
@@ -145,6 +147,7 @@ impl Scheduler {
             queue: SchedulingQueue::new(settings.initial_backoff, settings.max_backoff, settings.max_in_unschedulable),
             running: None,
             bindings: BTreeMap::new(),
+            has_news_for_waits: false,
             preemptions: Preemptions::default(),
             next_token: 0,
             next_start: 0,
@@ -447,7 +450,9 @@ impl Part for Scheduler {
         if self.is_active() {
             self.work(out);
         }
-        self.look_at_waits(out);
+        if std::mem::take(&mut self.has_news_for_waits) {
+            self.look_at_waits(out);
+        }
         self.arm(out);
     }
 

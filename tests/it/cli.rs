@@ -170,3 +170,43 @@ fn help_names_every_way_to_end() {
     let help = text(&output.stdout);
     assert!(help.contains("run") && help.contains("Exit codes:"), "{help}");
 }
+
+#[test]
+fn bench_measures_test_cases_and_prints_them_in_three_ways() {
+    let case = "scenarios/scheduler_perf/basic.yaml";
+    let output = wavetank(&["bench", "scheduler", case, "--label", "test", "-o", "json", "--repeat", "2"]);
+    check_exit(&output, 0);
+    let figures = json(&text(&output.stdout));
+    let line = &figures["testCases"][0];
+    assert_eq!(
+        (&line["testCase"], &line["workload"], &line["nodes"], &line["pods"]),
+        (&"SchedulingBasic".into(), &"5Nodes".into(), &5.into(), &10.into())
+    );
+    assert!(line["podsPerSecond"].as_f64().is_some_and(|rate| rate > 0.0), "{line}");
+    let output = wavetank(&["bench", "scheduler", case, "--label", "test", "-o", "markdown"]);
+    let out = text(&output.stdout);
+    assert!(out.starts_with("| test case | workload | nodes | pods | "), "{out}");
+    assert!(out.contains("\n| SchedulingBasic | 5Nodes | 5 | 10 | "), "{out}");
+    let output = wavetank(&["bench", "scheduler", case, "--all", "--only", "Basic/5Nodes"]);
+    let out = text(&output.stdout);
+    assert!(out.starts_with("TEST CASE         WORKLOAD   NODES   PODS   "), "{out}");
+}
+
+#[test]
+fn bench_says_what_it_cannot_measure() {
+    let check = |arguments: &[&str], expected: &str| {
+        let output = wavetank(&[&["bench", "scheduler"], arguments].concat());
+        check_exit(&output, 2);
+        assert_eq!(text(&output.stderr), expected);
+    };
+    check(&["plane"], "error: \"plane\" is neither a workload nor a file\n  help: did you mean \"plain\"?\n");
+    check(
+        &["scenarios/scheduler_perf/basic.yaml", "--label", "small"],
+        "error: scenarios/scheduler_perf/basic.yaml: no workload is chosen that can be run\n  help: choose with --label \
+         (there are: large, performance, short, test), --only, or --all\n",
+    );
+    check(
+        &["scenarios/hello.yaml"],
+        "error: scenarios/hello.yaml:1:1: it holds 2 documents: a file of test cases is one list\n",
+    );
+}

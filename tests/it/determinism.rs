@@ -16,7 +16,7 @@ use crate::story::{Story, load_files, resource, root, run_kept, shared, shipped,
 /// The scenarios of `scenarios/`, but for the one that needs the manifests of another project.
 fn all_shipped() -> Vec<String> {
     let entries = std::fs::read_dir(root().join("scenarios")).expect("the scenarios are there");
-    let files = entries.map(|entry| entry.expect("an entry").path());
+    let files = entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file());
     let mut names: Vec<String> =
         files.filter_map(|file| file.file_stem().map(|stem| stem.to_string_lossy().into_owned())).collect();
     names.retain(|name| name != "online-boutique");

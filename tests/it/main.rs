@@ -1,5 +1,6 @@
 //! wavetank from outside: one file a behaviour.
 
+mod benches;
 mod choices;
 mod cli;
 mod conformance;
@@ -19,4 +20,5 @@ mod stories;
 mod story;
 mod sweeps;
 mod tidy;
+mod volumes;
 mod weather;

@@ -35,6 +35,9 @@ fn every_shipped_scenario_is_taken() {
     let mut count = 0;
     for entry in std::fs::read_dir(root().join("scenarios")).expect("the folder is there") {
         let path = entry.expect("the entry can be read").path();
+        if path.is_dir() {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).expect("a scenario can be read");
         check_taken(&validator, &path.display().to_string(), &text);
         count += 1;

@@ -18,6 +18,8 @@ use crate::scheduler::{KUBE_API_BURST, KUBE_API_QPS, SchedulerSettings, configur
 pub(super) const QPS: u32 = 5_000;
 /// How long parts have to see each other when a cluster starts.
 const START: Span = Span::from_secs(1);
+/// The longest that a decision takes.
+const CYCLE_TIME_MAX: Span = Span::from_mins(1);
 /// The metric that thresholds are about.
 const THROUGHPUT: &str = "SchedulingThroughput";
 
@@ -141,12 +143,20 @@ fn workload(
     program: Program<'_>,
 ) -> Workload {
     let classes = program.templates.priorities.iter().map(|priority| priority_class(*priority)).collect();
+    let threshold = of_size.threshold.filter(|threshold| *threshold > 0.0);
+    let settings = match threshold {
+        Some(threshold) => {
+            let cycle_time = Span::from_secs(1).scale(1.0 / threshold).min(CYCLE_TIME_MAX);
+            SchedulerSettings { cycle_time, ..settings }
+        }
+        None => settings,
+    };
     let start = [Step::Wait(super::plan::Wait::For(START)), Step::Create(classes)];
     Workload {
         test_case: file.name.clone(),
         name: of_size.name.clone(),
         labels: file.labels.iter().chain(&of_size.labels).cloned().collect(),
-        threshold: of_size.threshold.filter(|threshold| *threshold > 0.0),
+        threshold,
         refused,
         settings,
         steps: start.into_iter().chain(program.steps).collect(),

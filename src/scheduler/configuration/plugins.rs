@@ -10,29 +10,6 @@ use super::{Complaints, REMOVED_PLUGINS};
 use crate::api::located::Place;
 use crate::scheduler::{ExtensionPoint, PluginEntry, PluginOrders, plugins};
 
-/// The default profile, in its order. Those that are not registered are left out.
-pub(super) const DEFAULT_PLUGINS: [&str; 19] = [
-    "SchedulingGates",
-    "PrioritySort",
-    "NodeUnschedulable",
-    "NodeName",
-    "TaintToleration",
-    "NodeAffinity",
-    "NodePorts",
-    "NodeResourcesFit",
-    "VolumeRestrictions",
-    "NodeVolumeLimits",
-    "VolumeBinding",
-    "VolumeZone",
-    "PodTopologySpread",
-    "InterPodAffinity",
-    "DynamicResources",
-    "DefaultPreemption",
-    "NodeResourcesBalancedAllocation",
-    "ImageLocality",
-    "DefaultBinder",
-];
-
 /// The plugins that score the same without PreScore: upstream computes what is missing.
 const SCORE_ALONE: [&str; 3] = ["NodeResourcesFit", "NodeResourcesBalancedAllocation", "NodeAffinity"];
 
@@ -170,7 +147,7 @@ fn look_up(name: &str, place: &Place<'_>, complaints: &mut Complaints) -> Option
 
 fn can_be_disabled(name: &str) -> bool {
     let registered = plugins::ALL.iter().any(|entry| entry.name == name);
-    registered || DEFAULT_PLUGINS.contains(&name) || REMOVED_PLUGINS.contains(&name)
+    registered || REMOVED_PLUGINS.contains(&name)
 }
 
 /// Says that there is no plugin of a name.
@@ -179,9 +156,6 @@ pub(super) fn unknown(name: &str, place: &Place<'_>, complaints: &mut Complaints
         let version = super::API_VERSION;
         let detail = format!("was invalid in version \"v1\" (KubeSchedulerConfiguration is version {version:?})");
         return complaints.invalid(place, name, detail);
-    }
-    if DEFAULT_PLUGINS.contains(&name) {
-        return complaints.say(place.error(format!("plugin {name:?} is not simulated")));
     }
     let names: Vec<&str> = plugins::ALL.iter().map(|entry| entry.name).collect();
     let help = match crate::api::located::suggestion(name, &names) {

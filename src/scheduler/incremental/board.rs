@@ -113,16 +113,10 @@ impl Board {
     /// Puts a node on the board, or moves it to where it belongs now.
     pub(super) fn put(&mut self, at: Position, key: &[i64], base: i32) {
         let position = at as usize;
-        let Cell { group: before, base: old, .. } = self.cells[position];
+        let before = self.cells[position].group;
         if before != NONE {
-            let group = &mut self.groups[before as usize];
-            if *group.key == *key {
-                self.cells[position].base = base;
-                if base > old {
-                    group.rose(position / BLOCK, base);
-                } else if base < old {
-                    group.sank(position / BLOCK, old, &self.cells);
-                }
+            if *self.groups[before as usize].key == *key {
+                self.rescore(at, base);
                 return;
             }
             self.take(at);
@@ -134,6 +128,22 @@ impl Board {
         group.nodes += 1;
         group.members[position / BLOCK] |= 1 << (position % BLOCK);
         group.rose(position / BLOCK, base);
+    }
+
+    /// Gives a node that is on the board another base score; whether it is there.
+    pub(super) fn rescore(&mut self, at: Position, base: i32) -> bool {
+        let Cell { group, base: old, .. } = self.cells[at as usize];
+        if group == NONE {
+            return false;
+        }
+        self.cells[at as usize].base = base;
+        let (group, block) = (&mut self.groups[group as usize], at as usize / BLOCK);
+        if base > old {
+            group.rose(block, base);
+        } else if base < old {
+            group.sank(block, old, &self.cells);
+        }
+        true
     }
 
     /// Takes a node off the board.

@@ -1,6 +1,8 @@
 //! An axis with its sums, kept up to date pod by pod.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::api::Name;
 use crate::scheduler::spanning::{Axis, Reading};
@@ -9,18 +11,53 @@ use crate::scheduler::{ClassIndex, Cluster, NodeIndex};
 const NONE: u32 = u32::MAX;
 const UNKNOWN: i64 = i64::MIN;
 
+/// The domains of a topology: which nodes have which value of a label. Shared by all axes of an epoch.
+#[derive(Debug)]
+pub(super) struct Topology {
+    /// The domain of each node, by its place in the order.
+    domain: Vec<u32>,
+    domains: usize,
+    /// Whether each node with the label is a domain of its own.
+    is_single: bool,
+}
+
+impl Topology {
+    /// By the values of a label.
+    pub(super) fn of_label(cluster: &Cluster, order: &[NodeIndex], key: &str) -> Topology {
+        let mut values: FxHashMap<Name, u32> = FxHashMap::default();
+        let mut with_label = 0;
+        let domain = |node: &NodeIndex| {
+            let info = cluster.nodes.info(*node);
+            let Some(value) = info.node.as_ref().and_then(|node| node.meta.labels.get(key)) else { return NONE };
+            with_label += 1;
+            let next = values.len() as u32;
+            *values.entry(value.clone()).or_insert(next)
+        };
+        let domain = order.iter().map(domain).collect();
+        Topology { domain, domains: values.len(), is_single: values.len() == with_label }
+    }
+
+    /// Each node that has the label is a domain.
+    pub(super) fn of_nodes(cluster: &Cluster, order: &[NodeIndex], key: &str) -> Topology {
+        let has_label = |node: &NodeIndex| {
+            let node = cluster.nodes.info(*node).node.as_ref();
+            node.is_some_and(|node| node.meta.labels.get(key).is_some())
+        };
+        let domain = order.iter().zip(0..).map(|(node, position)| if has_label(node) { position } else { NONE });
+        Topology { domain: domain.collect(), domains: order.len(), is_single: true }
+    }
+}
+
 /// The sums of one axis.
 #[derive(Debug)]
 pub(super) struct Counter {
     axis: Axis,
-    /// The domain of each node, by its place in the order.
-    domain: Vec<u32>,
-    /// Whether the node takes part.
+    topology: Arc<Topology>,
+    /// Whether the node takes part; empty where all that have the label do.
     counted: Vec<bool>,
     sums: Vec<i64>,
     /// What pods of each class count, as far as asked.
     weights: Vec<i64>,
-    is_single: bool,
     matches: u64,
     spread: Histogram,
 }
@@ -60,46 +97,24 @@ impl Histogram {
 
 impl Counter {
     /// Counts the cluster as it is. `order` are the nodes in their order.
-    pub(super) fn new(axis: Axis, cluster: &Cluster, order: &[NodeIndex]) -> Counter {
-        let mut values: BTreeMap<Name, u32> = BTreeMap::new();
-        let mut counter = Counter {
-            axis,
-            domain: Vec::with_capacity(order.len()),
-            counted: Vec::with_capacity(order.len()),
-            sums: Vec::new(),
-            weights: Vec::new(),
-            is_single: false,
-            matches: 0,
-            spread: Histogram::default(),
+    pub(super) fn new(axis: Axis, topology: Arc<Topology>, cluster: &Cluster, order: &[NodeIndex]) -> Counter {
+        let counted = match &axis.eligible {
+            None => Vec::new(),
+            Some(eligible) => order.iter().map(|node| eligible(cluster, cluster.nodes.view(*node))).collect(),
         };
-        let mut with_label = 0u32;
-        for (position, node) in order.iter().enumerate() {
-            let view = cluster.nodes.view(*node);
-            let label = view.info.node.as_ref().and_then(|node| node.meta.labels.get(&counter.axis.key));
-            let next = values.len() as u32;
-            let domain = match (label, counter.axis.by_node) {
-                (None, _) => NONE,
-                (Some(_), true) => position as u32,
-                (Some(value), false) => *values.entry(value.clone()).or_insert(next),
-            };
-            with_label += u32::from(domain != NONE);
-            counter.domain.push(domain);
-            let takes_part = counter.axis.eligible.as_ref().is_none_or(|eligible| eligible(cluster, view));
-            counter.counted.push(domain != NONE && takes_part);
-        }
-        let domains = if counter.axis.by_node { order.len() } else { values.len() };
-        counter.is_single = counter.axis.by_node || values.len() as u32 == with_label;
-        counter.sums = vec![0; domains];
+        let sums = vec![0; topology.domains];
+        let spread = Histogram::default();
+        let mut counter = Counter { axis, topology, counted, sums, weights: Vec::new(), matches: 0, spread };
         for (position, node) in order.iter().enumerate() {
             for (class, count) in &cluster.nodes.info(*node).classes {
                 counter.add(cluster, position, *class, i64::from(*count));
             }
         }
         if counter.axis.with_min {
-            let mut exists = vec![false; domains];
-            for (domain, counted) in counter.domain.iter().zip(&counter.counted) {
-                if *counted {
-                    exists[*domain as usize] = true;
+            let mut exists = vec![false; counter.sums.len()];
+            for position in 0..order.len() {
+                if counter.counts(position) {
+                    exists[counter.topology.domain[position] as usize] = true;
                 }
             }
             let existing = counter.sums.iter().zip(&exists).filter(|(_, exists)| **exists);
@@ -108,17 +123,29 @@ impl Counter {
         counter
     }
 
+    /// Whether the pods of a node are counted.
+    fn counts(&self, position: usize) -> bool {
+        self.topology.domain[position] != NONE && self.counted.get(position).is_none_or(|counted| *counted)
+    }
+
+    /// Whether pods of a class count for something.
+    pub(super) fn minds(&mut self, cluster: &Cluster, class: ClassIndex) -> bool {
+        self.weight(cluster, class) != 0
+    }
+
+    /// Whether the coordinate of a node changes with its pods.
+    pub(super) fn is_single(&self) -> bool {
+        self.topology.is_single
+    }
+
     /// So many pods of a class have come (or gone, where negative) at a place, before the histogram is there.
     fn add(&mut self, cluster: &Cluster, position: usize, class: ClassIndex, count: i64) -> Option<(i64, i64)> {
-        if !self.counted[position] {
-            return None;
-        }
         let weight = self.weight(cluster, class);
-        if weight == 0 {
+        if weight == 0 || !self.counts(position) {
             return None;
         }
         self.matches = self.matches.wrapping_add_signed(count);
-        let sum = &mut self.sums[self.domain[position] as usize];
+        let sum = &mut self.sums[self.topology.domain[position] as usize];
         let before = *sum;
         *sum += weight * count;
         Some((before, *sum))
@@ -147,9 +174,9 @@ impl Counter {
     /// What of a node matters to the readings: its domain, or its sum where each node is a domain of its own; -1
     /// without the label.
     pub(super) fn coordinate(&self, position: usize) -> i64 {
-        match self.domain[position] {
+        match self.topology.domain[position] {
             NONE => i64::MIN,
-            domain if self.is_single => self.sums[domain as usize],
+            domain if self.topology.is_single => self.sums[domain as usize],
             domain => i64::from(domain),
         }
     }
@@ -158,7 +185,7 @@ impl Counter {
     pub(super) fn read(&self, coordinate: i64) -> Reading {
         let (domain, sum) = match coordinate {
             i64::MIN => (None, 0),
-            sum if self.is_single => (Some(0), sum),
+            sum if self.topology.is_single => (Some(0), sum),
             domain => (Some(domain as u32), self.sums[domain as usize]),
         };
         Reading {
@@ -166,7 +193,7 @@ impl Counter {
             sum,
             min: self.spread.min as i64,
             domains: self.spread.total,
-            is_single: self.is_single,
+            is_single: self.topology.is_single,
             matches: self.matches,
         }
     }

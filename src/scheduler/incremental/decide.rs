@@ -42,13 +42,13 @@ impl Template {
         let (start, wanted) = match scope {
             Scope::Everything => (0, all),
             Scope::Sampled { start, percentage, luck: _ } => {
-                (start, wanted_feasible(all, profile.percentage_of_nodes_to_score.unwrap_or(percentage)))
+                (start % all, wanted_feasible(all, profile.percentage_of_nodes_to_score.unwrap_or(percentage)))
             }
         };
         let feasible: u64 = scratch.nodes.iter().map(|nodes| u64::from(*nodes)).sum();
         if feasible == 0 {
             let rejected = self.rejected(cluster.nodes.order(), start, &scratch.rejections);
-            let decision = Decision { rejected, next_start: start, ..Decision::default() };
+            let decision = Decision { rejected, next_start: start % all, ..Decision::default() };
             return Outcome::Unplaced(Box::new(unplaced_after(cluster, profile, pod, scope, decision)));
         }
         let window = match wanted < all {

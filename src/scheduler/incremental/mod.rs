@@ -20,7 +20,7 @@ use rustc_hash::FxHashMap;
 
 use self::decide::Scratch;
 use self::template::{Positions, Template};
-use super::{Cluster, Decision, NodeIndex, Profile, Scope, Tie};
+use super::{Cluster, Decision, NodeIndex, Profile, Scope, Tie, wanted_feasible};
 use crate::api::{Labels, Name, Obj, Pod, Uid};
 
 /// How many nodes all templates together may hold: some 40 bytes each.
@@ -57,7 +57,8 @@ struct Key {
 #[derive(Debug, Default)]
 pub struct Incremental {
     templates: Vec<Template>,
-    /// Templates by key; empty where a key was seen once: a template is worth its work from the second pod on.
+    /// Templates by key; empty where a key was seen once: a template is worth its work from the second pod on, where a
+    /// decision looks at a sample of the nodes only.
     index: FxHashMap<Key, Vec<usize>>,
     positions: Positions,
     uses: u64,
@@ -84,7 +85,7 @@ impl Incremental {
         let is_plain = cluster.nominated.is_empty() && pod.body.status.nominated_node_name.is_empty();
         if is_plain
             && !cluster.nodes.is_empty()
-            && let Some(template) = self.template(cluster, number, profile, pod)
+            && let Some(template) = self.template(cluster, (number, profile), pod, scope)
         {
             let template = &self.templates[template];
             return template.decide(cluster, profile, pod, scope, (tie, draw), &mut self.scratch);
@@ -97,7 +98,13 @@ impl Incremental {
     }
 
     /// The template of a pod, up to date.
-    fn template(&mut self, cluster: &Cluster, number: u8, profile: &Profile, pod: &Arc<Obj<Pod>>) -> Option<usize> {
+    fn template(
+        &mut self,
+        cluster: &Cluster,
+        (number, profile): (u8, &Profile),
+        pod: &Arc<Obj<Pod>>,
+        scope: Scope,
+    ) -> Option<usize> {
         self.positions.follow(cluster);
         self.uses += 1;
         let key = Key {
@@ -108,14 +115,24 @@ impl Incremental {
             milli_cpu: pod.body.spec.requests.milli_cpu,
             memory: pod.body.spec.requests.memory,
         };
-        let Some(known) = self.index.get(&key) else {
-            if self.index.len() >= MAX_KEYS {
-                self.index.clear();
-                self.templates.clear();
+        let is_new = !self.index.contains_key(&key);
+        if is_new && self.index.len() >= MAX_KEYS {
+            self.index.clear();
+            self.templates.clear();
+        }
+        let known = self.index.entry(key.clone()).or_default();
+        // A decision that looks at all nodes anyway is no cheaper.
+        let looks_at_all = match scope {
+            Scope::Everything => true,
+            Scope::Sampled { percentage, .. } => {
+                let nodes = cluster.nodes.len();
+                let percentage = profile.percentage_of_nodes_to_score.unwrap_or(percentage);
+                wanted_feasible(nodes, percentage) == nodes
             }
-            self.index.insert(key, Vec::new());
-            return None;
         };
+        if is_new && !looks_at_all {
+            return None;
+        }
         let spec = &pod.body.spec;
         let same = |at: &&usize| Arc::ptr_eq(&self.templates[**at].pod.body.spec, spec);
         let equal = |at: &&usize| self.templates[**at].pod.body.spec == *spec;
@@ -126,12 +143,12 @@ impl Incremental {
             if template.follow(cluster, &self.positions) {
                 return Some(at);
             }
-            let mut anew = Template::new(cluster, number, profile, pod)?;
+            let mut anew = Template::new(cluster, &mut self.positions, (number, profile), pod)?;
             anew.used = self.uses;
             self.templates[at] = anew;
             return Some(at);
         }
-        let mut template = Template::new(cluster, number, profile, pod)?;
+        let mut template = Template::new(cluster, &mut self.positions, (number, profile), pod)?;
         template.used = self.uses;
         self.make_room(cluster.nodes.len());
         self.templates.push(template);

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::board::{Board, Position};
-use super::counter::Counter;
-use crate::api::{Obj, Pod};
-use crate::scheduler::decide::prepare;
+use super::counter::{Counter, Topology};
+use crate::api::{Name, Obj, Pod};
+use crate::scheduler::decide::prepare_but;
 use crate::scheduler::log::NodeChange;
 use crate::scheduler::spanning::Spanning;
 use crate::scheduler::{
@@ -59,6 +59,10 @@ pub(super) struct Template {
     pub(super) spans: Vec<Span>,
     /// Their sums.
     pub(super) counters: Vec<Counter>,
+    /// Whether all normalised scores look at the Node object alone.
+    grouped_by_object: bool,
+    /// Whether some counter minds pods of each class, as far as asked.
+    minded: Vec<Option<bool>>,
     epoch: u64,
     version: u64,
     seen: u64,
@@ -80,6 +84,8 @@ pub(super) struct Positions {
     pub(super) epoch: u64,
     /// By number of the node.
     pub(super) of: Vec<Position>,
+    /// The topologies that axes have asked for: by label, and by node.
+    topologies: Vec<(Name, bool, Arc<Topology>)>,
 }
 
 impl Positions {
@@ -92,11 +98,26 @@ impl Positions {
             return;
         }
         self.epoch = nodes.log.epoch();
+        self.topologies.clear();
         self.of.clear();
         self.of.resize(nodes.rows().len(), Positions::NONE);
         for (position, node) in nodes.order().iter().enumerate() {
             self.of[*node as usize] = position as Position;
         }
+    }
+
+    fn topology(&mut self, cluster: &Cluster, key: &Name, by_node: bool) -> Arc<Topology> {
+        let known = self.topologies.iter().find(|(name, single, _)| name == key && *single == by_node);
+        if let Some((_, _, topology)) = known {
+            return topology.clone();
+        }
+        let order = cluster.nodes.order();
+        let topology = Arc::new(match by_node {
+            true => Topology::of_nodes(cluster, order, key),
+            false => Topology::of_label(cluster, order, key),
+        });
+        self.topologies.push((key.clone(), by_node, topology.clone()));
+        topology
     }
 
     fn find(&self, node: NodeIndex) -> Option<usize> {
@@ -107,9 +128,16 @@ impl Positions {
 impl Template {
     /// Looks at all nodes for the pods of a template; nothing where some plugin has no incremental form for it, or
     /// rejects the pod before the nodes are looked at.
-    pub(super) fn new(cluster: &Cluster, number: u8, profile: &Profile, pod: &Arc<Obj<Pod>>) -> Option<Template> {
+    pub(super) fn new(
+        cluster: &Cluster,
+        positions: &mut Positions,
+        (number, profile): (u8, &Profile),
+        pod: &Arc<Obj<Pod>>,
+    ) -> Option<Template> {
         let cycle = Cycle { pod, cluster, args: &profile.args };
-        let prepared = prepare(&cycle, profile);
+        let spans = spans_of(&cycle, profile);
+        let without = spans.iter().fold(0, |set, span| set | 1 << span.plugin);
+        let prepared = prepare_but(&cycle, profile, without);
         if !prepared.looks_at_all_nodes() {
             return None;
         }
@@ -120,8 +148,10 @@ impl Template {
             used: 0,
             board: Board::new(nodes),
             grouped: Vec::new(),
-            spans: Vec::new(),
+            spans,
             counters: Vec::new(),
+            minded: Vec::new(),
+            grouped_by_object: true,
             epoch: cluster.nodes.log.epoch(),
             version: cluster.version,
             seen: cluster.nodes.log.end(),
@@ -133,18 +163,11 @@ impl Template {
             statuses: Vec::new(),
             key: Vec::new(),
         };
-        let mut filters = prepared.filters.list.into_iter().peekable();
-        for (plugin, enabled) in profile.at(ExtensionPoint::Filter) {
-            let filter = filters.next_if(|(prepared, _)| *prepared == plugin);
-            // A plugin that has nothing to say now may have something once other pods have come.
-            if let Some(form) = enabled.entry.plugin.spanning(&cycle) {
-                template.span_of(plugin, form).filters = true;
-                continue;
-            }
-            let Some((_, filter)) = filter else { continue };
+        for (plugin, filter) in prepared.filters.list {
             match filter.reach() {
                 Reach::Cluster => return None,
-                Reach::Object | Reach::Node if !template.spans.is_empty() => return None,
+                // Of several rejections the first counts.
+                Reach::Object | Reach::Node if template.is_judged_before(profile, plugin) => return None,
                 Reach::Object if template.node_filters.is_empty() => template.object_filters.push((plugin, filter)),
                 Reach::Object | Reach::Node => template.node_filters.push((plugin, filter)),
             }
@@ -153,12 +176,15 @@ impl Template {
         let order = cluster.nodes.order();
         for span in &mut template.spans {
             let from = template.counters.len();
-            template.counters.extend(span.form.axes().into_iter().map(|axis| Counter::new(axis, cluster, order)));
+            for axis in span.form.axes() {
+                let topology = positions.topology(cluster, &axis.key, axis.by_node);
+                template.counters.push(Counter::new(axis, topology, cluster, order));
+            }
             span.counters = (from, template.counters.len());
         }
         for position in 0..nodes {
             template.look_at_object(cluster, order[position], position)?;
-            template.look_at_node(cluster, order[position], position)?;
+            template.look_at_node(cluster, order[position], position, false)?;
         }
         Some(template)
     }
@@ -166,16 +192,23 @@ impl Template {
     fn prepare_scores(&mut self, cycle: &Cycle, profile: &Profile) -> Option<()> {
         let mut most: i64 = 0;
         for (plugin, enabled) in profile.at(ExtensionPoint::Score) {
+            // Upstream allows weights below zero; what is kept for each node is not made for them.
+            if enabled.weight < 0 {
+                return None;
+            }
             most = most.checked_add(enabled.weight.checked_mul(100)?)?;
-            if let Some(form) = enabled.entry.plugin.spanning(cycle) {
-                let weight = if form.scores() { enabled.weight } else { 0 };
-                self.span_of(plugin, form).weight = weight;
+            if self.spans.iter().any(|span| span.plugin == plugin) {
                 continue;
             }
-            let PreScore::Score(score) = enabled.entry.plugin.pre_score(cycle, &[]) else { continue };
+            let score = match enabled.entry.plugin.pre_score(cycle, &[]) {
+                PreScore::Skip => continue,
+                PreScore::Score(score) => score,
+                PreScore::Fail(_) => return None,
+            };
             match (score.reach(), score.normalizes()) {
                 (Reach::Cluster, _) => return None,
                 (reach @ (Reach::Object | Reach::Node), true) => {
+                    self.grouped_by_object &= reach == Reach::Object;
                     self.grouped.push(Grouped { weight: enabled.weight, score, reach });
                 }
                 (Reach::Object, false) => self.object_scores.push((enabled.weight, score)),
@@ -185,15 +218,23 @@ impl Template {
         i32::try_from(most).ok().map(|_| ())
     }
 
-    fn span_of(&mut self, plugin: u8, form: Box<dyn Spanning>) -> &mut Span {
-        let at = match self.spans.iter().position(|span| span.plugin == plugin) {
-            Some(at) => at,
-            None => {
-                self.spans.push(Span { plugin, weight: 0, form, filters: false, counters: (0, 0) });
-                self.spans.len() - 1
-            }
-        };
-        &mut self.spans[at]
+    /// Whether a plugin that reaches beyond one node filters before this one.
+    fn is_judged_before(&self, profile: &Profile, plugin: u8) -> bool {
+        let place = |plugin| profile.place(ExtensionPoint::Filter, plugin);
+        self.spans.iter().any(|span| span.filters && place(span.plugin) < place(plugin))
+    }
+
+    fn minds(&mut self, cluster: &Cluster, class: ClassIndex) -> bool {
+        let at = class as usize;
+        if self.minded.len() <= at {
+            self.minded.resize(at + 1, None);
+        }
+        if let Some(minds) = self.minded[at] {
+            return minds;
+        }
+        let minds = self.counters.iter_mut().any(|counter| counter.minds(cluster, class));
+        self.minded[at] = Some(minds);
+        minds
     }
 
     /// Follows the cluster; whether it could.
@@ -211,14 +252,21 @@ impl Template {
         self.classes = cluster.classes.len();
         let Some(changes) = log.since(self.seen) else { return false };
         self.seen = log.end();
+        // Nodes that may have moved to another group.
+        let may_move = self.counters.iter().any(Counter::is_single);
+        let mut moved: Vec<usize> = Vec::new();
         for (number, node, change) in changes {
             let Some(position) = positions.find(node) else { continue };
             match change {
-                NodeChange::Pod { class, count } => {
+                NodeChange::Pod { class, count } if self.minds(cluster, class) => {
                     for counter in &mut self.counters {
                         counter.change(cluster, position, class, i64::from(count));
                     }
+                    if may_move {
+                        moved.push(position);
+                    }
                 }
+                NodeChange::Pod { .. } => {}
                 // What a Node object says may decide whether its pods count.
                 NodeChange::Object if !self.counters.is_empty() => return false,
                 NodeChange::Object => {
@@ -227,8 +275,11 @@ impl Template {
                     }
                 }
             }
-            if log.is_latest(number, node) && self.look_at_node(cluster, node, position).is_none() {
-                return false;
+            if log.is_latest(number, node) {
+                let stays = !moved.contains(&position);
+                if self.look_at_node(cluster, node, position, stays).is_none() {
+                    return false;
+                }
             }
         }
         true
@@ -246,7 +297,8 @@ impl Template {
         Some(())
     }
 
-    fn look_at_node(&mut self, cluster: &Cluster, node: NodeIndex, position: usize) -> Option<()> {
+    /// Looks at a node again; `stays` where it is in the same group as before if it is in one.
+    fn look_at_node(&mut self, cluster: &Cluster, node: NodeIndex, position: usize, stays: bool) -> Option<()> {
         let view = cluster.nodes.view(node);
         let mut status = self.board.cells[position].object_status;
         if status == 0 {
@@ -260,6 +312,9 @@ impl Template {
         }
         let scores = self.node_scores.iter().map(|(weight, score)| weight * score.score(cluster, view));
         let base = self.board.cells[position].object_score + scores.sum::<i64>() as i32;
+        if stays && self.grouped_by_object && self.board.rescore(position as Position, base) {
+            return Some(());
+        }
         self.key.clear();
         let before = self.board.group_of(position as Position).map(|group| &self.board.groups()[group as usize].key);
         self.key.extend(self.grouped.iter().enumerate().map(|(at, grouped)| match before {
@@ -300,4 +355,20 @@ impl Template {
             })
             .collect()
     }
+}
+
+/// The plugins that reach beyond one node, as far as they have a form for the pod.
+fn spans_of(cycle: &Cycle, profile: &Profile) -> Vec<Span> {
+    let at = |point: ExtensionPoint, plugin: usize| profile.place(point, plugin as u8).is_some();
+    let plugins = profile.plugins.iter().enumerate();
+    let asked = plugins.filter(|(plugin, _)| at(ExtensionPoint::Filter, *plugin) || at(ExtensionPoint::Score, *plugin));
+    asked
+        .filter_map(|(plugin, enabled)| {
+            let form = enabled.entry.plugin.spanning(cycle)?;
+            let scores = at(ExtensionPoint::Score, plugin) && form.scores();
+            let weight = if scores { enabled.weight } else { 0 };
+            let filters = at(ExtensionPoint::Filter, plugin);
+            Some(Span { plugin: plugin as u8, weight, form, filters, counters: (0, 0) })
+        })
+        .collect()
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::api::{Kind, Labels, Node, ObjectId, PodSpec, PodStatus, Timestamp};
 use crate::scheduler::testing::{node, object};
-use crate::scheduler::{Decision, decide};
+use crate::scheduler::{Decision, Nominator, decide};
 
 /// What happens to the cluster.
 #[derive(Clone, Debug)]
@@ -128,6 +128,24 @@ const TEMPLATES: &[(&str, &str)] = &[
           {maxSkew: 1, topologyKey: disk, whenUnsatisfiable: DoNotSchedule, minDomains: 2, labelSelector: {matchLabels: {app: l}}},
           {maxSkew: 1, topologyKey: disk, whenUnsatisfiable: ScheduleAnyway, nodeAffinityPolicy: Ignore, labelSelector: {matchLabels: {app: a}}}]}",
     ),
+    ("m", "{priority: 5, containers: [{name: c, resources: {requests: {cpu: '2'}}}]}"),
+    (
+        "n",
+        "{priority: 9, containers: [{name: c, ports: [{containerPort: 80, hostPort: 80}], resources: {requests: {cpu: '3'}}}],
+          topologySpreadConstraints: [
+            {maxSkew: 2, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchExpressions: [{key: app, operator: In, values: [a, m, n]}]}}],
+          affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
+            {topologyKey: kubernetes.io/hostname, labelSelector: {matchExpressions: [{key: app, operator: In, values: [a, g]}]}}]}}}",
+    ),
+    ("o", "{containers: [{name: c}], volumes: [{name: v, rbd: {monitors: [x], image: i}}]}"),
+    ("p", "{containers: [{name: c}], volumes: [{name: v, persistentVolumeClaim: {claimName: one}}]}"),
+    ("q", "{containers: [{name: c}], volumes: [{name: v, persistentVolumeClaim: {claimName: missing}}]}"),
+];
+
+/// What claims of the templates need.
+const STORAGE: [&str; 2] = [
+    "{kind: StorageClass, metadata: {name: wait}, provisioner: d, volumeBindingMode: WaitForFirstConsumer}",
+    "{kind: PersistentVolumeClaim, metadata: {name: one, namespace: default}, spec: {storageClassName: wait, accessModes: [ReadWriteOncePod]}}",
 ];
 
 /// A cluster that is decided about both ways.
@@ -143,8 +161,10 @@ struct Both {
 impl Both {
     fn new() -> Both {
         let spec = |text: &str| PodSpec::new(serde_saphyr::from_str(text).expect("the test's pod can be read"));
+        let mut cluster = Cluster::default();
+        STORAGE.iter().for_each(|text| cluster.apply(&object(text)));
         Both {
-            cluster: Cluster::default(),
+            cluster,
             incremental: Incremental::default(),
             profile: Profile::upstream(),
             specs: TEMPLATES.iter().map(|(_, text)| spec(text)).collect(),
@@ -195,11 +215,14 @@ impl Both {
                 if exists { self.cluster.apply(&service) } else { self.cluster.forget(&service) }
             }
             Step::Pod { template, sampled, first, draw } => {
+                if draw % 3 == 0 {
+                    self.cluster.nominated = Nominator::default();
+                }
                 let pod = self.pod(template);
                 let scope = match sampled {
                     None => Scope::Everything,
                     Some((start, percentage)) => Scope::Sampled {
-                        start: usize::from(start) % self.cluster.nodes.len().max(1),
+                        start: usize::from(start),
                         percentage: i64::from(percentage),
                         luck: (!first).then_some(draw),
                     },
@@ -224,16 +247,48 @@ impl Both {
                     let starts = (expected.next_start, next_start);
                     return Err(format!("{:?} {scope:?}: {names:?} {starts:?} {expected:?}", pod.meta.labels));
                 }
-                let mut bound = Obj::clone(pod);
-                bound.body.node_name = self.cluster.nodes.name(node).clone();
-                let bound = Arc::new(bound);
-                self.cluster.set_pod(&bound);
-                self.pods.push(bound);
+                self.bind(pod, node);
                 Ok(())
             }
-            (None, Outcome::Unplaced(decision)) if *decision == expected => Ok(()),
+            (None, Outcome::Unplaced(decision)) if *decision == expected => self.preempt(pod, &decision, draw),
             (_, outcome) => Err(format!("{:?} {scope:?}: {expected:?} is not {outcome:?}", pod.meta.labels)),
         }
+    }
+
+    fn bind(&mut self, pod: &Arc<Obj<Pod>>, node: NodeIndex) {
+        let mut bound = Obj::clone(pod);
+        bound.body.node_name = self.cluster.nodes.name(node).clone();
+        let bound = Arc::new(bound);
+        self.cluster.set_pod(&bound);
+        self.pods.push(bound);
+    }
+
+    /// Lets the pod wait for its node now and then; mostly its victims go at once, and it must fit there. With pods that
+    /// terminate it need not: upstream's spread constraints count those out twice when they go in thought.
+    fn preempt(&mut self, pod: &Arc<Obj<Pod>>, decision: &Decision, draw: u64) -> Result<(), String> {
+        let Some(nomination) = decision.nomination() else { return Ok(()) };
+        if draw % 7 == 0 {
+            let node = self.cluster.nodes.name(nomination.node).clone();
+            self.cluster.nominate(pod, &node);
+            return Ok(());
+        }
+        let victims_terminate = nomination.victims.iter().any(|victim| victim.meta.is_terminating());
+        for victim in &nomination.victims {
+            self.pods.retain(|other| other.meta.uid != victim.meta.uid);
+            self.cluster.remove_pod(victim.meta.id.slot);
+        }
+        let again = decide(&self.cluster, &self.profile, pod, Scope::Everything);
+        if !again.feasible.contains(&nomination.node) {
+            if self.cluster.pods.iter().any(|entry| entry.pod.meta.is_terminating()) || victims_terminate {
+                return Ok(());
+            }
+            return Err(format!(
+                "{:?} does not fit once its victims are gone: {nomination:?} {again:?}",
+                pod.meta.labels
+            ));
+        }
+        self.bind(pod, nomination.node);
+        Ok(())
     }
 }
 

@@ -159,6 +159,7 @@ impl Scheduler {
                 let until = out.now + at_most;
                 binding.wait = Some(Wait { what, since: out.now, until, look: None });
                 out.timer_at(until, TimerToken(TIMER_BINDINGS + number));
+                self.has_news_for_waits = true;
             }
         }
         self.bindings.insert(number, binding);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::Scheduler;
-use crate::api::{Namespace, Node, Obj, Object, Pod};
+use crate::api::{Kind, Namespace, Node, Obj, Object, Pod};
 use crate::event::{Cause, Change, ChangeKind};
 use crate::kernel::Time;
 use crate::scheduler::{ClusterEvent, EventKind, node_events, pod_events, storage_event};
@@ -29,6 +29,8 @@ impl Scheduler {
             Some(object) => self.cluster.apply(object),
             None => self.cluster.forget(&change.object),
         }
+        let is_storage = matches!(change.object.kind(), Kind::PersistentVolume | Kind::PersistentVolumeClaim);
+        self.has_news_for_waits |= is_storage;
         if let Some(event) = storage_event(change.object.kind(), old.is_some(), new.is_some()) {
             self.happened(event, old, new, None, now, change.cause);
         }
@@ -74,6 +76,8 @@ impl Scheduler {
         now: Time,
         cause: Cause,
     ) {
+        self.has_news_for_waits |=
+            matches!(kind, EventKind::NodeDelete | EventKind::NodeLabel | EventKind::AssignedPodDelete);
         self.queue.move_all(ClusterEvent { kind, old, new }, except, now, cause, &self.settings.profiles);
     }
 

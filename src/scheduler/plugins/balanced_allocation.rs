@@ -35,9 +35,9 @@ struct BalancedAllocation;
 
 impl Plugin for BalancedAllocation {
     fn pre_score(&self, cycle: &Cycle, _feasible: &[NodeIndex]) -> PreScore {
-        let spec = &cycle.pod.body.spec;
+        let requests = &cycle.pod.body.spec.requests;
         let resources = cycle.args.balanced.resources.iter();
-        let mut asked: Vec<_> = resources.map(|resource| (resource.clone(), resource.of_pod(spec, false))).collect();
+        let mut asked: Vec<_> = resources.map(|resource| (resource.clone(), resource.of(requests))).collect();
         if asked.iter().all(|(_, amount)| *amount == 0) {
             return PreScore::Skip;
         }

@@ -1,6 +1,5 @@
 //! ImageLocality: the node that has the pod's images is better, less so where many nodes have them.
 
-use crate::scheduler::nodes::images_of;
 use crate::scheduler::{
     Cluster, Cycle, ExtensionPoint, NodeIndex, NodeScore, NodeView, Plugin, PluginEntry, PreScore, Reach,
 };
@@ -10,7 +9,8 @@ pub const ENTRY: PluginEntry = PluginEntry {
     name: "ImageLocality",
     points: &[ExtensionPoint::Score],
     weight: 1,
-    doc: "prefers nodes that have images of the pod, by size and by the share of nodes that have them",
+    doc: "prefers nodes that have images of the pod's containers, by size and by the share of nodes that have them; as \
+          in 1.34, images of volumes do not count",
     source: "pkg/scheduler/framework/plugins/imagelocality/image_locality.go",
     events: &[],
     plugin: &ImageLocality,
@@ -28,7 +28,9 @@ impl Plugin for ImageLocality {
         let nodes = &cycle.cluster.nodes;
         let mut wanted = 0;
         let mut images = Vec::new();
-        for name in images_of(&cycle.pod.body.spec.full) {
+        let spec = &cycle.pod.body.spec;
+        for container in spec.init_containers().iter().chain(spec.containers()) {
+            let name = container.image.as_deref().unwrap_or_default();
             wanted += 1;
             let number = match name.rfind(':') > name.rfind('/') {
                 true => nodes.images.number(name),
@@ -91,5 +93,42 @@ mod tests {
         // 90 MiB on a quarter of the nodes is below what counts.
         check(&["b"], &[0, 0, 0, 0]);
         check(&["a"], &[0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn names_are_taken_as_they_are_but_for_a_missing_tag() {
+        let node = |name: &str| {
+            format!("{{status: {{images: [{{names: ['{name}', other:1], sizeBytes: {}}}]}}}}", 1023 * 1024 * 1024)
+        };
+        let nodes = [node("r.io/a@sha256:0"), node("r.io/a:1"), node("r.io:5000/a:latest")];
+        let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+        // A third of 1023 MiB: (341 - 23) / (1000 - 23).
+        for (image, expected) in [
+            ("r.io/a@sha256:0", [32, 0, 0]),
+            ("r.io/a:1", [0, 32, 0]),
+            ("r.io:5000/a", [0, 0, 32]),
+            ("a:1", [0, 0, 0]),
+            ("r.io/a", [0, 0, 0]),
+            ("other:1", [100, 100, 100]),
+        ] {
+            let pod = format!("{{containers: [{{name: c, image: '{image}'}}]}}");
+            check_scores("ImageLocality", &pod, &nodes, Some(&expected));
+        }
+    }
+
+    #[test]
+    fn init_containers_count_and_volumes_do_not() {
+        let node = format!("{{status: {{images: [{{names: ['a:1'], sizeBytes: {}}}]}}}}", 1000 * 1024 * 1024);
+        let volume = "volumes: [{name: v, image: {reference: 'a:1'}}]";
+        let nodes = [node.as_str()];
+        check_scores(
+            "ImageLocality",
+            &format!("{{containers: [{{name: c, image: b}}], {volume}}}"),
+            &nodes,
+            Some(&[0]),
+        );
+        let init = "{containers: [{name: c, image: b}], initContainers: [{name: i, image: 'a:1'}]}";
+        // (1000 - 23) / (2000 - 23).
+        check_scores("ImageLocality", init, &nodes, Some(&[49]));
     }
 }

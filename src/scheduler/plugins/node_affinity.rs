@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1;
 
-use crate::api::{Labels, Meta, Name, Node, Obj, Pod, Selector};
+use crate::api::text::go_quote;
+use crate::api::{Labels, Meta, Name, Obj, Pod, Selector};
 use crate::scheduler::{
     Cluster, ClusterEvent, Code, Cycle, EventKind, ExtensionPoint, NodeFilter, NodeIndex, NodeScore, NodeView, Plugin,
     PluginArgs, PluginEntry, PreFilter, PreScore, Reach, Status, normalize,
@@ -52,25 +53,34 @@ pub(in crate::scheduler) struct Term {
 }
 
 impl Term {
-    fn of(term: &v1::NodeSelectorTerm) -> Result<Term, String> {
+    /// Reads a term; `place` is where it stands, for the errors.
+    fn of(term: &v1::NodeSelectorTerm, place: &str) -> Result<Term, Vec<String>> {
+        let mut errors = Vec::new();
+        let mut labels = None;
         let expressions = term.match_expressions.as_deref().unwrap_or_default();
-        let labels = match expressions {
-            [] => None,
-            some => Some(Selector::from_node_requirements(some, "")?),
-        };
-        let mut fields = Vec::new();
-        for field in term.match_fields.iter().flatten() {
-            let is_in = match field.operator.as_str() {
-                "In" => true,
-                "NotIn" => false,
-                other => return Err(format!("not a valid field selector operator: {other}")),
-            };
-            let [value] = field.values.as_deref().unwrap_or_default() else {
-                return Err("must have one element".to_owned());
-            };
-            fields.push((is_in, field.key == "metadata.name", value.into()));
+        if !expressions.is_empty() {
+            match Selector::from_node_requirements(expressions, &format!("{place}matchExpressions")) {
+                Ok(selector) => labels = Some(selector),
+                Err(error) => errors.push(error),
+            }
         }
-        Ok(Term { labels, fields })
+        let mut fields = Vec::new();
+        for (number, field) in term.match_fields.iter().flatten().enumerate() {
+            let values = field.values.as_deref().unwrap_or_default();
+            match (field.operator.as_str(), values) {
+                ("In", [value]) => fields.push((true, field.key == "metadata.name", value.into())),
+                ("NotIn", [value]) => fields.push((false, field.key == "metadata.name", value.into())),
+                ("In" | "NotIn", several) => errors.push(format!(
+                    "{place}matchFields[{number}].values: Invalid value: {}: must have one element",
+                    several.len()
+                )),
+                (other, _) => errors.push(format!(
+                    "{place}matchFields[{number}].operator: Unsupported value: {}: supported values: \"In\", \"NotIn\"",
+                    go_quote(other)
+                )),
+            }
+        }
+        if errors.is_empty() { Ok(Term { labels, fields }) } else { Err(errors) }
     }
 
     fn matches(&self, node: &Meta) -> bool {
@@ -94,7 +104,8 @@ fn is_empty(term: &v1::NodeSelectorTerm) -> bool {
 
 /// The terms that hold together by 'or'. A term that is not valid matches nothing, as it does not upstream.
 pub(in crate::scheduler) fn terms(selector: &v1::NodeSelector) -> Vec<Term> {
-    selector.node_selector_terms.iter().filter(|term| !is_empty(term)).filter_map(|term| Term::of(term).ok()).collect()
+    let terms = selector.node_selector_terms.iter().filter(|term| !is_empty(term));
+    terms.filter_map(|term| Term::of(term, "").ok()).collect()
 }
 
 fn affinity(pod: &Obj<Pod>) -> Option<&v1::NodeAffinity> {
@@ -114,6 +125,8 @@ fn preferred(affinity: Option<&v1::NodeAffinity>) -> Option<&Vec<v1::PreferredSc
 pub(in crate::scheduler) struct Required {
     selector: Vec<(Name, Name)>,
     terms: Option<Vec<Term>>,
+    /// Whether there were terms that are not valid.
+    has_invalid: bool,
     added: Option<Vec<Term>>,
 }
 
@@ -121,17 +134,30 @@ impl Required {
     /// Of a pod, and of what the profile adds.
     pub(in crate::scheduler) fn of(pod: &Obj<Pod>, args: &Args) -> Required {
         let selector = pod.body.spec.full.node_selector.iter().flatten();
+        let own = required(affinity(pod));
+        let parsed = own.map(terms);
+        let wanted = own.map(|own| own.node_selector_terms.iter().filter(|term| !is_empty(term)).count());
         Required {
             selector: selector.map(|(key, value)| (key.into(), value.into())).collect(),
-            terms: required(affinity(pod)).map(terms),
+            has_invalid: parsed.as_ref().map(Vec::len) != wanted,
+            terms: parsed,
             added: required(args.added.as_ref()).map(terms),
         }
     }
 
     /// Whether the pod's own requirements allow a node.
     pub(in crate::scheduler) fn matches(&self, node: &Meta) -> bool {
+        self.selects(node) && self.terms.as_ref().is_none_or(|terms| terms.iter().any(|term| term.matches(node)))
+    }
+
+    fn selects(&self, node: &Meta) -> bool {
         self.selector.iter().all(|(key, value)| node.labels.get(key).is_some_and(|found| found == value))
-            && self.terms.as_ref().is_none_or(|terms| terms.iter().any(|term| term.matches(node)))
+    }
+
+    /// The same; nothing where it hangs on a term that is not valid.
+    fn verdict(&self, node: &Meta) -> Option<bool> {
+        let matches = self.matches(node);
+        (matches || !self.has_invalid || !self.selects(node)).then_some(matches)
     }
 
     fn allows(&self, node: &Meta) -> bool {
@@ -175,31 +201,40 @@ impl Plugin for NodeAffinity {
     }
 
     fn pre_score(&self, cycle: &Cycle, _feasible: &[NodeIndex]) -> PreScore {
-        let (own, added) = (preferred(affinity(cycle.pod)), preferred(cycle.args.node_affinity.added.as_ref()));
+        let added = preferred(cycle.args.node_affinity.added.as_ref()).filter(|terms| !terms.is_empty());
+        let own = preferred(affinity(cycle.pod));
         if own.is_none() && added.is_none() {
             return PreScore::Skip;
         }
         let mut weighted = Vec::new();
-        for preference in added.into_iter().chain(own).flatten() {
+        let mut errors = Vec::new();
+        for (place, preference) in added.into_iter().flatten().enumerate().chain(own.into_iter().flatten().enumerate())
+        {
             if preference.weight == 0 || is_empty(&preference.preference) {
                 continue;
             }
-            match Term::of(&preference.preference) {
+            match Term::of(&preference.preference, &format!("[{place}].")) {
                 Ok(term) => weighted.push((i64::from(preference.weight), term)),
-                Err(error) => return PreScore::Fail(error),
+                Err(more) => errors.extend(more),
             }
+        }
+        match errors.as_slice() {
+            [] => {}
+            [error] => return PreScore::Fail(error.clone()),
+            several => return PreScore::Fail(format!("[{}]", several.join(", "))),
         }
         PreScore::Score(Box::new(Preferred { weighted }))
     }
 
     fn hint(&self, event: &ClusterEvent, pod: &Obj<Pod>, args: &PluginArgs) -> bool {
         let wanted = Required::of(pod, &args.node_affinity);
-        let fits = |node: &Obj<Node>| wanted.matches(&node.meta) && wanted.allows(&node.meta);
-        match event.node() {
-            (Some(old), Some(new)) => fits(new) && !fits(old),
-            (None, Some(new)) => fits(new),
-            (_, None) => false,
-        }
+        let (old, Some(new)) = event.node() else { return false };
+        wanted.allows(&new.meta)
+            && match wanted.verdict(&new.meta) {
+                None => true,
+                Some(false) => false,
+                Some(true) => old.is_none_or(|old| wanted.verdict(&old.meta) != Some(true)),
+            }
     }
 }
 
@@ -246,11 +281,65 @@ impl NodeScore for Preferred {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::api::Object;
     use crate::scheduler::testing::{check_filter, check_prefilter, check_scores};
 
     const REJECTED: Option<&str> =
         Some("UnschedulableAndUnresolvable: node(s) didn't match Pod's node affinity/selector");
     const NODE: &str = "{metadata: {labels: {disk: ssd, generation: '4'}}}";
+
+    #[test]
+    fn a_change_of_a_node_helps_where_it_comes_to_match() {
+        let pod = |terms: &str| {
+            let spec = format!(
+                "{{containers: [], nodeSelector: {{disk: ssd}}, affinity: {{nodeAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: {{nodeSelectorTerms: [{terms}]}}}}}}}}"
+            );
+            crate::scheduler::testing::pod("pod", &spec)
+        };
+        let object = |labels: &str| {
+            let node = crate::scheduler::testing::node("node", &format!("{{metadata: {{labels: {{{labels}}}}}}}"));
+            Some(Object::Node(node))
+        };
+        #[track_caller]
+        fn check(pod: &Obj<Pod>, old: Option<Object>, new: Option<Object>, expected: bool) {
+            let event = ClusterEvent { kind: EventKind::NodeLabel, old, new };
+            assert_eq!(NodeAffinity.hint(&event, pod, &PluginArgs::upstream()), expected);
+        }
+        let exists = &pod("{matchExpressions: [{key: a, operator: Exists}]}");
+        check(exists, None, object("disk: ssd, a: x"), true);
+        check(exists, None, object("disk: hdd, a: x"), false);
+        check(exists, object("a: x"), object("disk: ssd, a: x"), true);
+        check(exists, object("disk: ssd, a: x"), object("disk: ssd, a: y"), false);
+        let invalid = &pod("{matchExpressions: [{key: a, operator: Near}]}");
+        check(invalid, None, object("disk: ssd"), true);
+        check(invalid, None, object("disk: hdd"), false);
+    }
+
+    #[track_caller]
+    fn check_error(preferences: &str, expected: &str) {
+        let spec = format!(
+            "{{containers: [], affinity: {{nodeAffinity: {{preferredDuringSchedulingIgnoredDuringExecution: [{preferences}]}}}}}}"
+        );
+        let (cluster, args) = (Cluster::default(), PluginArgs::upstream());
+        let cycle = Cycle { pod: &crate::scheduler::testing::pod("pod", &spec), cluster: &cluster, args: &args };
+        let PreScore::Fail(error) = NodeAffinity.pre_score(&cycle, &[]) else { panic!("the preference is not valid") };
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn a_preference_that_is_not_valid_fails_the_cycle() {
+        let preference = |conditions: &str| format!("{{weight: 1, preference: {{{conditions}}}}}");
+        check_error(
+            &preference("matchExpressions: [{key: a, operator: Near}]"),
+            "[0].matchExpressions[0].operator: Unsupported value: \"Near\": supported values: \"In\", \"NotIn\", \"Exists\", \"DoesNotExist\", \"Gt\", \"Lt\"",
+        );
+        let fields = "matchFields: [{key: metadata.name, operator: In, values: [a, b]}, {key: x, operator: Exists}]";
+        check_error(
+            &format!("{{weight: 0, preference: {{matchFields: [{{key: x, operator: Gt}}]}}}}, {}", preference(fields)),
+            "[[1].matchFields[0].values: Invalid value: 2: must have one element, [1].matchFields[1].operator: Unsupported value: \"Exists\": supported values: \"In\", \"NotIn\"]",
+        );
+    }
 
     #[track_caller]
     fn check(terms: &str, expected: Option<&str>) {
@@ -283,6 +372,9 @@ mod tests {
         );
         check("{matchFields: [{key: metadata.name, operator: NotIn, values: [node]}]}", REJECTED);
         check("{matchFields: [{key: metadata.name, operator: NotIn, values: [other]}]}", None);
+        check("{matchFields: [{key: spec.x, operator: NotIn, values: [other]}]}", None);
+        check("{matchFields: [{key: spec.x, operator: In, values: [other]}]}", REJECTED);
+        check("{matchFields: [{key: spec.x, operator: In, values: ['']}]}", None);
     }
 
     #[test]
@@ -291,6 +383,13 @@ mod tests {
         check("", REJECTED);
         check("{}, {matchExpressions: [{key: disk, operator: Exists}]}", None);
         check("{matchExpressions: [{key: disk, operator: Near}]}", REJECTED);
+        check("{matchExpressions: [{key: generation, operator: Gt, values: [x]}]}", REJECTED);
+        check("{matchExpressions: [{key: generation, operator: Gt, values: ['1', '2']}]}", REJECTED);
+        check("{matchExpressions: [{key: generation, operator: Gt, values: ['-1']}]}", REJECTED);
+        check("{matchExpressions: [{key: disk, operator: Lt, values: ['5']}]}", REJECTED);
+        check("{matchExpressions: [{key: absent, operator: Lt, values: ['5']}]}", REJECTED);
+        check("{matchExpressions: [{key: disk, operator: In}]}", REJECTED);
+        check("{matchFields: [{key: metadata.name, operator: NotIn, values: [a, b]}]}", REJECTED);
     }
 
     #[test]

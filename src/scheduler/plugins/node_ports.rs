@@ -71,5 +71,23 @@ mod tests {
         check("{hostPort: 80, hostIP: 10.0.0.1}", "{hostPort: 80, hostIP: 0.0.0.0}", false);
         check("{hostPort: 80}", "{hostPort: 80, hostIP: 10.0.0.2}", false);
         check("{hostPort: 80}", "{containerPort: 80}", true);
+        check("{hostPort: 80, hostIP: ''}", "{hostPort: 80, hostIP: 10.0.0.2, protocol: TCP}", false);
+        check("{hostPort: 80, hostIP: '::'}", "{hostPort: 80}", false);
+        check("{hostPort: 80, hostIP: '::'}", "{hostPort: 80, hostIP: 10.0.0.2}", true);
+    }
+
+    #[track_caller]
+    fn check_init(restart: &str, free: bool) {
+        let container = format!("{{name: c, ports: [{{hostPort: 80}}]{restart}}}");
+        let pod = format!("{{initContainers: [{container}], containers: []}}");
+        let rejected = "Unschedulable: node(s) didn't have free ports for the requested pod ports";
+        let taken = "{containers: [{name: c, ports: [{hostPort: 80}]}]}";
+        check_filter_beside("NodePorts", &pod, "{}", &[taken], (!free).then_some(rejected));
+    }
+
+    #[test]
+    fn of_init_containers_only_sidecars_hold_ports() {
+        check_init("", true);
+        check_init(", restartPolicy: Always", false);
     }
 }

@@ -5,6 +5,7 @@ mod strategy;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::api::resources::Resources;
 use crate::api::{Name, Node, Obj, Pod, PodSpec};
 use crate::scheduler::nodes::{is_extended_resource, is_scalar_resource};
 use crate::scheduler::{
@@ -65,9 +66,8 @@ impl Scored {
         }
     }
 
-    /// What the spec asks for; `non_zero` takes upstream's defaults for containers that ask for nothing.
-    pub fn of_pod(&self, spec: &PodSpec, non_zero: bool) -> i64 {
-        let requests = if non_zero { &spec.non_zero_requests } else { &spec.requests };
+    /// How much of it there is in a vector.
+    pub fn of(&self, requests: &Resources) -> i64 {
         match self {
             Scored::Cpu => requests.milli_cpu,
             Scored::Memory => requests.memory,
@@ -136,29 +136,28 @@ impl Plugin for NodeResourcesFit {
 
     fn pre_score(&self, cycle: &Cycle, _feasible: &[NodeIndex]) -> PreScore {
         let Args { strategy, resources, .. } = &cycle.args.fit;
+        let spec = &cycle.pod.body.spec;
+        let own = Resources::without_pod_level(&spec.full);
+        let requests = own.as_ref().unwrap_or(&spec.non_zero_requests);
         let of_pod = |(resource, weight): &(Scored, i64)| {
-            let asked = resource.of_pod(&cycle.pod.body.spec, true);
+            let asked = resource.of(requests);
             resource.counts(asked).then_some((resource.clone(), *weight, asked))
         };
         let asked = resources.iter().filter_map(of_pod).collect();
         PreScore::Score(Box::new(Score { strategy: strategy.clone(), asked }))
     }
 
-    /// Left out: upstream's look at whether exactly the resource that grew is asked for counts a pod by its
-    /// `status.resources` too.
     fn hint(&self, event: &ClusterEvent, pod: &Obj<Pod>, args: &PluginArgs) -> bool {
         let filter = Filter::of(&pod.body.spec, &args.fit);
         match event.kind {
             EventKind::AssignedPodDelete => event.pod().0.is_some(),
             EventKind::PodScaleDown => event.pod().1.is_some_and(|new| new.meta.uid == pod.meta.uid),
             EventKind::AssignedPodScaleDown => match event.pod() {
-                (Some(old), Some(new)) => filter.wants_what_was_given_up(&old.body.spec, &new.body.spec),
+                (Some(old), Some(new)) => filter.wants_what_was_given_up(&old.body, &new.body),
                 (_, _) => false,
             },
             EventKind::NodeAdd | EventKind::NodeAllocatable => match event.node() {
-                (Some(old), Some(new)) => {
-                    filter.fits_alone(new) && (!filter.fits_alone(old) || filter.wants_what_grew(old, new))
-                }
+                (Some(old), Some(new)) => filter.fits_alone(new) && filter.wants_what_grew(old, new),
                 (None, Some(new)) => filter.fits_alone(new),
                 (_, None) => false,
             },
@@ -270,7 +269,13 @@ impl Filter {
         }
     }
 
-    /// Whether the pod would fit on the node if nothing else were there.
+    /// Other resources that the pod asks for, ignored ones included: upstream's hints do not ignore them.
+    fn all_scalar(&self) -> impl Iterator<Item = (&Name, i64)> {
+        let all = self.spec.requests.scalar.iter().map(|(name, amount)| (name, *amount));
+        all.filter(|(name, amount)| *amount != 0 && is_scalar_resource(name))
+    }
+
+    /// Whether the pod would fit on the node if nothing else were there. Upstream: `isFit`.
     fn fits_alone(&self, node: &Obj<Node>) -> bool {
         let offers = node.body.allocatable();
         let asks = &self.spec.requests;
@@ -278,26 +283,30 @@ impl Filter {
             && asks.milli_cpu <= offers.milli_cpu
             && asks.memory <= offers.memory
             && asks.ephemeral_storage <= offers.ephemeral_storage
-            && self.scalar.iter().all(|(name, asked)| *asked <= offers.scalar.get(name).copied().unwrap_or(0))
+            && self.all_scalar().all(|(name, asked)| asked <= offers.scalar.get(name).copied().unwrap_or(0))
     }
 
-    /// Whether the node offers more than before of something that the pod asks for.
+    /// Whether the node offers more than before of something that the pod asks for. Upstream:
+    /// `haveAnyRequestedResourcesIncreased`.
     fn wants_what_grew(&self, old: &Obj<Node>, new: &Obj<Node>) -> bool {
         let (before, after) = (old.body.allocatable(), new.body.allocatable());
-        let asks = &self.spec.requests;
-        after.pods > before.pods
-            || (asks.milli_cpu > 0 && after.milli_cpu > before.milli_cpu)
-            || (asks.memory > 0 && after.memory > before.memory)
-            || (asks.ephemeral_storage > 0 && after.ephemeral_storage > before.ephemeral_storage)
-            || self.scalar.iter().any(|(name, _)| {
-                after.scalar.get(name).copied().unwrap_or(0) > before.scalar.get(name).copied().unwrap_or(0)
-            })
+        after.pods > before.pods || self.wants_what_is_less(&after, &before)
     }
 
-    fn wants_what_was_given_up(&self, old: &PodSpec, new: &PodSpec) -> bool {
+    /// Whether another pod asks for less than before of something that this one asks for. Upstream:
+    /// `isSchedulableAfterPodScaleDown`.
+    fn wants_what_was_given_up(&self, old: &Pod, new: &Pod) -> bool {
+        self.wants_what_is_less(&old.requests(false), &new.requests(false))
+    }
+
+    /// Whether there is less in the second vector than in the first of something that the pod asks for.
+    fn wants_what_is_less(&self, more: &Resources, less: &Resources) -> bool {
         let asks = &self.spec.requests;
-        (asks.milli_cpu > 0 && old.requests.milli_cpu > new.requests.milli_cpu)
-            || (asks.memory > 0 && old.requests.memory > new.requests.memory)
+        let amount = |of: &Resources, name: &Name| of.scalar.get(name).copied().unwrap_or(0);
+        (asks.milli_cpu > 0 && more.milli_cpu > less.milli_cpu)
+            || (asks.memory > 0 && more.memory > less.memory)
+            || (asks.ephemeral_storage > 0 && more.ephemeral_storage > less.ephemeral_storage)
+            || self.all_scalar().any(|(name, _)| amount(more, name) > amount(less, name))
     }
 }
 
@@ -337,7 +346,9 @@ impl NodeScore for Score {
 
 #[cfg(test)]
 mod tests {
-    use crate::scheduler::testing::{check_filter_beside, check_scores};
+    use super::*;
+    use crate::api::Object;
+    use crate::scheduler::testing::{check_filter_beside, check_scores, node, pod};
 
     const NODE: &str =
         "{status: {allocatable: {cpu: '2', memory: 1Gi, pods: '3', ephemeral-storage: 10Gi, example.com/gpu: '2'}}}";
@@ -369,6 +380,59 @@ mod tests {
         check("example.com/tpu: '0'", &[], None);
         check("", &["", "", ""], Some("Unschedulable: Too many pods"));
         check("", &["cpu: '9'"], None);
+    }
+
+    #[test]
+    fn other_resources_count_by_their_names() {
+        let huge = Some("UnschedulableAndUnresolvable: Insufficient hugepages-2Mi");
+        check("hugepages-2Mi: 4Mi", &[], huge);
+        check("kubernetes.io/x: '1'", &[], Some("UnschedulableAndUnresolvable: Insufficient kubernetes.io/x"));
+        check(
+            "attachable-volumes-x: '1'",
+            &[],
+            Some("UnschedulableAndUnresolvable: Insufficient attachable-volumes-x"),
+        );
+        check("gizmo: '1'", &[], None);
+        check("requests.example.com/gpu: '9'", &[], None);
+        check("example.com/-: '9'", &[], None);
+        check(
+            "cpu: '3', example.com/gpu: '1'",
+            &["example.com/gpu: '2'"],
+            Some("UnschedulableAndUnresolvable: Insufficient cpu, Insufficient example.com/gpu"),
+        );
+    }
+
+    #[test]
+    fn what_the_pod_asks_for_as_a_whole_is_filtered_by_and_not_scored_by() {
+        let pod = "{containers: [{name: c, resources: {requests: {cpu: 100m}}}], resources: {requests: {cpu: '3'}}}";
+        let rejected = Some("UnschedulableAndUnresolvable: Insufficient cpu");
+        check_filter_beside("NodeResourcesFit", pod, NODE, &[], rejected);
+        let node = "{status: {allocatable: {cpu: '1', memory: 400Mi}}}";
+        // 100m and 200 MiB: (90 + 50) / 2.
+        check_scores("NodeResourcesFit", pod, &[node], Some(&[70]));
+    }
+
+    #[track_caller]
+    fn check_hint(requests: &str, old: Option<&str>, new: &str, expected: bool) {
+        let object = |offers: &str| {
+            let node = node("node", &format!("{{status: {{allocatable: {{pods: '9', {offers}}}}}}}"));
+            Object::Node(node)
+        };
+        let mut args = PluginArgs::upstream();
+        args.fit.ignored_resources = BTreeSet::from(["example.com/ignored".into()]);
+        let event = ClusterEvent { kind: EventKind::NodeAllocatable, old: old.map(object), new: Some(object(new)) };
+        let pod = pod("pod", &asks(requests));
+        assert_eq!(NodeResourcesFit.hint(&event, &pod, &args), expected, "{requests}: {old:?} to {new}");
+    }
+
+    #[test]
+    fn a_node_helps_where_it_offers_more_of_what_is_asked_for() {
+        check_hint("cpu: '2'", None, "cpu: '2'", true);
+        check_hint("cpu: '2'", None, "cpu: '1'", false);
+        check_hint("cpu: '2'", Some("cpu: '3'"), "cpu: '2'", false);
+        check_hint("cpu: '2'", Some("cpu: '3'"), "cpu: '4'", true);
+        check_hint("cpu: '2'", Some("cpu: '3', memory: '1'"), "cpu: '3', memory: '2'", false);
+        check_hint("example.com/ignored: '1'", None, "cpu: '2'", false);
     }
 
     #[test]

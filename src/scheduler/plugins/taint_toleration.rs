@@ -122,6 +122,42 @@ mod tests {
         check_filter("TaintToleration", "{containers: [], tolerations: [{operator: Exists}]}", node, None);
     }
 
+    #[track_caller]
+    fn check(toleration: &str, is_tolerated: bool) {
+        let node = "{spec: {taints: [{key: gpu, value: a, effect: NoSchedule}]}}";
+        let pod = format!("{{containers: [], tolerations: [{{{toleration}}}]}}");
+        let rejected = "UnschedulableAndUnresolvable: node(s) had untolerated taint {gpu: a}";
+        check_filter("TaintToleration", &pod, node, (!is_tolerated).then_some(rejected));
+    }
+
+    #[test]
+    fn what_a_toleration_leaves_out_matches_everything_but_the_value() {
+        check("key: gpu, value: a", true);
+        check("key: gpu, operator: '', value: a, effect: ''", true);
+        check("key: gpu, operator: Equal, value: a, effect: NoSchedule", true);
+        check("key: gpu, operator: Equal", false);
+        check("value: a", true);
+        check("operator: Exists, value: b", true);
+        check("key: '', operator: Exists, effect: NoSchedule", true);
+        check("key: gpu, operator: Gt, value: a", false);
+        check("key: gpu, value: a, effect: PreferNoSchedule", false);
+        check("key: gp, operator: Exists", false);
+    }
+
+    #[test]
+    fn only_tolerations_of_soft_taints_save_their_cost() {
+        let taints = "{spec: {taints: [{key: a, value: x, effect: PreferNoSchedule}, {key: b, effect: NoSchedule}]}}";
+        let score = |toleration: &str, expected: &[i64]| {
+            let pod = format!("{{containers: [], tolerations: [{{{toleration}}}]}}");
+            check_scores("TaintToleration", &pod, &["{}", taints], Some(expected));
+        };
+        score("key: a, value: x", &[100, 100]);
+        score("key: a, value: y", &[100, 0]);
+        score("key: a, value: x, effect: PreferNoSchedule", &[100, 100]);
+        score("key: a, value: x, effect: NoSchedule", &[100, 0]);
+        score("operator: Exists", &[100, 100]);
+    }
+
     #[test]
     fn soft_taints_cost_in_proportion() {
         let taint = |keys: &[&str]| {

@@ -154,7 +154,7 @@ impl<'t, 'a> Thought<'t, 'a> {
 
     fn remove_pod(&mut self, pod: &Arc<Obj<Pod>>) {
         let cluster = self.trials.cluster;
-        let Some(draft) = &mut self.draft else { return self.row.count(&pod.body.spec, -1) };
+        let Some(draft) = &mut self.draft else { return self.row.count(&pod.body, -1) };
         if let Some(entry) = cluster.pods.get(pod.meta.id.slot) {
             draft.remove_pod(pod, entry.class);
         }
@@ -165,7 +165,7 @@ impl<'t, 'a> Thought<'t, 'a> {
 
     fn add_pod(&mut self, pod: &Arc<Obj<Pod>>) {
         let cluster = self.trials.cluster;
-        let Some(draft) = &mut self.draft else { return self.row.count(&pod.body.spec, 1) };
+        let Some(draft) = &mut self.draft else { return self.row.count(&pod.body, 1) };
         if let Some(entry) = cluster.pods.get(pod.meta.id.slot) {
             draft.add_pod(pod, entry.class);
         }

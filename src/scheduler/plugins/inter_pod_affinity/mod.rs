@@ -88,7 +88,8 @@ impl Plugin for InterPodAffinity {
     }
 
     fn spanning(&self, cycle: &Cycle) -> Option<Box<dyn Spanning>> {
-        Some(Box::new(incremental::Form::of(cycle)))
+        let is_understood = AffinityTerms::of(cycle.pod).error().is_none();
+        is_understood.then(|| Box::new(incremental::Form::of(cycle)) as Box<dyn Spanning>)
     }
 
     /// As 1.34: anti-affinity counts only where a pod meets all of its terms, and that of existing pods not at all

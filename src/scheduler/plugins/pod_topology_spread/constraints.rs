@@ -16,7 +16,7 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// `whenUnsatisfiable`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::scheduler) enum Action {
+pub(super) enum Action {
     /// The constraint rejects nodes.
     DoNotSchedule,
     /// The constraint scores nodes.
@@ -34,19 +34,19 @@ impl Action {
 
 /// One constraint with its selector parsed. Upstream: `topologySpreadConstraint`.
 #[derive(Clone, PartialEq, Debug)]
-pub(in crate::scheduler) struct Constraint {
+pub(super) struct Constraint {
     /// `maxSkew`.
-    pub(in crate::scheduler) max_skew: i64,
+    pub(super) max_skew: i64,
     /// `topologyKey`.
-    pub(in crate::scheduler) topology_key: Name,
+    pub(super) topology_key: Name,
     /// `labelSelector`, with the pod's own labels of `matchLabelKeys`.
-    pub(in crate::scheduler) selector: Selector,
+    pub(super) selector: Selector,
     /// `minDomains`.
-    pub(in crate::scheduler) min_domains: i64,
+    pub(super) min_domains: i64,
     /// Whether `nodeAffinityPolicy` is Honor: only nodes that the pod's node selector and affinity allow count.
-    pub(in crate::scheduler) honors_affinity: bool,
+    pub(super) honors_affinity: bool,
     /// Whether `nodeTaintsPolicy` is Honor: only nodes whose taints the pod tolerates count.
-    pub(in crate::scheduler) honors_taints: bool,
+    pub(super) honors_taints: bool,
 }
 
 impl Constraint {
@@ -76,7 +76,7 @@ impl Constraint {
     }
 
     /// Whether the selector selects pods with these labels.
-    pub(in crate::scheduler) fn selects(&self, labels: &Labels) -> bool {
+    pub(super) fn selects(&self, labels: &Labels) -> bool {
         self.selector.matches(|key| labels.get(key).map(Name::as_str))
     }
 
@@ -86,7 +86,7 @@ impl Constraint {
     }
 
     /// Whether a node is one of those over which pods are to be spread.
-    pub(in crate::scheduler) fn counts(&self, judged: Judged) -> bool {
+    pub(super) fn counts(&self, judged: Judged) -> bool {
         (!self.honors_affinity || judged.affinity) && (!self.honors_taints || judged.taints)
     }
 }
@@ -142,7 +142,7 @@ pub(super) fn without_selector(pod: &Obj<Pod>, args: &SpreadArgs, action: Action
 
 /// The constraints that hold for a pod: its own, or the profile's if something selects the pod.
 /// Upstream: `getConstraints`, `buildDefaultConstraints`.
-pub(in crate::scheduler) fn constraints(
+pub(super) fn constraints(
     pod: &Obj<Pod>,
     owners: &Owners,
     args: &SpreadArgs,
@@ -169,7 +169,7 @@ pub(super) fn has_all(node: &NodeView, constraints: &[Constraint]) -> bool {
 
 /// What the pod has against a node.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::scheduler) struct Judged {
+pub(super) struct Judged {
     /// Whether its node selector and its required node affinity allow the node.
     affinity: bool,
     /// Whether it tolerates the taints.
@@ -177,7 +177,7 @@ pub(in crate::scheduler) struct Judged {
 }
 
 /// Judges nodes, so far as any of the constraints cares.
-pub(in crate::scheduler) struct Judge {
+pub(super) struct Judge {
     required: Option<Required>,
     /// By the number of a list of taints.
     tolerated: Vec<bool>,
@@ -185,7 +185,7 @@ pub(in crate::scheduler) struct Judge {
 
 impl Judge {
     /// A judge for a pod with these constraints.
-    pub(in crate::scheduler) fn of(cycle: &Cycle, constraints: &[Constraint]) -> Judge {
+    pub(super) fn of(cycle: &Cycle, constraints: &[Constraint]) -> Judge {
         let cares = |honors: fn(&Constraint) -> bool| constraints.iter().any(honors);
         let required =
             cares(|constraint| constraint.honors_affinity).then(|| Required::of(cycle.pod, &cycle.args.node_affinity));
@@ -199,7 +199,7 @@ impl Judge {
     }
 
     /// Judges a node.
-    pub(in crate::scheduler) fn judge(&self, node: NodeView) -> Judged {
+    pub(super) fn judge(&self, node: NodeView) -> Judged {
         let allows = |required: &Required| node.info.node.as_ref().is_some_and(|node| required.matches(&node.meta));
         Judged {
             affinity: self.required.as_ref().is_none_or(allows),

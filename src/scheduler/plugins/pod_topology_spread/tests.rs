@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{Action, ENTRY, constraints};
+use super::ENTRY;
 use crate::api::{Deletion, Kind, Meta, Obj, ObjectId, Pod, PodSpec, PodStatus, Timestamp, Uid};
 use crate::scheduler::testing::{node, object};
 use crate::scheduler::{
