@@ -16,6 +16,7 @@ mod random;
 mod report;
 mod rollouts;
 mod schema;
+mod snapshots;
 mod stories;
 mod story;
 mod sweeps;

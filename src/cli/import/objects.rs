@@ -110,6 +110,7 @@ impl Objects {
         };
         let mut notes: Vec<String> = note(ended, "pod", "ended").into_iter().collect();
         notes.extend(note(leaving, "object", "being deleted"));
+        list.iter_mut().filter(|(kind, _)| *kind == Kind::Pod).for_each(|(_, pod)| name_priority(pod));
         let made_up = made_up(&list, &mut notes);
         for (kind, object) in &mut list {
             cleaned(*kind, object);
@@ -276,6 +277,16 @@ fn clean_service(spec: &mut Map<String, Value>) {
             port.remove("nodePort");
             without_defaults_of(port);
         }
+    }
+}
+
+/// A priority comes from a class: admission refuses one that does not.
+fn name_priority(pod: &mut Value) {
+    let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    let priority = spec.get("priority").and_then(Value::as_i64).unwrap_or(0);
+    if priority != 0 && !spec.contains_key("priorityClassName") {
+        let sign = if priority < 0 { "minus-" } else { "" };
+        spec.insert("priorityClassName".to_owned(), Value::from(format!("priority-{sign}{}", priority.unsigned_abs())));
     }
 }
 

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 /// What comes first in an object.
-const FIRST: [&str; 4] = ["apiVersion", "kind", "metadata", "name"];
+const FIRST: [&str; 6] = ["apiVersion", "kind", "metadata", "name", "count", "names"];
 
 /// Writes a value as a document.
 pub(super) fn write(value: &Value, text: &mut String) {
@@ -76,10 +76,14 @@ fn scalar(value: &Value) -> String {
 /// A text without quotes where nobody could read it as a number, a boolean, a date or as syntax.
 fn quoted(text: &str) -> String {
     const WORDS: [&str; 12] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "~"];
+    const UNITS: [&str; 6] = ["m", "s", "Ki", "Mi", "Gi", "Ti"];
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=@+".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=@+:".contains(c);
     let is_word = WORDS.contains(&text.to_lowercase().as_str());
-    match starts_well && !is_word && text.chars().all(plain) {
+    let is_name = starts_well && !is_word && text.chars().all(plain) && !text.ends_with(':');
+    let digits = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let is_amount = digits.len() < text.len() && UNITS.contains(&digits);
+    match is_name || is_amount {
         true => text.to_owned(),
         // What JSON writes is a text in double quotes to YAML as well.
         false => Value::from(text).to_string(),
