@@ -1,4 +1,7 @@
-//! What must always hold: whatever has happened to a cluster, an incremental decision is the one from scratch.
+//! What must always hold: whatever has happened to a cluster, an incremental decision is the one from scratch, and no
+//! placement breaks a law.
+
+mod laws;
 
 use std::sync::Arc;
 
@@ -247,6 +250,9 @@ impl Both {
                     let starts = (expected.next_start, next_start);
                     return Err(format!("{:?} {scope:?}: {names:?} {starts:?} {expected:?}", pod.meta.labels));
                 }
+                if let Some(what) = laws::broken(&self.cluster, pod, node) {
+                    return Err(format!("{:?} {scope:?}: {what}", pod.meta.labels));
+                }
                 self.bind(pod, node);
                 Ok(())
             }
@@ -294,7 +300,7 @@ impl Both {
 
 proptest! {
     #[test]
-    fn an_incremental_decision_is_the_one_from_scratch(
+    fn an_incremental_decision_is_the_one_from_scratch_and_breaks_no_law(
         nodes in 0u8..130,
         steps in prop::collection::vec(step(), 1..250),
     ) {
