@@ -1,7 +1,7 @@
 //! Creating objects. Upstream: `apiserver/pkg/registry/rest/create.go`, `generic/registry/store.go`.
 
 use super::bodies::{has_generation, without_status};
-use super::{Context, GENERATE_NAME, Store, UID};
+use super::{Context, GENERATE_NAME, Store, UID, label_keys};
 use crate::api::{Kind, KindInfo, Name, Object, Uid, convert, defaults, naming};
 use crate::event::{ApiError, ChangeKind, ErrorReason};
 use crate::kernel::object_hash;
@@ -99,9 +99,12 @@ fn already_exists(info: &KindInfo, taken: &Object, generate_name: &Name) -> ApiE
     error
 }
 
-/// What registries do with a new object of a kind that is kept as JSON: finalizers of claims, selectors of Jobs, ….
+/// What registries do with a new object: label keys in the affinity of pods, finalizers of claims, selectors of Jobs, ….
 fn prepared(object: Object) -> Result<Object, ApiError> {
     let id = object.meta().id;
+    if let Object::Pod(pod) = object {
+        return Ok(Object::Pod(label_keys::apply(pod)));
+    }
     if !matches!(object, Object::Untyped(_)) || id.kind.info().is_none() {
         return Ok(object);
     }

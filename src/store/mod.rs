@@ -10,6 +10,7 @@ mod bodies;
 mod create;
 mod delete;
 mod heartbeat;
+mod label_keys;
 mod patch;
 mod pods;
 mod read;

@@ -44,6 +44,37 @@ fn a_pod_is_bound_once_and_neither_gated_nor_on_its_way_out() {
     assert!(error.message.contains("Precondition failed: UID in precondition"), "{error}");
 }
 
+/// The selectors of a pod's only required term of affinity, once it is made.
+#[track_caller]
+fn check_label_keys(term: Value, expected: Value) {
+    let mut manifest = pod("p");
+    manifest["metadata"]["labels"] = json!({ "app": "a", "pod-template-hash": "x1" });
+    let mut term = term;
+    term["topologyKey"] = json!("zone");
+    manifest["spec"]["affinity"] =
+        json!({ "podAntiAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [term] } });
+    let made = convert::to_json(&Server::new().create(manifest));
+    let list = &made["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    assert_eq!(list[0]["labelSelector"], expected);
+}
+
+#[test]
+fn label_keys_of_affinity_become_part_of_the_selector() {
+    let by_app = json!({ "matchLabels": { "app": "a" } });
+    check_label_keys(json!({ "labelSelector": by_app }), by_app.clone());
+    check_label_keys(
+        json!({ "labelSelector": by_app, "matchLabelKeys": ["pod-template-hash", "absent"] }),
+        json!({ "matchLabels": { "app": "a" },
+            "matchExpressions": [{ "key": "pod-template-hash", "operator": "In", "values": ["x1"] }] }),
+    );
+    check_label_keys(
+        json!({ "labelSelector": by_app, "mismatchLabelKeys": ["pod-template-hash"] }),
+        json!({ "matchLabels": { "app": "a" },
+            "matchExpressions": [{ "key": "pod-template-hash", "operator": "NotIn", "values": ["x1"] }] }),
+    );
+    check_label_keys(json!({ "matchLabelKeys": ["app"] }), Value::Null);
+}
+
 fn budget(name: &str, policy: Option<&str>) -> Value {
     let mut manifest = json!({ "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
         "metadata": { "name": name, "namespace": "default" },
