@@ -9,6 +9,7 @@ mod bug;
 mod dumps;
 mod failure;
 mod families;
+mod import;
 mod list;
 mod new;
 mod out_dir;
@@ -58,6 +59,7 @@ struct Cli {
 enum Command {
     Run(run::Arguments),
     Schedule(schedule::Arguments),
+    Import(import::Arguments),
     Bench(bench::Arguments),
     New(new::Arguments),
     List(list::Arguments),
@@ -78,6 +80,7 @@ pub fn main() -> ExitCode {
     let outcome = note.guard(|| match &cli.command {
         Command::Run(arguments) => run::run(arguments, &note),
         Command::Schedule(arguments) => schedule::run(arguments),
+        Command::Import(arguments) => import::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::New(arguments) => new::run(arguments),
         Command::List(arguments) => list::run(arguments),

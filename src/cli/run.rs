@@ -203,7 +203,7 @@ pub(super) fn summary(scenario: &Scenario, seed: u64, repeat: String, result: &R
 pub(super) fn machines(scenario: &Scenario) -> Vec<Machines> {
     let of_pool = |pool: &scenario::Pool| Machines {
         pool: pool.name.clone(),
-        nodes: pool.node_names().collect(),
+        nodes: pool.names.clone(),
         price_per_hour: pool.price_per_hour,
     };
     scenario.pools.iter().map(of_pool).collect()

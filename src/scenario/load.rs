@@ -7,7 +7,7 @@ use super::components;
 use super::file::{API_VERSION, KIND, ScenarioFile};
 use super::manifests::{Gathering, ReadPath};
 use super::node_types::NodeTypes;
-use super::nodes::default_pools;
+use super::nodes::{default_pools, has_node, node_names};
 use super::resource::Kinds;
 use super::timeline::{self, Known};
 use super::{Draft, Origin, Scenario, behaviours, checks, expect, faults, nodes};
@@ -195,23 +195,17 @@ impl<'a> Lowering<'a> {
 
     /// The names of nodes for a suggestion: of large pools the first ones only.
     fn node_names(&self) -> Vec<String> {
-        const SHOWN_MAX: u32 = 1_000;
+        const SHOWN_MAX: usize = 1_000;
         let defaults = default_pools();
         let pools = self.typed.nodes.as_ref().unwrap_or(&defaults);
-        let of_pools = pools
-            .iter()
-            .flat_map(|pool| (0..pool.count.min(SHOWN_MAX)).map(|number| format!("{}-{number}", pool.name)));
+        let of_pools = pools.iter().flat_map(|pool| node_names(pool).take(SHOWN_MAX)).map(String::from);
         of_pools.chain(self.gathering.nodes.iter().cloned()).collect()
     }
 
     fn has_node(&self, name: &str) -> bool {
         let defaults = default_pools();
         let pools = self.typed.nodes.as_ref().unwrap_or(&defaults);
-        let in_pool = name.rsplit_once('-').is_some_and(|(pool, number)| {
-            let plain = number.parse::<u32>().ok().filter(|parsed| parsed.to_string() == number);
-            plain.is_some_and(|number| pools.iter().any(|known| known.name == pool && number < known.count))
-        });
-        in_pool || self.gathering.nodes.iter().any(|node| node == name)
+        pools.iter().any(|pool| has_node(pool, name)) || self.gathering.nodes.iter().any(|node| node == name)
     }
 
     fn faults(&mut self, pools: &[NodePool]) -> Vec<TimedFault> {

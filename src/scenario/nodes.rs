@@ -1,6 +1,6 @@
 //! Node pools: from quantities and zones to the templates of kubelets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Taint;
@@ -32,8 +32,8 @@ const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 pub struct Pool {
     /// The pool's name.
     pub name: Name,
-    /// How many nodes it has.
-    pub count: u32,
+    /// The names of its nodes.
+    pub names: Vec<Name>,
     /// Their zones.
     pub zones: Vec<Name>,
     /// Their machine type.
@@ -56,7 +56,8 @@ pub(super) fn default_pools() -> Vec<NodePoolFile> {
     let capacity = [("cpu", "8"), ("memory", "32Gi")];
     vec![NodePoolFile {
         name: "node".to_owned(),
-        count: 3,
+        count: Some(3),
+        names: None,
         machine: None,
         capacity: capacity
             .into_iter()
@@ -78,16 +79,17 @@ pub(super) fn lower(
     errors: &mut Vec<InputError>,
 ) -> (Vec<Pool>, Vec<NodePool>) {
     let (mut pools, mut lowered) = (Vec::<Pool>::new(), Vec::new());
-    let mut total: u64 = 0;
+    let (mut total, at_start) = (0, errors.len());
     for (index, file) in files.iter().enumerate() {
         let place = place.index(index);
         let before = errors.len();
         if pools.iter().any(|pool| pool.name == file.name) {
             errors.push(place.key("name").error(format!("there are two pools named {:?}", file.name)));
         }
-        total += u64::from(file.count);
+        total += size(file);
         if total > NODES_MAX {
             errors.push(place.key("count").error(format!("{total} nodes are more than {NODES_MAX}")));
+            return (pools, lowered);
         }
         let shape = shape_of_pool(file, types, &place, errors);
         check_pool(file, &shape, &place, errors);
@@ -97,11 +99,14 @@ pub(super) fn lower(
         }
         pools.push(Pool {
             name: file.name.as_str().into(),
-            count: file.count,
+            names: node_names(file).collect(),
             zones: file.zones.iter().map(|zone| zone.as_str().into()).collect(),
             machine: file.machine.as_deref().map(Into::into),
             price_per_hour: shape.price_per_hour,
         });
+    }
+    if errors.len() == at_start {
+        check_twice(&pools, place, errors);
     }
     (pools, lowered)
 }
@@ -202,8 +207,14 @@ fn check_pool(file: &NodePoolFile, shape: &Shape, place: &Place<'_>, errors: &mu
     if let Some(why) = text::is_dns1123_label(&file.name).into_iter().next() {
         errors.push(place.key("name").error(format!("{:?} cannot begin the names of nodes: {why}", file.name)));
     }
-    if file.count == 0 {
-        errors.push(place.key("count").error_help("a pool of 0 nodes", "write 1 or more, or leave the pool out"));
+    match (file.count, &file.names) {
+        (None, None) => errors.push(place.error("missing required field \"count\"")),
+        (Some(_), Some(_)) => errors.push(place.key("count").error("count and names cannot stand together")),
+        (Some(0), None) => {
+            errors.push(place.key("count").error_help("a pool of 0 nodes", "write 1 or more, or leave the pool out"));
+        }
+        (Some(_), None) => {}
+        (None, Some(names)) => check_names(names, &place.key("names"), errors),
     }
     if !file.zones.is_empty() && shape.labels.contains_key(ZONE) {
         errors.push(place.key("zones").error(format!("the label {ZONE} is set as well; leave one of them out")));
@@ -213,6 +224,26 @@ fn check_pool(file: &NodePoolFile, shape: &Shape, place: &Place<'_>, errors: &mu
         let error =
             |why| place.key("zones").index(index).error(format!("{zone:?} cannot be the name of a zone: {why}"));
         errors.extend(why.into_iter().next().map(error));
+    }
+}
+
+fn check_names(names: &[String], place: &Place<'_>, errors: &mut Vec<InputError>) {
+    if names.is_empty() {
+        errors.push(place.error_help("a pool of 0 nodes", "write names, or leave the pool out"));
+    }
+    for (index, name) in names.iter().enumerate() {
+        let why = text::is_dns1123_subdomain(name).into_iter().next();
+        errors.extend(why.map(|why| place.index(index).error(format!("{name:?} cannot be the name of a node: {why}"))));
+    }
+}
+
+/// Two nodes of one name, wherever they are.
+fn check_twice(pools: &[Pool], place: &Place<'_>, errors: &mut Vec<InputError>) {
+    let mut known: BTreeSet<&Name> = BTreeSet::new();
+    for (index, pool) in pools.iter().enumerate() {
+        let twice = pool.names.iter().find(|name| !known.insert(name));
+        let place = place.index(index);
+        errors.extend(twice.map(|name| place.key("names").error(format!("there are two nodes named {name:?}"))));
     }
 }
 
@@ -305,27 +336,38 @@ fn lower_taint(file: &TaintFile, place: &Place<'_>) -> Result<Taint, InputError>
     Ok(Taint { key: key.to_owned(), value, effect: effect.to_owned(), time_added: None })
 }
 
-impl Pool {
-    /// The names of its nodes.
-    pub fn node_names(&self) -> impl Iterator<Item = Name> + '_ {
-        (0..self.count).map(|number| node_name(&self.name, number))
-    }
+/// How many nodes a pool has.
+fn size(pool: &NodePoolFile) -> u64 {
+    pool.names.as_ref().map_or(u64::from(pool.count.unwrap_or(0)), |names| names.len() as u64)
 }
 
-fn node_name(pool: &str, number: u32) -> Name {
-    ecow::eco_format!("{pool}-{number}")
+/// The names of a pool's nodes.
+pub(super) fn node_names(pool: &NodePoolFile) -> impl Iterator<Item = Name> + '_ {
+    let given = pool.names.iter().flatten().map(Name::from);
+    let count = if pool.names.is_some() { 0 } else { pool.count.unwrap_or(0) };
+    given.chain((0..count).map(|number| ecow::eco_format!("{}-{number}", pool.name)))
+}
+
+/// Whether a pool has a node of this name.
+pub(super) fn has_node(pool: &NodePoolFile, name: &str) -> bool {
+    if let Some(names) = &pool.names {
+        return names.iter().any(|known| known == name);
+    }
+    let number = name.strip_prefix(pool.name.as_str()).and_then(|rest| rest.strip_prefix('-'));
+    let number = number.and_then(|number| number.parse::<u32>().ok().filter(|parsed| parsed.to_string() == number));
+    number.is_some_and(|number| number < pool.count.unwrap_or(0))
 }
 
 /// The nodes of a pool by zone, dealt in turn.
 fn by_zone(file: &NodePoolFile, template: NodeTemplate) -> Vec<NodePool> {
-    let name = |number: u32| node_name(&file.name, number);
+    let names: Vec<Name> = node_names(file).collect();
     if file.zones.is_empty() {
-        return vec![NodePool { names: (0..file.count).map(name).collect(), template: Arc::new(template) }];
+        return vec![NodePool { names, template: Arc::new(template) }];
     }
     let zones = file.zones.iter().enumerate().map(|(index, zone)| {
         let mut template = template.clone();
         template.labels = Labels::with(&template.labels, ZONE, zone.as_str());
-        let names = (index as u32..file.count).step_by(file.zones.len()).map(name).collect();
+        let names = names.iter().skip(index).step_by(file.zones.len()).cloned().collect();
         NodePool { names, template: Arc::new(template) }
     });
     zones.filter(|pool: &NodePool| !pool.names.is_empty()).collect()

@@ -82,9 +82,10 @@ pub(super) fn one_subject(schema: &mut Schema) {
     exactly_one(schema, ["resource", "all"]);
 }
 
-/// A pool has a capacity of its own or a type.
-pub(super) fn capacity_or_type(schema: &mut Schema) {
+/// A pool has a capacity of its own or a type, and a count or names.
+pub(super) fn pool_of_nodes(schema: &mut Schema) {
     schema.insert("anyOf".to_owned(), json!([{"required": ["capacity"]}, {"required": ["type"]}]));
+    schema.insert("oneOf".to_owned(), json!([{"required": ["count"]}, {"required": ["names"]}]));
 }
 
 /// The faults of the registry become keys, of which one is given, as is one trigger.

@@ -10,17 +10,20 @@ use serde_json::Value;
 
 use super::QuantityText;
 
-/// Nodes of one shape, named `<name>-0`, `<name>-1`, ….
+/// Nodes of one shape, named `<name>-0`, `<name>-1`, …, or as `names` says.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "NodePool")]
-#[cfg_attr(feature = "cli", schemars(transform = crate::scenario::schema::capacity_or_type))]
+#[cfg_attr(feature = "cli", schemars(transform = crate::scenario::schema::pool_of_nodes))]
 pub struct NodePoolFile {
     /// The pool's name, with which its nodes' names begin.
     pub name: String,
-    /// How many nodes there are.
+    /// How many nodes there are. Left out where `names` are given.
     #[cfg_attr(feature = "cli", schemars(range(min = 1)))]
-    pub count: u32,
+    pub count: Option<u32>,
+    /// The nodes' names, where they are not to be called `<name>-0`, `<name>-1`, ….
+    #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
+    pub names: Option<Vec<String>>,
     /// The machine type, by its name in `nodeTypes`. What the pool itself says goes before what its type says, for each
     /// resource and label. The nodes get the label `node.kubernetes.io/instance-type`.
     #[serde(rename = "type")]

@@ -92,6 +92,18 @@ fn pools_are_checked() {
         "nodes:\n- {name: a, count: 1, capacity: {cpu: 1, memory: 1Gi}}\n- {name: a, count: 1, capacity: {cpu: 1, memory: 1Gi}}\n",
         "s.yaml:6:10: nodes[1].name: there are two pools named \"a\"",
     );
+    check(
+        "nodes: [{name: a, capacity: {cpu: 1, memory: 1Gi}}]\n",
+        "s.yaml:4:9: nodes[0]: missing required field \"count\"",
+    );
+    check(
+        "nodes: [{name: a, count: 1, names: [b], capacity: {cpu: 1, memory: 1Gi}}]\n",
+        "s.yaml:4:26: nodes[0].count: count and names cannot stand together",
+    );
+    check(
+        "nodes:\n- {name: a, count: 2, capacity: {cpu: 1, memory: 1Gi}}\n- {name: b, names: [ip-10.eu, a-1], capacity: {cpu: 1, memory: 1Gi}}\n",
+        "s.yaml:6:20: nodes[1].names: there are two nodes named \"a-1\"",
+    );
 }
 
 /// `types` are entries of `nodeTypes`, from line 5 on; `types.yaml` is the file that they may name.
