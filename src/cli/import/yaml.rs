@@ -98,7 +98,10 @@ mod tests {
         write(value, &mut text);
         assert_eq!(text, expected);
         let read = parse("f", &text).expect("what was written can be read");
-        assert_eq!(read.into_iter().map(|document| document.to_json()).collect::<Vec<_>>(), [value.clone()]);
+        assert_eq!(
+            read.into_iter().map(|document| document.to_json()).collect::<Vec<_>>(),
+            std::slice::from_ref(value)
+        );
     }
 
     #[test]

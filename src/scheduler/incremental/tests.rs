@@ -273,7 +273,7 @@ impl Both {
     /// terminate it need not: upstream's spread constraints count those out twice when they go in thought.
     fn preempt(&mut self, pod: &Arc<Obj<Pod>>, decision: &Decision, draw: u64) -> Result<(), String> {
         let Some(nomination) = decision.nomination() else { return Ok(()) };
-        if draw % 7 == 0 {
+        if draw.is_multiple_of(7) {
             let node = self.cluster.nodes.name(nomination.node).clone();
             self.cluster.nominate(pod, &node);
             return Ok(());
