@@ -81,8 +81,10 @@ fn quoted(text: &str) -> String {
     let is_word = WORDS.contains(&text.to_lowercase().as_str());
     match starts_well && !is_word && text.chars().all(plain) {
         true => text.to_owned(),
-        // What JSON writes is a text in double quotes to YAML as well.
-        false => Value::from(text).to_string(),
+        // What JSON writes is a text in double quotes to YAML as well, but for control characters beyond ASCII's first.
+        false => (Value::from(text).to_string().chars())
+            .map(|c| if c.is_control() { format!("\\u{:04x}", c as u32) } else { c.to_string() })
+            .collect(),
     }
 }
 
@@ -118,7 +120,7 @@ mod tests {
         );
         check(
             &json!({"command": ["sh", "-c", "echo 'a'\n\u{7f}\u{e9}\t\\ # no\n"]}),
-            "command:\n- sh\n- \"-c\"\n- \"echo 'a'\\n\u{7f}\u{e9}\\t\\\\ # no\\n\"\n",
+            "command:\n- sh\n- \"-c\"\n- \"echo 'a'\\n\\u007f\u{e9}\\t\\\\ # no\\n\"\n",
         );
         check(
             &json!({"a": [[1, 2], ["x"]], "b": null, "c": true, "d": 1.5, "e": "2001-01-01"}),
