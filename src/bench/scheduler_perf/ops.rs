@@ -15,6 +15,7 @@ use super::file::{
 };
 use super::params::Params;
 use super::plan::{Churn, Pods, Step, Wait};
+use super::read::QPS;
 use super::template::{Copy, Templates};
 use crate::api::located::{InputError, InputErrors, Place};
 use crate::api::{Kind, Labels, Name, Node, Obj, Object, Pod, Quantity, convert};
@@ -385,8 +386,8 @@ impl<'a> Program<'a> {
 
     fn delete_pods(&mut self, file: DeletePodsFile) -> Result<(), InputErrors> {
         let pods = Pods { namespace: file.namespace.into(), labels: labels(&file.label_selector) };
-        let a_second = u64::from(file.delete_pods_per_second);
-        let interval = (a_second > 0).then(|| Span::from_secs(1) / a_second);
+        let a_second = file.delete_pods_per_second;
+        let interval = (1..QPS).contains(&a_second).then(|| Span::from_secs(1) / u64::from(a_second));
         self.steps.push(Step::DeletePods { pods, interval, waits: !file.skip_wait_to_completion });
         Ok(())
     }

@@ -54,18 +54,19 @@ pub struct Run {
     churns: Vec<Churning>,
     /// The client of upstream's harness.
     limit: TokenBucket,
-    /// When the last request leaves.
-    sent: Time,
     counts: Counts,
     /// How many pods of each namespace were to be created, and what the last of them were like.
     asked: BTreeMap<Name, (u64, Arc<Obj<Pod>>)>,
+    /// When the request for the last of them leaves.
+    asked_until: Time,
     measuring: Option<(Vec<Pods>, u64, Time)>,
 }
 
 #[derive(Debug)]
 enum What {
     Until(Time),
-    Objects(Vec<Object>),
+    /// The objects, at an instant.
+    Objects(Vec<Object>, Time),
     Pods {
         stage: Stage,
         labels: Labels,
@@ -95,9 +96,9 @@ impl Run {
             waiting: None,
             churns: Vec::new(),
             limit: TokenBucket::new(f64::from(QPS), u64::from(QPS)),
-            sent: Time::ZERO,
             counts: Counts::default(),
             asked: BTreeMap::new(),
+            asked_until: Time::ZERO,
             measuring: None,
         }
     }
@@ -118,29 +119,29 @@ impl Run {
         match self.steps.pop_front() {
             None => return Ok(Moment::Done),
             Some(Step::Create(objects)) => {
-                objects.iter().for_each(|object| self.send(Request::Create(object.clone())));
-                self.wait_for(What::Objects(objects));
+                let leave = objects.iter().map(|object| self.send(Request::Create(object.clone())));
+                let until = leave.max().map_or(self.sim.now(), |last| last + SETTLE);
+                self.waiting = Some(What::Objects(objects, until));
             }
             Some(Step::CreatePods { template, count }) => {
-                (0..count).for_each(|_| self.send(Request::Create(Object::Pod(template.clone()))));
+                let leave = (0..count).map(|_| self.send(Request::Create(Object::Pod(template.clone()))));
+                self.asked_until = leave.max().map_or(self.asked_until, |last| last.max(self.asked_until));
                 let asked = self.asked.entry(template.meta.namespace.clone()).or_insert((0, template.clone()));
                 *asked = (asked.0 + u64::from(count), template);
             }
             Some(Step::DeletePods { pods, interval, waits }) => {
                 let last = self.delete(&pods, interval);
-                if waits {
-                    self.wait_for(What::Until(last));
-                }
+                self.waiting = waits.then_some(What::Until(last));
             }
             Some(Step::Churn(churn)) => {
                 let living = vec![vec![None; churn.number as usize]; churn.templates.len()];
                 let next = self.sim.now() + churn.interval;
                 self.churns.push(Churning { churn, next, ticks: 0, living });
             }
-            Some(Step::Wait(Wait::For(span))) => self.wait_for(What::Until(self.sim.now() + span)),
+            Some(Step::Wait(Wait::For(span))) => self.waiting = Some(What::Until(self.sim.now() + span)),
             Some(Step::Wait(Wait::Pods { stage, labels, wanted })) => {
                 let now = self.sim.now();
-                self.wait_for(What::Pods { stage, labels, wanted, look: now, had: (0, now) });
+                self.waiting = Some(What::Pods { stage, labels, wanted, look: now, had: (0, now) });
             }
             Some(Step::Begin(pods)) => {
                 let scheduled = self.scheduled(&pods);
@@ -156,19 +157,15 @@ impl Run {
         Ok(Moment::Working)
     }
 
-    fn wait_for(&mut self, what: What) {
-        self.waiting = Some(what);
+    /// Sends a request as soon as the client's limit allows: when that is.
+    fn send(&mut self, request: Request) -> Time {
+        self.send_at(self.sim.now(), request)
     }
 
-    /// Sends a request as soon as the client's limit allows.
-    fn send(&mut self, request: Request) {
-        self.send_at(self.sim.now(), request);
-    }
-
-    fn send_at(&mut self, at: Time, request: Request) {
+    fn send_at(&mut self, at: Time, request: Request) -> Time {
         let at = self.limit.reserve(at);
-        self.sent = self.sent.max(at);
         self.sim.request_at(at, request);
+        at
     }
 
     /// Handles events until what is waited for has come, or for this call.
@@ -177,8 +174,8 @@ impl Run {
             self.counts.follow(self.sim.store());
             let limit = match &mut waiting {
                 What::Until(until) => *until,
-                What::Objects(objects) if self.sim.now() >= self.sent + SETTLE => return self.check(objects),
-                What::Objects(_) => self.sent + SETTLE,
+                What::Objects(objects, until) if self.sim.now() >= *until => return self.check(objects),
+                What::Objects(_, until) => *until,
                 What::Pods { stage, labels, wanted, look, had } => {
                     if labels.is_empty() {
                         if self.counts.reach(*stage, wanted) {
@@ -194,7 +191,7 @@ impl Run {
                     if have != had.0 {
                         *had = (have, self.sim.now());
                     }
-                    let end = had.1.max(self.sent) + GIVE_UP;
+                    let end = had.1.max(self.asked_until) + GIVE_UP;
                     if self.sim.now() >= end {
                         self.check_pods()?;
                         return Err(self.late(*stage, wanted));
@@ -236,7 +233,9 @@ impl Run {
             churning.tick(&mut requests);
         }
         self.churns.retain(|churning| !churning.is_over());
-        requests.into_iter().for_each(|request| self.send_at(now, request));
+        for request in requests {
+            self.send_at(now, request);
+        }
     }
 
     /// Deletes the pods that are there; when the last of the requests leaves.
@@ -250,14 +249,19 @@ impl Run {
             Target::Id(id) => id.slot,
             Target::Name(..) => 0,
         });
-        let mut at = self.sim.now();
+        let mut last = self.sim.now();
         for target in targets {
-            at = at + interval.unwrap_or(Span::ZERO);
-            // The client's limit counts from the instant on; one a tick is never above it.
-            self.sim.request_at(at, Request::Delete { target, options: DeleteOptions::default() });
+            let request = Request::Delete { target, options: DeleteOptions::default() };
+            match interval {
+                None => last = self.send(request),
+                // Slower than the client's limit.
+                Some(interval) => {
+                    last += interval;
+                    self.sim.request_at(last, request);
+                }
+            }
         }
-        self.sent = self.sent.max(at);
-        at
+        last
     }
 
     /// How many pods of these have been scheduled so far.
@@ -295,7 +299,7 @@ impl Run {
 
     /// That all pods came that were asked for by now.
     fn check_pods(&self) -> Result<(), String> {
-        if self.sim.now() < self.sent + SETTLE {
+        if self.sim.now() < self.asked_until + SETTLE {
             return Ok(());
         }
         let is_short = |(namespace, (asked, _)): &(&Name, &(u64, _))| self.counts.came(namespace) < *asked;

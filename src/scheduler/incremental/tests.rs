@@ -1,4 +1,7 @@
-//! What must always hold: whatever has happened to a cluster, an incremental decision is the one from scratch.
+//! What must always hold: whatever has happened to a cluster, an incremental decision is the one from scratch, and no
+//! placement breaks a law.
+
+mod laws;
 
 use std::sync::Arc;
 
@@ -137,6 +140,15 @@ const TEMPLATES: &[(&str, &str)] = &[
           affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
             {topologyKey: kubernetes.io/hostname, labelSelector: {matchExpressions: [{key: app, operator: In, values: [a, g]}]}}]}}}",
     ),
+    ("o", "{containers: [{name: c}], volumes: [{name: v, rbd: {monitors: [x], image: i}}]}"),
+    ("p", "{containers: [{name: c}], volumes: [{name: v, persistentVolumeClaim: {claimName: one}}]}"),
+    ("q", "{containers: [{name: c}], volumes: [{name: v, persistentVolumeClaim: {claimName: missing}}]}"),
+];
+
+/// What claims of the templates need.
+const STORAGE: [&str; 2] = [
+    "{kind: StorageClass, metadata: {name: wait}, provisioner: d, volumeBindingMode: WaitForFirstConsumer}",
+    "{kind: PersistentVolumeClaim, metadata: {name: one, namespace: default}, spec: {storageClassName: wait, accessModes: [ReadWriteOncePod]}}",
 ];
 
 /// A cluster that is decided about both ways.
@@ -152,8 +164,10 @@ struct Both {
 impl Both {
     fn new() -> Both {
         let spec = |text: &str| PodSpec::new(serde_saphyr::from_str(text).expect("the test's pod can be read"));
+        let mut cluster = Cluster::default();
+        STORAGE.iter().for_each(|text| cluster.apply(&object(text)));
         Both {
-            cluster: Cluster::default(),
+            cluster,
             incremental: Incremental::default(),
             profile: Profile::upstream(),
             specs: TEMPLATES.iter().map(|(_, text)| spec(text)).collect(),
@@ -236,6 +250,9 @@ impl Both {
                     let starts = (expected.next_start, next_start);
                     return Err(format!("{:?} {scope:?}: {names:?} {starts:?} {expected:?}", pod.meta.labels));
                 }
+                if let Some(what) = laws::broken(&self.cluster, pod, node) {
+                    return Err(format!("{:?} {scope:?}: {what}", pod.meta.labels));
+                }
                 self.bind(pod, node);
                 Ok(())
             }
@@ -283,7 +300,7 @@ impl Both {
 
 proptest! {
     #[test]
-    fn an_incremental_decision_is_the_one_from_scratch(
+    fn an_incremental_decision_is_the_one_from_scratch_and_breaks_no_law(
         nodes in 0u8..130,
         steps in prop::collection::vec(step(), 1..250),
     ) {
