@@ -204,17 +204,17 @@ fn mix(template: u32, nodes: u32) -> Template {
     let mut spec = serde_json::json!({"containers": containers(template, 50 + template * 7 % 300)});
     let zone = "topology.kubernetes.io/zone";
     let host = "kubernetes.io/hostname";
-    if template % 2 == 0 {
+    if template.is_multiple_of(2) {
         spec["topologySpreadConstraints"] = serde_json::json!([
             {"maxSkew": 1 + template % 3, "topologyKey": zone, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": own(&labels)},
             {"maxSkew": 2, "topologyKey": host, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": own(&labels)},
         ]);
     }
-    if template % 3 == 0 {
+    if template.is_multiple_of(3) {
         spec["tolerations"] = serde_json::json!([{"key": "dedicated", "operator": "Exists"}]);
     }
     let mut affinity = serde_json::Map::new();
-    if template % 4 == 0 {
+    if template.is_multiple_of(4) {
         affinity.insert(
             "nodeAffinity".to_owned(),
             serde_json::json!({"preferredDuringSchedulingIgnoredDuringExecution": [
@@ -222,7 +222,7 @@ fn mix(template: u32, nodes: u32) -> Template {
             ]}),
         );
     }
-    if template % 5 == 0 {
+    if template.is_multiple_of(5) {
         affinity.insert(
             "podAntiAffinity".to_owned(),
             serde_json::json!({"requiredDuringSchedulingIgnoredDuringExecution": [
@@ -230,7 +230,7 @@ fn mix(template: u32, nodes: u32) -> Template {
             ]}),
         );
     }
-    if template % 7 == 0 {
+    if template.is_multiple_of(7) {
         let friend = format!("web-{}", (template + 1) % 100);
         affinity.insert(
             "podAffinity".to_owned(),

@@ -3,11 +3,13 @@
 //!
 //! The room never sees the store: it knows nodes and pods through its own informers, assumes what it has decided, and
 //! sends bindings and status patches through its own client. A decision ([`decide`]) is a pure function of the
-//! [`Cluster`], a [`Profile`] and a pod; nothing in it draws, reads a clock or remembers. Plugins hold no state between
-//! pods: what one prepares for a pod dies with the pod's cycle. Names are compared while a pod is prepared, never in
-//! the loop over nodes.
+//! [`Cluster`], a [`Profile`] and a pod; nothing in it draws, reads a clock or remembers. [`Incremental`] gives the same
+//! answers by what has changed since the last pod of the same template; it is a cache and nothing else, and the tests
+//! hold it against `decide`. A plugin answers about one node at a time; one that reaches beyond it may say how its sums
+//! can be kept ([`Spanning`]).
 //!
-//! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: extenders, waiting on Permit.
+//! Upstream: `pkg/scheduler` of Kubernetes 1.34. Left out so far: dynamic resources (pods with claims to them are refused),
+//! extenders, waiting on Permit. While pods wait for nominated nodes, all are decided from scratch.
 
 mod affinity;
 mod args;

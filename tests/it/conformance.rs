@@ -123,7 +123,6 @@ fn check(families: &BTreeMap<String, Tally>, expected: &[&str]) {
     assert_eq!(families.keys().collect::<Vec<_>>(), expected, "the families are all there");
     let mut broken = String::new();
     for (family, tally) in families {
-        println!("{family:14} {:4} of {:4}", tally.agree, tally.decisions);
         if tally.agree < tally.decisions {
             broken += &format!("{family}: {} of {} decisions agree\n", tally.agree, tally.decisions);
             broken += &tally.differences.join("");

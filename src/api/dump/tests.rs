@@ -71,7 +71,7 @@ fn mistakes_have_their_place_in_the_file() {
     check(
         &format!("{POD}\n---\n{amount}"),
         &[
-            "f:3:132: spec.containers[0].resources.requests.cpu: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+            "f:3:136: spec.containers[0].resources.requests.cpu: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
         ],
     );
 }

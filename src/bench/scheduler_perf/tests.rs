@@ -229,7 +229,7 @@ fn run(ops: &[&str]) -> Result<(Run, u64, Span), String> {
             Moment::Working | Moment::Begins => {}
             Moment::Ends { pods, simulated } => {
                 scheduled += pods;
-                took = took + simulated;
+                took += simulated;
             }
             Moment::Done => break,
         }

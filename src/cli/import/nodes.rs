@@ -77,7 +77,8 @@ fn shape(node: &Value) -> Map<String, Value> {
     let labels = node["metadata"]["labels"].as_object().into_iter().flatten();
     let own = |(key, value): &(&String, &Value)| {
         let is_standard = STANDARD_LABELS.iter().any(|(known, usual)| key == known && *value == usual);
-        !is_standard && !(key.as_str() == HOSTNAME && *value == name(node))
+        let is_own_name = key.as_str() == HOSTNAME && *value == name(node);
+        !is_standard && !is_own_name
     };
     let labels: Map<String, Value> = labels.filter(own).map(|(key, value)| (key.clone(), value.clone())).collect();
     let taints = node["spec"]["taints"].as_array().into_iter().flatten();

@@ -85,8 +85,10 @@ fn quoted(text: &str) -> String {
     let is_amount = digits.len() < text.len() && UNITS.contains(&digits);
     match is_name || is_amount {
         true => text.to_owned(),
-        // What JSON writes is a text in double quotes to YAML as well.
-        false => Value::from(text).to_string(),
+        // What JSON writes is a text in double quotes to YAML as well, but for control characters beyond ASCII's first.
+        false => (Value::from(text).to_string().chars())
+            .map(|c| if c.is_control() { format!("\\u{:04x}", c as u32) } else { c.to_string() })
+            .collect(),
     }
 }
 
@@ -102,7 +104,10 @@ mod tests {
         write(value, &mut text);
         assert_eq!(text, expected);
         let read = parse("f", &text).expect("what was written can be read");
-        assert_eq!(read.into_iter().map(|document| document.to_json()).collect::<Vec<_>>(), [value.clone()]);
+        assert_eq!(
+            read.into_iter().map(|document| document.to_json()).collect::<Vec<_>>(),
+            std::slice::from_ref(value)
+        );
     }
 
     #[test]
@@ -119,7 +124,7 @@ mod tests {
         );
         check(
             &json!({"command": ["sh", "-c", "echo 'a'\n\u{7f}\u{e9}\t\\ # no\n"]}),
-            "command:\n- sh\n- \"-c\"\n- \"echo 'a'\\n\u{7f}\u{e9}\\t\\\\ # no\\n\"\n",
+            "command:\n- sh\n- \"-c\"\n- \"echo 'a'\\n\\u007f\u{e9}\\t\\\\ # no\\n\"\n",
         );
         check(
             &json!({"a": [[1, 2], ["x"]], "b": null, "c": true, "d": 1.5, "e": "2001-01-01"}),

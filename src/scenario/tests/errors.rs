@@ -421,7 +421,7 @@ fn replacements_name_the_step_that_leads_nowhere() {
     let set = |set: &str| {
         let text = format!("{HEAD}nodes: [{{name: big, count: 3, capacity: {{cpu: 1, memory: 1Gi}}}}]\n");
         load_from(&[("s.yaml", &text)], &[set])
-            .map_or_else(|errors| errors.to_string(), |scenario| scenario.pools[0].count.to_string())
+            .map_or_else(|errors| errors.to_string(), |scenario| scenario.pools[0].names.len().to_string())
     };
     assert_eq!(set("nodes.0.count=10"), "10");
     assert_eq!(set("nodes[0].count=10"), "10");

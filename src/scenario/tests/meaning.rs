@@ -138,7 +138,7 @@ fn expectations_read_as_sentences() {
 fn manifests_alone_get_a_cluster_and_an_expectation() {
     let scenario = load_text(WEB).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(scenario.name, "s");
-    assert_eq!(scenario.pools[0].count, 3);
+    assert_eq!(scenario.pools[0].names.len(), 3);
     assert_eq!(scenario.expectations[0].text(), "all deployments Available eventually");
 }
 

@@ -203,7 +203,10 @@ fn the_spread_constraint_as_far_as_it_must_be_loosened() {
         &[("x", &x), ("z", full)],
         &bound,
         &spec,
-        &["raising maxSkew from 1 to 2 in the spread constraint on zone places it on 1 node: x"],
+        &[
+            "raising maxSkew from 1 to 2 in the spread constraint on zone places it on 1 node: x",
+            "raising its priority from 0 to 1 lets it preempt default/old-0 on x",
+        ],
     );
     check_help(&[("a", SMALL)], &[], &spec, &["without the spread constraint on zone places it on 1 node: a"]);
 }

@@ -330,13 +330,13 @@ impl Window {
             self.parts.push(Part::Some(block, mask_of(from - block * BLOCK, to - block * BLOCK)));
             return;
         }
-        if from % BLOCK != 0 {
+        if !from.is_multiple_of(BLOCK) {
             self.parts.push(Part::Some(from / BLOCK, mask_of(from % BLOCK, BLOCK)));
         }
         if first < last {
             self.parts.push(Part::Whole(first, last));
         }
-        if to % BLOCK != 0 {
+        if !to.is_multiple_of(BLOCK) {
             self.parts.push(Part::Some(last, mask_of(0, to % BLOCK)));
         }
     }

@@ -182,9 +182,9 @@ impl Template {
             }
             span.counters = (from, template.counters.len());
         }
-        for position in 0..nodes {
-            template.look_at_object(cluster, order[position], position)?;
-            template.look_at_node(cluster, order[position], position, false)?;
+        for (position, node) in order.iter().enumerate() {
+            template.look_at_object(cluster, *node, position)?;
+            template.look_at_node(cluster, *node, position, false)?;
         }
         Some(template)
     }

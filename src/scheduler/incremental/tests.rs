@@ -1,4 +1,7 @@
-//! What must always hold: whatever has happened to a cluster, an incremental decision is the one from scratch.
+//! What must always hold: whatever has happened to a cluster, an incremental decision is the one from scratch, and no
+//! placement breaks a law.
+
+mod laws;
 
 use std::sync::Arc;
 
@@ -247,6 +250,9 @@ impl Both {
                     let starts = (expected.next_start, next_start);
                     return Err(format!("{:?} {scope:?}: {names:?} {starts:?} {expected:?}", pod.meta.labels));
                 }
+                if let Some(what) = laws::broken(&self.cluster, pod, node) {
+                    return Err(format!("{:?} {scope:?}: {what}", pod.meta.labels));
+                }
                 self.bind(pod, node);
                 Ok(())
             }
@@ -267,7 +273,7 @@ impl Both {
     /// terminate it need not: upstream's spread constraints count those out twice when they go in thought.
     fn preempt(&mut self, pod: &Arc<Obj<Pod>>, decision: &Decision, draw: u64) -> Result<(), String> {
         let Some(nomination) = decision.nomination() else { return Ok(()) };
-        if draw % 7 == 0 {
+        if draw.is_multiple_of(7) {
             let node = self.cluster.nodes.name(nomination.node).clone();
             self.cluster.nominate(pod, &node);
             return Ok(());
@@ -294,7 +300,7 @@ impl Both {
 
 proptest! {
     #[test]
-    fn an_incremental_decision_is_the_one_from_scratch(
+    fn an_incremental_decision_is_the_one_from_scratch_and_breaks_no_law(
         nodes in 0u8..130,
         steps in prop::collection::vec(step(), 1..250),
     ) {

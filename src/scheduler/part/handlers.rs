@@ -37,13 +37,10 @@ impl Scheduler {
     }
 
     fn namespace_changed(&mut self, kind: ChangeKind, namespace: &Arc<Obj<Namespace>>) {
+        let object = Object::Namespace(namespace.clone());
         match kind {
-            ChangeKind::Added | ChangeKind::Modified => {
-                self.cluster.namespaces.insert(namespace.clone());
-            }
-            ChangeKind::Deleted => {
-                self.cluster.namespaces.remove(&namespace.meta);
-            }
+            ChangeKind::Added | ChangeKind::Modified => self.cluster.apply(&object),
+            ChangeKind::Deleted => self.cluster.forget(&object),
         }
     }
 

@@ -1,3 +1,5 @@
+//! Which pods must go, where, and what is said where none help.
+
 use std::sync::Arc;
 
 use super::{NOT_HELPFUL, PREEMPTION_BY_SCHEDULER};

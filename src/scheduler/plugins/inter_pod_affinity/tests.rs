@@ -33,7 +33,7 @@ fn pod(slot: u32, text: &str) -> Arc<Obj<Pod>> {
     let (whose, node) = head.split_once(" on ").unwrap_or((head, ""));
     let (namespace, app) = whose.split_once('/').unwrap_or(("default", whose));
     let affinity: v1::Affinity = serde_saphyr::from_str(affinity).expect("the test's affinity can be read");
-    let mut meta = Meta::new(Kind::Pod, namespace, &format!("pod-{slot}"));
+    let mut meta = Meta::new(Kind::Pod, namespace, format!("pod-{slot}"));
     meta.id = ObjectId { kind: Kind::Pod, slot };
     meta.uid = Uid(u128::from(slot) + 1);
     meta.labels = [("app", app)].into_iter().collect();

@@ -1,3 +1,5 @@
+//! Which nodes the constraints reject, what the others are worth, and which events may help.
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
