@@ -164,7 +164,7 @@ fn the_readme_shows_what_is_printed() {
     let shown = after.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).expect("and its output");
     let out = printed(&["schedule", "-f", SMALL, "--explain", "--tie", "first"], b"", 1);
     let mut lines = out.lines();
-    for line in shown.lines().filter(|line| *line != "…") {
+    for line in shown.lines().filter(|line| line.trim() != "…") {
         let begins = line.strip_suffix(" …").unwrap_or(line);
         let is_it = |other: &str| other == line || (begins != line && other.starts_with(begins));
         assert!(lines.any(is_it), "the README shows this line, which is not printed:\n{line}\nin\n{out}");
