@@ -29,7 +29,7 @@
 //! | [`sim`] | the tank |
 //! | [`scenario`] | typed scenario files, lowered into a set-up |
 //! | [`explore`] | many simulations of one scenario: seeds and grids over all cores |
-//! | [`bench`] | workloads that measure: streams of decisions, upstream's scheduler_perf |
+//! | [`mod@bench`] | workloads that measure: streams of decisions, upstream's scheduler_perf |
 //! | [`report`] | tables and files: pure functions of a finished simulation |
 //! | `cli` | the command line: all other I/O |
 //!
