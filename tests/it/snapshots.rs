@@ -134,13 +134,13 @@ fn mistakes_name_file_line_and_field() {
     check_mistake(
         &cases,
         &case("{\"metadata\": {\"name\": \"a\"}, \"spec\": {\"priority\": \"1\"}}"),
-        "error: (standard input):2:86: pending[0].spec.priority: expected an integer, found the string \"1\"\n  \
+        "error: (standard input):2:91: pending[0].spec.priority: expected an integer, found the string \"1\"\n  \
          help: write it without quotes: 1",
     );
     check_mistake(
         &cases,
         &case("{\"metadata\": {\"name\": \"a\"}, \"spec\": {\"nodeName\": \"n\"}}"),
-        "error: (standard input):2:86: pending[0].spec.nodeName: a pending pod has no node yet",
+        "error: (standard input):2:91: pending[0].spec.nodeName: a pending pod has no node yet",
     );
     check_mistake(&cases, "{\"name\": \"x\"}", "error: (standard input):1:1: missing required field \"cluster\"");
     check_mistake(&cases, "{\"name\":", "error: (standard input):1:8: not a JSON object: EOF while parsing a value");
