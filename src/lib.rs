@@ -21,7 +21,8 @@
 //! | [`client`] | what a part holds: caches, work queues, expectations, plans, an outbox |
 //! | [`net`] | carries messages: latency, fate |
 //! | [`record`] | the journal with causes, the running digest |
-//! | [`scheduler`] | kube-scheduler: queue, framework, plugins |
+//! | [`trace`] | readers of traces: machines and tasks, recorded or made |
+//! | [`scheduler`] | kube-scheduler: queue, framework, plugins; placement policies |
 //! | [`kubelet`] | the node agent |
 //! | [`controllers`] | the control loops of kube-controller-manager |
 //! | [`fault`] | what breaks, as compositions of primitive effects |
@@ -69,3 +70,4 @@ pub mod scenario;
 pub mod scheduler;
 pub mod sim;
 pub mod store;
+pub mod trace;

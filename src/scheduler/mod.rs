@@ -31,6 +31,7 @@ mod nominator;
 mod owners;
 mod part;
 pub mod plugins;
+pub mod policies;
 mod profile;
 mod queue;
 mod settings;
