@@ -10,6 +10,7 @@ use crate::client::{ControllerEntry, Flag, FlagValue, Watches};
 use crate::fault::{self, FaultEntry, Parameter, ParameterKind};
 use crate::scenario::{controller_manager_flags, schema};
 use crate::scheduler::{PluginEntry, SchedulerSettings, plugins};
+use crate::trace::{self, FormatEntry};
 use crate::{controllers, kubelet};
 
 /// A family.
@@ -64,6 +65,12 @@ pub(super) const FAMILIES: &[Family] = &[
     Family { name: "flags", doc: "settings of components", columns: &["component", "type", "default"], members: flags },
     Family { name: "faults", doc: "what breaks, and mends", columns: &[], members: faults },
     Family { name: "checks", doc: "invariants that hold in any run", columns: &[], members: checks },
+    Family {
+        name: "traces",
+        doc: "formats of traces that placement studies read",
+        columns: &["files"],
+        members: traces,
+    },
 ];
 
 /// The names of all families.
@@ -173,6 +180,21 @@ fn checks() -> Vec<Member> {
         }
     };
     check::ALL.iter().map(member).collect()
+}
+
+fn traces() -> Vec<Member> {
+    let member = |entry: &&FormatEntry| Member {
+        name: entry.name.to_owned(),
+        doc: entry.doc.to_owned(),
+        facts: BTreeMap::from([
+            ("files", entry.files.join("; ")),
+            ("leaves out", entry.leaves_out.to_owned()),
+            ("source", entry.source.to_owned()),
+        ]),
+        parameters: Vec::new(),
+        example: None,
+    };
+    trace::ALL.iter().map(member).collect()
 }
 
 fn behaviours() -> Vec<Member> {

@@ -1,14 +1,54 @@
 //! Traces: what machines there were, and which tasks came, when, and asked for what.
 //!
 //! Every format becomes one [`Trace`]: vectors of resources, cards, models and times, in integers. What a format has
-//! beside these (labels, usage, constraints) is left out, and its reader says so. A family: a format a file.
+//! beside these (labels, usage, constraints) is left out, and its reader says so. A family: a format a file,
+//! listed in [`ALL`].
 
+pub mod azure;
+pub mod borg;
 pub mod openb;
 mod rows;
+pub mod snapshot;
 pub mod synthetic;
 
 use crate::api::Name;
 use crate::kernel::Time;
+
+/// A format.
+#[derive(Clone, Copy, Debug)]
+pub struct FormatEntry {
+    /// What files of commands and studies call it.
+    pub name: &'static str,
+    /// What it holds.
+    pub doc: &'static str,
+    /// The files that it wants, in the order in which they are given.
+    pub files: &'static [&'static str],
+    /// Where the format is described.
+    pub source: &'static str,
+    /// What the reader leaves out.
+    pub leaves_out: &'static str,
+}
+
+/// Every format.
+pub const ALL: &[&FormatEntry] = &[&openb::ENTRY, &borg::ENTRY, &azure::ENTRY, &snapshot::ENTRY, &synthetic::ENTRY];
+
+/// A trace as it was read, and what was not taken.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Reading {
+    /// The machines and tasks.
+    pub trace: Trace,
+    /// What was left out of these files, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// So much of a normalised resource is one whole: where a format tells shares of a machine.
+pub const UNIT: i64 = 1_000_000;
+
+/// A share in the units of traces: to the nearest, but something where there is something.
+fn units(share: f64) -> i64 {
+    let units = libm::round(share * UNIT as f64) as i64;
+    if share > 0.0 { units.max(1) } else { units }
+}
 
 /// How many kinds of resources a trace may have, cards aside.
 pub const RESOURCES: usize = 6;

@@ -10,10 +10,19 @@
 use std::path::Path;
 
 use super::rows::{Column, Presence, Row, read};
-use super::{Amounts, MAX_CARDS, Machine, RESOURCES, Task};
+use super::{Amounts, FormatEntry, MAX_CARDS, Machine, RESOURCES, Task};
 use crate::api::Name;
 use crate::api::located::{InputError, InputErrors};
 use crate::kernel::Time;
+
+/// How it is listed.
+pub const ENTRY: FormatEntry = FormatEntry {
+    name: "openb",
+    doc: "Alibaba's cluster-trace-gpu-v2023: nodes with GPUs, and pods that share them",
+    files: &["the list of nodes (CSV)", "the list of pods (CSV)"],
+    source: "Weng et al., Beware of Fragmentation, USENIX ATC 2023",
+    leaves_out: "quality of service and phase: pods that failed or stayed pending count as all others do",
+};
 
 const NODE_COLUMNS: &[Column] = &[
     ("sn", Presence::Required),

@@ -1,12 +1,15 @@
-//! Rows of comma-separated values under a header: strict about columns, exact about where a mistake stands.
+//! Rows of comma-separated values under a header, or of JSON, an object a line: strict about columns, exact about the
+//! line of a mistake.
 //!
-//! The first mistakes of a file are told together. Columns of a mistake are counted as if no field were quoted.
+//! The first mistakes of a file are told together. Columns of a mistake are counted as if no field were quoted; in JSON
+//! they are not known. A field within a field (`a.b`) is the column `a_b`.
 
-use std::io::{Chain, Read};
+use std::io::{BufRead, BufReader, Chain, Read};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Terminator};
+use serde_json::Value;
 
 use crate::api::located::{InputError, InputErrors, nearest};
 use crate::kernel::Time;
@@ -33,9 +36,107 @@ pub(super) struct Row<'a> {
     columns: &'a [Column],
     places: &'a [Option<usize>],
     record: &'a StringRecord,
+    /// Whether the columns of the text are known.
+    is_table: bool,
 }
 
-/// Reads every row, in the order of the file. Empty lines are passed over.
+/// Reads every row of a table or of lines of JSON, whichever it is, in the order of the file.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_either<T>(
+    input: impl Read,
+    file: &Path,
+    columns: &[Column],
+    each: impl FnMut(&Row<'_>) -> Result<T, InputError>,
+) -> Result<Vec<T>, InputErrors> {
+    let mut input = BufReader::new(input);
+    match input.fill_buf() {
+        Ok(start) if start.trim_ascii_start().starts_with(b"{") => read_json(input, file, columns, each),
+        Ok(_) | Err(_) => read(input, file, columns, each),
+    }
+}
+
+/// Reads an object a line.
+fn read_json<T>(
+    input: impl BufRead,
+    file: &Path,
+    columns: &[Column],
+    mut each: impl FnMut(&Row<'_>) -> Result<T, InputError>,
+) -> Result<Vec<T>, InputErrors> {
+    let file = file.display().to_string();
+    let places: Vec<Option<usize>> = (0..columns.len()).map(Some).collect();
+    let (mut items, mut mistakes) = (Vec::new(), Vec::new());
+    for (index, text) in input.lines().enumerate() {
+        let wrong = |message: String, help: Option<String>| InputError {
+            file: file.clone(),
+            line: index + 1,
+            column: 1,
+            path: String::new(),
+            message,
+            help,
+        };
+        let item = match text {
+            Ok(text) if text.trim().is_empty() => continue,
+            Ok(text) => object(&text, columns).map_err(|(message, help)| wrong(message, help)),
+            Err(error) => Err(wrong(error.to_string(), None)),
+        };
+        let item = item.and_then(|record| {
+            let row = Row { file: &file, line: index + 1, columns, places: &places, record: &record, is_table: false };
+            each(&row)
+        });
+        match item {
+            Ok(item) => items.push(item),
+            Err(mistake) => mistakes.push(mistake),
+        }
+        if mistakes.len() == MISTAKES {
+            break;
+        }
+    }
+    if mistakes.is_empty() { Ok(items) } else { Err(InputErrors(mistakes)) }
+}
+
+/// The fields of an object in the order of the columns, as texts; a message and what would be right where it is none.
+fn object(text: &str, columns: &[Column]) -> Result<StringRecord, (String, Option<String>)> {
+    let value: Value = serde_json::from_str(text).map_err(|error| (format!("this is no JSON: {error}"), None))?;
+    let Value::Object(fields) = value else {
+        return Err(("expected an object".to_owned(), Some("an object a line".to_owned())));
+    };
+    let mut texts = vec![String::new(); columns.len()];
+    let mut put = |name: String, value: &Value| match columns.iter().position(|column| column.0 == name) {
+        Some(place) => {
+            texts[place] = match value {
+                Value::Null => String::new(),
+                Value::String(text) => text.clone(),
+                Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+            };
+            Ok(())
+        }
+        None => Err((format!("unknown field {name:?}"), suggested(&name, columns))),
+    };
+    for (name, value) in &fields {
+        match value {
+            Value::Object(inner) if !columns.iter().any(|column| column.0 == name) => {
+                inner.iter().try_for_each(|(inner, value)| put(format!("{name}_{inner}"), value))?;
+            }
+            // A record that is null has nothing in any of its fields.
+            Value::Null if columns.iter().any(|column| column.0.starts_with(&format!("{name}_"))) => {}
+            _ => put(name.clone(), value)?,
+        }
+    }
+    Ok(texts.into())
+}
+
+/// What a name was probably meant to be.
+fn suggested(name: &str, columns: &[Column]) -> Option<String> {
+    let known: Vec<&str> = columns.iter().map(|column| column.0).collect();
+    Some(match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => format!("the columns are {}", known.join(", ")),
+    })
+}
+
+/// Reads every row of a table, in the order of the file. Empty lines are passed over.
 ///
 /// # Errors
 /// The first mistakes: of the file as such, of its header, or those that `each` finds.
@@ -48,7 +149,7 @@ pub(super) fn read<T>(
     let file = file.display().to_string();
     let mut lines = Lines::of(input);
     let header = match lines.next(&file) {
-        Some(Ok((_, header))) => header.clone(),
+        Some(Ok((_, header))) => header.iter().map(|name| name.replace('.', "_")).collect(),
         Some(Err(error)) => return Err(error.into()),
         None => StringRecord::new(),
     };
@@ -58,7 +159,7 @@ pub(super) fn read<T>(
         && let Some(line) = lines.next(&file)
     {
         let item = line.and_then(|(line, record)| {
-            let row = Row { file: &file, line, columns, places: &places, record };
+            let row = Row { file: &file, line, columns, places: &places, record, is_table: true };
             if record.len() == header.len() { each(&row) } else { Err(row.uneven(header.len())) }
         });
         match item {
@@ -105,25 +206,26 @@ impl<R: Read> Lines<R> {
 
 /// Where each column stands; its complaints are about the header.
 fn places(header: &StringRecord, file: &str, columns: &[Column]) -> Result<Vec<Option<usize>>, InputErrors> {
-    let error = |index: usize, message: String, help: String| InputError {
+    let error = |index: usize, message: String, help: Option<String>| InputError {
         file: file.to_owned(),
         line: 1,
         column: column_of(header, index),
         path: String::new(),
         message,
-        help: Some(help),
+        help,
     };
     let known: Vec<&str> = columns.iter().map(|column| column.0).collect();
     let mut mistakes = Vec::new();
     for (index, name) in header.iter().enumerate() {
         if !known.contains(&name) {
-            let help = match nearest(name, known.iter().copied()) {
-                Some(near) => format!("did you mean {near:?}?"),
-                None => format!("the columns are {}", known.join(", ")),
-            };
+            let help = suggested(name, columns);
             mistakes.push(error(index, format!("unknown column {name:?}"), help));
         } else if header.iter().take(index).any(|earlier| earlier == name) {
-            mistakes.push(error(index, format!("a second column {name:?}"), "each column stands once".to_owned()));
+            mistakes.push(error(
+                index,
+                format!("a second column {name:?}"),
+                Some("each column stands once".to_owned()),
+            ));
         }
     }
     let places: Vec<Option<usize>> =
@@ -131,7 +233,7 @@ fn places(header: &StringRecord, file: &str, columns: &[Column]) -> Result<Vec<O
     for ((name, presence), place) in columns.iter().zip(&places) {
         if place.is_none() && *presence == Presence::Required {
             let help = format!("the first line names the columns: {}", known.join(", "));
-            mistakes.push(error(0, format!("missing column {name:?}"), help));
+            mistakes.push(error(0, format!("missing column {name:?}"), Some(help)));
         }
     }
     if mistakes.is_empty() { Ok(places) } else { Err(InputErrors(mistakes)) }
@@ -177,6 +279,21 @@ impl Row<'_> {
         }
     }
 
+    /// A number within limits; nothing where the field is empty or `NULL`.
+    pub(super) fn number(&self, name: &str, limits: RangeInclusive<f64>) -> Result<Option<f64>, InputError> {
+        let text = self.text(name);
+        if ["", "NULL"].contains(&text) {
+            return Ok(None);
+        }
+        match text.parse::<f64>() {
+            Ok(number) if limits.contains(&number) => Ok(Some(number)),
+            Ok(_) | Err(_) => {
+                let help = format!("a number from {} to {}", limits.start(), limits.end());
+                Err(self.error(name, format!("{text:?} is not possible here"), help))
+            }
+        }
+    }
+
     /// A time in seconds, decimals allowed; nothing where the field is empty.
     pub(super) fn seconds(&self, name: &str) -> Result<Option<Time>, InputError> {
         match self.text(name) {
@@ -196,7 +313,7 @@ impl Row<'_> {
         InputError {
             file: self.file.to_owned(),
             line: self.line,
-            column: self.place(name).map_or(1, |place| column_of(self.record, place)),
+            column: self.place(name).filter(|_| self.is_table).map_or(1, |place| column_of(self.record, place)),
             path: name.to_owned(),
             message: message.into(),
             help: Some(help.into()),
@@ -281,6 +398,30 @@ mod tests {
             Err("a.csv:3:1: the line is not text in UTF-8".to_owned()),
         );
         assert!(sizes("").is_err_and(|errors| errors.starts_with("a.csv:1:1: missing column \"name\"")));
+    }
+
+    #[test]
+    fn lines_of_json_are_rows_too() {
+        const NESTED: &[Column] =
+            &[("size", Presence::Required), ("at_x", Presence::Optional), ("tags", Presence::Optional)];
+        let sizes = |text: &str| {
+            read_either(text.as_bytes(), Path::new("a.jsonl"), NESTED, |row| {
+                Ok((row.line, row.whole("size", 0..=9)?, row.text("at_x").to_owned()))
+            })
+            .map_err(|errors| errors.to_string())
+        };
+        let text = "{\"size\": \"1\", \"at\": {\"x\": 0.5}, \"tags\": [1]}\n\n{\"size\": 2, \"at\": null}\n";
+        assert_eq!(sizes(text), Ok(vec![(1, 1, "0.5".to_owned()), (3, 2, String::new())]));
+        assert_eq!(sizes("size,at.x,tags\n1,0.5,\n"), Ok(vec![(2, 1, "0.5".to_owned())]));
+        let wrong = sizes("{\"size\": 11}\n{\"sizes\": 1}\n{\n").expect_err("each line is wrong");
+        assert_eq!(
+            wrong.lines().filter(|line| line.starts_with("a.jsonl")).collect::<Vec<_>>(),
+            [
+                "a.jsonl:1:1: size: \"11\" is not possible here",
+                "a.jsonl:2:1: unknown field \"sizes\"",
+                "a.jsonl:3:1: this is no JSON: EOF while parsing an object at line 1 column 1",
+            ]
+        );
     }
 
     #[test]

@@ -31,7 +31,7 @@ fn check_refused(arguments: &[&str], expected: &str) {
 fn families_and_their_members_are_listed_with_docs() {
     let families = printed(&["list"]);
     assert!(families.starts_with("NAME          MEMBERS   DOC\n"), "{families}");
-    for family in ["controllers", "plugins", "behaviours", "actions", "flags", "faults", "checks"] {
+    for family in ["controllers", "plugins", "behaviours", "actions", "flags", "faults", "checks", "traces"] {
         assert!(families.contains(&format!("\n{family} ")), "{families}");
         let json: Value = serde_json::from_str(&printed(&["list", family, "-o", "json"])).expect("JSON");
         let members = json.as_array().expect("a list of members");

@@ -21,11 +21,20 @@ pub use file::{
 };
 pub use scalar::{CountRange, Length, Positive, Share, Size};
 
-use super::{Amounts, Machine, RESOURCES, Task, Trace};
+use super::{Amounts, FormatEntry, Machine, RESOURCES, Task, Trace};
 use crate::api::{Name, Quantity};
 use crate::kernel::{Chance, Draw, Purpose, Span, object_hash};
 use arrivals::Arrivals;
 use distribution::{log_normal, pareto, uniform};
+
+/// How it is listed.
+pub const ENTRY: FormatEntry = FormatEntry {
+    name: "synthetic",
+    doc: "Tasks drawn by a seed: arrivals, sizes, life times and groups, on pools of machines",
+    files: &["none: it stands in the study file"],
+    source: "Lewis and Shedler 1979 for rates that change",
+    leaves_out: "dependence between sizes and life times, and between one submission and the next",
+};
 
 const SHAPE: Purpose = Purpose::new("synthetic-shape");
 const CPU: Purpose = Purpose::new("synthetic-cpu");
