@@ -5,14 +5,18 @@
 //! A [`Run`] takes the pods one by one to a [`Placer`], and measures after each. The same plan under several policies is
 //! the same chance: differences between them are the policies'.
 
+mod conditions;
+mod figures;
 mod park;
-mod plan;
 mod placer;
+mod plan;
 mod ranking;
 mod run;
 mod sample;
 
-pub use park::{Park, Spot};
+pub use conditions::{Conditions, Drains, Failures, Queue};
+pub use figures::Figures;
+pub use park::{Park, Spot, Totals};
 pub use placer::{Placer, Scored};
 pub use plan::{Arrival, Arrivals, Plan, typical};
 pub use run::{Outcome, Run};

@@ -36,12 +36,8 @@ impl Typical {
     pub fn new(pods: &[(Demand, u32)]) -> Typical {
         let mut shares: Vec<SameShare> = Vec::new();
         for (pod, count) in pods.iter().filter(|(pod, _)| pod.cards > 0) {
-            let needs = Needs {
-                milli_cpu: pod.milli_cpu(),
-                cards: pod.cards,
-                models: pod.models,
-                count: i64::from(*count),
-            };
+            let needs =
+                Needs { milli_cpu: pod.milli_cpu(), cards: pod.cards, models: pod.models, count: i64::from(*count) };
             match shares.iter_mut().find(|share| share.milli_per_card == pod.milli_per_card) {
                 Some(share) => share.pods.push(needs),
                 None => shares.push(SameShare { milli_per_card: pod.milli_per_card, pods: vec![needs] }),
