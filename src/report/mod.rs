@@ -5,6 +5,7 @@
 
 mod actions;
 mod age;
+pub mod chart;
 mod cost;
 mod events;
 mod faults;

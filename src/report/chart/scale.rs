@@ -1,0 +1,147 @@
+//! Scales: from values to places, with ticks that read well; numbers as they read.
+
+/// The largest number that is drawn; what lies beyond stands at the edge.
+const LARGEST: f64 = 1e15;
+
+/// A scale of one axis.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Scale {
+    /// The ticks, rising; the first and the last are the ends.
+    pub(super) ticks: Vec<f64>,
+    decimals: usize,
+    from: f64,
+    to: f64,
+}
+
+impl Scale {
+    /// A scale that holds these values and zero; `from` and `to` are the places of its ends.
+    pub(super) fn with_zero(values: impl Iterator<Item = f64>, from: f64, to: f64, at_most: u32) -> Scale {
+        Scale::new(values.chain([0.0]), from, to, at_most)
+    }
+
+    /// A scale that holds these values, and zero where they do not all lie far from it.
+    pub(super) fn close_up(values: impl Iterator<Item = f64> + Clone, from: f64, to: f64, at_most: u32) -> Scale {
+        let drawn = values.clone().filter(|value| value.is_finite());
+        let (low, high) = drawn.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+        if low > high || (low >= 0.0 && low < high / 2.0) {
+            return Scale::with_zero(values, from, to, at_most);
+        }
+        Scale::new(values, from, to, at_most)
+    }
+
+    fn new(values: impl Iterator<Item = f64>, from: f64, to: f64, at_most: u32) -> Scale {
+        let values = values.filter(|value| value.is_finite()).map(|value| value.clamp(-LARGEST, LARGEST));
+        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+        let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
+        let (low, high) =
+            if high - low < 1e-9 * libm::fabs(high).max(1e-3) { (low - 0.5, high + 0.5) } else { (low, high) };
+        let (step, decimals) = step_of((high - low) / f64::from(at_most.max(1)));
+        let (first, last) = (libm::floor(low / step + 1e-9) as i64, libm::ceil(high / step - 1e-9) as i64);
+        let ticks = (first..=last).map(|n| n as f64 * step).collect();
+        Scale { ticks, decimals, from, to }
+    }
+
+    /// Where a value stands; what is no number stands at the lower end.
+    pub(super) fn at(&self, value: f64) -> f64 {
+        let (low, high) = (self.ticks[0], self.ticks[self.ticks.len() - 1]);
+        let value = if value.is_nan() { low } else { value.clamp(low, high) };
+        self.from + (self.to - self.from) * (value - low) / (high - low)
+    }
+
+    /// The ticks with what stands at them.
+    pub(super) fn labels(&self) -> impl Iterator<Item = (f64, String)> + '_ {
+        self.ticks.iter().map(|tick| (*tick, grouped(*tick, self.decimals)))
+    }
+}
+
+/// The smallest of 1, 2, 5, 10, … that is not below a width, and how many decimals it needs.
+fn step_of(width: f64) -> (f64, usize) {
+    let (mut power, mut exponent) = (1.0, 0_i32);
+    while power < width && exponent < 16 {
+        power *= 10.0;
+        exponent += 1;
+    }
+    while power / 10.0 >= width && exponent > -9 {
+        power /= 10.0;
+        exponent -= 1;
+    }
+    // Now the power holds the width, and the one below does not.
+    let step = [0.2, 0.5, 1.0].map(|part| part * power).into_iter().find(|step| *step >= width).unwrap_or(power);
+    let decimals = if step < power { 1 - exponent } else { -exponent };
+    (step, usize::try_from(decimals).unwrap_or(0))
+}
+
+/// A number with so many decimals, thousands set apart, and a true minus.
+pub(super) fn grouped(value: f64, decimals: usize) -> String {
+    if !value.is_finite() {
+        return "–".to_owned();
+    }
+    let text = format!("{:.decimals$}", libm::fabs(value).min(LARGEST));
+    let (whole, rest) = text.split_once('.').map_or((text.as_str(), ""), |(whole, rest)| (whole, rest));
+    let is_zero = text.chars().all(|c| c == '0' || c == '.');
+    let mut grouped = String::new();
+    for (place, digit) in whole.chars().enumerate() {
+        if place > 0 && (whole.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    let sign = if value < 0.0 && !is_zero { "−" } else { "" };
+    if rest.is_empty() { format!("{sign}{grouped}") } else { format!("{sign}{grouped}.{rest}") }
+}
+
+/// A number as it reads by itself: `94.1`, `1,213`, `0.012`.
+pub fn amount(value: f64) -> String {
+    let decimals = match libm::fabs(value) {
+        _ if value == libm::trunc(value) => 0,
+        size if size >= 1_000.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 1.0 => 2,
+        _ => 3,
+    };
+    grouped(value, decimals)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(values: &[f64], expected: &[&str]) {
+        let scale = Scale::close_up(values.iter().copied(), 0.0, 100.0, 5);
+        let labels: Vec<String> = scale.labels().map(|(_, label)| label).collect();
+        assert_eq!(labels, expected);
+    }
+
+    #[test]
+    fn ticks_read_well() {
+        check(&[], &["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        check(&[0.0, 130.0], &["0", "50", "100", "150"]);
+        check(&[1.0, 94.2], &["0", "20", "40", "60", "80", "100"]);
+        check(&[90.5, 94.2], &["90", "91", "92", "93", "94", "95"]);
+        check(&[-0.03, 0.011], &["−0.03", "−0.02", "−0.01", "0.00", "0.01", "0.02"]);
+        check(&[7_100.0, 10_800.0], &["7,000", "8,000", "9,000", "10,000", "11,000"]);
+        check(&[5.0], &["4.4", "4.6", "4.8", "5.0", "5.2", "5.4", "5.6"]);
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        let read = [94.123, 1_213.0, 12_345.6, 0.0123, -3.456, 0.0, -0.0001].map(amount);
+        assert_eq!(read, ["94.1", "1,213", "12,346", "0.012", "−3.46", "0", "0.000"]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_scale_holds_its_values(values in prop::collection::vec(any::<f64>(), 1..5)) {
+            let scale = Scale::close_up(values.iter().copied(), 100.0, 0.0, 5);
+            prop_assert!(scale.ticks.len() >= 2 && scale.ticks.len() <= 8, "{:?}", scale.ticks);
+            prop_assert!(scale.ticks.windows(2).all(|pair| pair[0] < pair[1]));
+            for value in values {
+                let at = scale.at(value);
+                prop_assert!((0.0..=100.0).contains(&at), "{}", at);
+            }
+        }
+    }
+}
