@@ -18,6 +18,7 @@ pub mod plots;
 mod pod_status;
 mod pods;
 mod requests;
+pub mod study;
 mod summary;
 mod sweep;
 mod table;

@@ -64,7 +64,7 @@ pub fn shortened(text: &str, most: usize) -> String {
 
 /// How wide a text is, about.
 pub(super) fn width_of(text: &str) -> f64 {
-    text.chars().map(|c| if (c as u32) < 0x1100 { LETTER } else { 2.0 * LETTER }).sum()
+    text.chars().map(|c| if c < '\u{2e80}' { LETTER } else { 2.0 * LETTER }).sum()
 }
 
 /// A text cut to a width.

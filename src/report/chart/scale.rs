@@ -32,9 +32,12 @@ impl Scale {
     fn new(values: impl Iterator<Item = f64>, from: f64, to: f64, at_most: u32) -> Scale {
         let values = values.filter(|value| value.is_finite()).map(|value| value.clamp(-LARGEST, LARGEST));
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
-        let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
-        let (low, high) =
-            if high - low < 1e-9 * libm::fabs(high).max(1e-3) { (low - 0.5, high + 0.5) } else { (low, high) };
+        let is_narrow = high - low < 1e-9 * libm::fabs(high).max(1e-3);
+        let (low, high) = match (low, high) {
+            _ if low > high || (is_narrow && high == 0.0) => (0.0, 1.0),
+            _ if is_narrow => (low - 0.5, high + 0.5),
+            ends => ends,
+        };
         let (step, decimals) = step_of((high - low) / f64::from(at_most.max(1)));
         let (first, last) = (libm::floor(low / step + 1e-9) as i64, libm::ceil(high / step - 1e-9) as i64);
         let ticks = (first..=last).map(|n| n as f64 * step).collect();
@@ -72,7 +75,7 @@ fn step_of(width: f64) -> (f64, usize) {
 }
 
 /// A number with so many decimals, thousands set apart, and a true minus.
-pub(super) fn grouped(value: f64, decimals: usize) -> String {
+pub fn grouped(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return "–".to_owned();
     }
