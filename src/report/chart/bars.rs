@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::looks::{Anchor, Entry, LINE, clean, cut_to, label, legend, marker, px, tone, width_of};
-use super::scale::{Scale, amount};
+use super::scale::{Scale, decimals_of, grouped};
 use super::{Axis, Drawing, WIDTH};
 
 /// Where the bars begin.
@@ -46,7 +46,8 @@ pub(super) fn draw(bars: &Bars) -> Drawing {
     let is_single = bars.series.len() <= 1;
     let (thick, gap) = if is_single { (15.0, 7.0) } else { (11.0, 10.0) };
     let values = || bars.groups.iter().flat_map(|group| group.bars.iter().flatten());
-    let text_width = values().map(|value| width_of(&amount(value.mean))).fold(0.0, f64::max);
+    let decimals = decimals_of(values().map(|value| value.mean));
+    let text_width = values().map(|value| width_of(&grouped(value.mean, decimals))).fold(0.0, f64::max);
     let names = bars.groups.iter().map(|group| width_of(&group.name)).fold(0.0, f64::max);
     let left = names.min(WIDTH * NAMES) + 8.0;
     // Where there is something below zero, numbers stand to the left as well.
@@ -74,7 +75,8 @@ pub(super) fn draw(bars: &Bars) -> Drawing {
             }
             @for (number, value) in group.bars.iter().enumerate() {
                 @if let Some(value) = value {
-                    (bar(bars, group, number, *value, &x, top + gap / 2.0 + number as f64 * thick, thick))
+                    @let place = Place { top: top + gap / 2.0 + number as f64 * thick, thick, decimals };
+                    (bar(bars, group, number, *value, &x, &place))
                 }
             }
         }
@@ -86,7 +88,16 @@ pub(super) fn draw(bars: &Bars) -> Drawing {
     Drawing { height: below + height, inside }
 }
 
-fn bar(bars: &Bars, group: &Group, number: usize, value: Interval, x: &Scale, top: f64, thick: f64) -> Markup {
+/// Where a bar stands, and how its number reads.
+struct Place {
+    top: f64,
+    thick: f64,
+    decimals: usize,
+}
+
+fn bar(bars: &Bars, group: &Group, number: usize, value: Interval, x: &Scale, place: &Place) -> Markup {
+    let Place { top, thick, decimals } = *place;
+    let amount = |value: f64| grouped(value, decimals);
     let (from, to) = (x.at(value.mean.min(0.0)), x.at(value.mean.max(0.0)));
     let (low, high, mean) = (x.at(value.low), x.at(value.high), x.at(value.mean));
     let middle = top + thick / 2.0;
@@ -108,7 +119,7 @@ fn bar(bars: &Bars, group: &Group, number: usize, value: Interval, x: &Scale, to
     html! {
         g class=(tone(number)) {
             title { (clean(&said)) }
-            rect class="bar" x=(px(from)) y=(px(top + 1.0)) width=(px(to - from)) height=(px(thick - 2.0)) {}
+            rect class="reach" x=(px(from)) y=(px(top + 1.0)) width=(px(to - from)) height=(px(thick - 2.0)) {}
             @if bars.series.len() > 1 { path class="marker" d=(marker(number, mean, middle)) {} }
             path class="whisker" d=(whisker) {}
         }
@@ -134,8 +145,8 @@ mod tests {
     #[test]
     fn each_value_has_a_bar_an_interval_and_its_number() {
         let text = bars(&["mean"], &[("fgd", &[Some(94.12)]), ("random", &[Some(-3.5)]), ("none", &[None])]);
-        assert_eq!((text.matches("class=\"bar\"").count(), text.matches("class=\"whisker\"").count()), (2, 2));
-        for expected in ["fgd: 94.1 [93.1, 95.1]", ">94.1<", ">−3.50<", ">none<", "Allocated (%)"] {
+        assert_eq!((text.matches("class=\"reach\"").count(), text.matches("class=\"whisker\"").count()), (2, 2));
+        for expected in ["fgd: 94.1 [93.1, 95.1]", ">94.1<", ">−3.5<", ">none<", "Allocated (%)"] {
             assert!(text.contains(expected), "{expected}\nis not in\n{text}");
         }
     }

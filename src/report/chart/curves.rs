@@ -5,7 +5,7 @@ use std::fmt::Write;
 use maud::{Markup, html};
 
 use super::looks::{Anchor, Entry, LINE, clean, cut_to, dashes, label, legend, marker, px, tone, width_of};
-use super::scale::{Scale, amount};
+use super::scale::{Scale, decimals_of, grouped};
 use super::{Axis, Drawing, WIDTH};
 
 /// How high the frame is.
@@ -66,11 +66,13 @@ pub(super) fn draw(curves: &Curves) -> Drawing {
     let bottom = TOP + FRAME;
     let y = Scale::close_up(points().flat_map(|point| [point.mean, point.low, point.high]), bottom, TOP, 5);
     let left = y.labels().map(|(_, text)| width_of(&text)).fold(0.0, f64::max) + 8.0;
-    let x = Scale::close_up(points().map(|point| point.x), left, WIDTH - 12.0, 6);
+    let x = Scale::tight(points().map(|point| point.x), left, WIDTH - 12.0, 8);
     let places: Vec<Places> = curves.series.iter().map(|series| places(series, &x, &y)).collect();
-    let entry = |series: &Series| {
-        let last = series.points.iter().rfind(|point| point.is_number());
-        Entry { name: series.name.clone(), value: last.map_or(String::new(), |point| amount(point.mean)) }
+    let last = |series: &Series| series.points.iter().rfind(|point| point.is_number()).map(|point| point.mean);
+    let decimals = decimals_of(curves.series.iter().filter_map(last));
+    let entry = |series: &Series| Entry {
+        name: series.name.clone(),
+        value: last(series).map_or(String::new(), |mean| grouped(mean, decimals)),
     };
     let entries: Vec<Entry> = curves.series.iter().map(entry).collect();
     let below = bottom + 2.0 * LINE + 8.0;
@@ -157,7 +159,7 @@ mod tests {
     #[test]
     fn the_legend_says_the_last_value_and_the_axes_their_units() {
         let text = drawn(vec![series("fgd", &[1.0, 94.123], 1.0), series("best fit", &[0.0, 90.0], 1.0)]);
-        for expected in ["Arrived demand (%)", "Allocated (GPUs)", "fgd <tspan class=\"strong\">94.1<", ">90<"] {
+        for expected in ["Arrived demand (%)", "Allocated (GPUs)", "fgd <tspan class=\"strong\">94.1<", ">90.0<"] {
             assert!(text.contains(expected), "{expected}\nis not in\n{text}");
         }
     }

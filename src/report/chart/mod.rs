@@ -22,7 +22,7 @@ pub use cells::{Cell, CellGroup, Cells};
 pub use curves::{Curves, Point, Series};
 pub use heat::{HeatMap, HeatRow};
 pub use looks::shortened;
-pub use scale::{amount, grouped};
+pub use scale::{amount, decimals_of, grouped};
 pub use table::figures;
 
 use looks::clean;

@@ -6,9 +6,11 @@ const LARGEST: f64 = 1e15;
 /// A scale of one axis.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Scale {
-    /// The ticks, rising; the first and the last are the ends.
+    /// The ticks, rising.
     pub(super) ticks: Vec<f64>,
     decimals: usize,
+    low: f64,
+    high: f64,
     from: f64,
     to: f64,
 }
@@ -29,6 +31,19 @@ impl Scale {
         Scale::new(values, from, to, at_most)
     }
 
+    /// A scale that ends where these values end.
+    pub(super) fn tight(values: impl Iterator<Item = f64> + Clone, from: f64, to: f64, at_most: u32) -> Scale {
+        let mut scale = Scale::new(values.clone(), from, to, at_most);
+        let drawn = values.filter(|value| value.is_finite()).map(|value| value.clamp(-LARGEST, LARGEST));
+        let (low, high) = drawn.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+        let inside = |tick: &&f64| **tick >= low && **tick <= high;
+        if scale.ticks.iter().filter(inside).count() >= 2 {
+            scale.ticks.retain(|tick| *tick >= low && *tick <= high);
+            (scale.low, scale.high) = (low, high);
+        }
+        scale
+    }
+
     fn new(values: impl Iterator<Item = f64>, from: f64, to: f64, at_most: u32) -> Scale {
         let values = values.filter(|value| value.is_finite()).map(|value| value.clamp(-LARGEST, LARGEST));
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
@@ -41,14 +56,15 @@ impl Scale {
         let (step, decimals) = step_of((high - low) / f64::from(at_most.max(1)));
         let (first, last) = (libm::floor(low / step + 1e-9) as i64, libm::ceil(high / step - 1e-9) as i64);
         let ticks = (first..=last).map(|n| n as f64 * step).collect();
-        Scale { ticks, decimals, from, to }
+        Scale { ticks, decimals, low: first as f64 * step, high: last as f64 * step, from, to }
     }
 
     /// Where a value stands; what is no number stands at the lower end.
     pub(super) fn at(&self, value: f64) -> f64 {
-        let (low, high) = (self.ticks[0], self.ticks[self.ticks.len() - 1]);
-        let value = if value.is_nan() { low } else { value.clamp(low, high) };
-        self.from + (self.to - self.from) * (value - low) / (high - low)
+        let value = if value.is_nan() { self.low } else { value.clamp(self.low, self.high) };
+        let place = self.from + (self.to - self.from) * (value - self.low) / (self.high - self.low);
+        // Rounding may go a little beyond the ends.
+        place.clamp(self.from.min(self.to), self.from.max(self.to))
     }
 
     /// The ticks with what stands at them.
@@ -93,16 +109,19 @@ pub fn grouped(value: f64, decimals: usize) -> String {
     if rest.is_empty() { format!("{sign}{grouped}") } else { format!("{sign}{grouped}.{rest}") }
 }
 
-/// A number as it reads by itself: `94.1`, `1,213`, `0.012`.
-pub fn amount(value: f64) -> String {
-    let decimals = match libm::fabs(value) {
-        _ if value == libm::trunc(value) => 0,
+/// How many decimals numbers need that stand beside one another: as many as the largest.
+pub fn decimals_of(values: impl Iterator<Item = f64>) -> usize {
+    match values.map(libm::fabs).filter(|size| size.is_finite()).fold(0.0, f64::max) {
         size if size >= 1_000.0 => 0,
         size if size >= 10.0 => 1,
         size if size >= 1.0 => 2,
         _ => 3,
-    };
-    grouped(value, decimals)
+    }
+}
+
+/// A number as it reads by itself: `94.1`, `1,213`, `0.012`.
+pub fn amount(value: f64) -> String {
+    grouped(value, if value == libm::trunc(value) { 0 } else { decimals_of(std::iter::once(value)) })
 }
 
 #[cfg(test)]
@@ -130,6 +149,12 @@ mod tests {
     }
 
     #[test]
+    fn a_tight_scale_ends_where_its_values_end() {
+        let scale = Scale::tight([0.0, 130.0].into_iter(), 0.0, 130.0, 6);
+        assert_eq!((scale.ticks.as_slice(), scale.at(130.0)), ([0.0, 50.0, 100.0].as_slice(), 130.0));
+    }
+
+    #[test]
     fn numbers_read_well() {
         let read = [94.123, 1_213.0, 12_345.6, 0.0123, -3.456, 0.0, -0.0001].map(amount);
         assert_eq!(read, ["94.1", "1,213", "12,346", "0.012", "−3.46", "0", "0.000"]);
@@ -138,12 +163,14 @@ mod tests {
     proptest! {
         #[test]
         fn a_scale_holds_its_values(values in prop::collection::vec(any::<f64>(), 1..5)) {
-            let scale = Scale::close_up(values.iter().copied(), 100.0, 0.0, 5);
-            prop_assert!(scale.ticks.len() >= 2 && scale.ticks.len() <= 8, "{:?}", scale.ticks);
-            prop_assert!(scale.ticks.windows(2).all(|pair| pair[0] < pair[1]));
-            for value in values {
-                let at = scale.at(value);
-                prop_assert!((0.0..=100.0).contains(&at), "{}", at);
+            let of = values.iter().copied();
+            for scale in [Scale::close_up(of.clone(), 100.0, 0.0, 5), Scale::tight(of, 0.0, 100.0, 5)] {
+                prop_assert!(scale.ticks.len() >= 2 && scale.ticks.len() <= 8, "{:?}", scale.ticks);
+                prop_assert!(scale.ticks.windows(2).all(|pair| pair[0] < pair[1]));
+                for value in values.iter().chain(&scale.ticks) {
+                    let at = scale.at(*value);
+                    prop_assert!((0.0..=100.0).contains(&at), "{}", at);
+                }
             }
         }
     }

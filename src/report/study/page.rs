@@ -97,7 +97,7 @@ fn overview(study: &StudyPage) -> Markup {
 
 fn section(number: usize, workload: &WorkloadFigures) -> Markup {
     let parts = [
-        ("Over arrived demand", curves(workload)),
+        ("Curves with their bands", curves(workload)),
         ("Measures with their intervals", bars(workload)),
         ("Nodes", moments(workload)),
     ];
@@ -119,7 +119,7 @@ fn section(number: usize, workload: &WorkloadFigures) -> Markup {
 fn figure(plot: &Plot) -> Markup {
     html! {
         figure class="panel" {
-            figcaption { b { (plot.chart.title) } }
+            figcaption { b { (plot.caption) } }
             (plot.chart.in_page())
             details {
                 summary { "Figures " small { (plot.file) ".svg" } }

@@ -7,6 +7,8 @@ use crate::report::chart::{Axis, Bars, Body, Cells, Chart, Curves, Group, Interv
 pub(super) struct Plot {
     /// Without an ending.
     pub(super) file: String,
+    /// What it shows, where the workload is told above it.
+    pub(super) caption: String,
     pub(super) chart: Chart,
 }
 
@@ -42,31 +44,35 @@ pub(super) fn overview(study: &StudyPage) -> Option<Plot> {
     let groups = study.workloads.iter().map(group).collect();
     let body = Body::Bars(Bars { axis: axis(measure), series: first.policies.clone(), groups });
     let title = format!("{}, all workloads", measure.name);
-    Some(Plot { file: file(&["all", &measure.name]), chart: Chart { title, body } })
+    Some(Plot { file: file(&["all", &measure.name]), caption: title.clone(), chart: Chart { title, body } })
 }
 
 /// The curves of a workload, each once more from where the policies part.
 pub(super) fn curves(workload: &WorkloadFigures) -> Vec<Plot> {
-    let whole = |curves: &CurveFigures| {
-        let title = format!("{}: {}", workload.name, curves.name);
-        plot_of(workload, curves, f64::NEG_INFINITY, title, &[&workload.name, &curves.name])
-    };
+    let whole =
+        |curves: &CurveFigures| plot_of(workload, curves, f64::NEG_INFINITY, curves.name.clone(), &[&curves.name]);
     let close_up = |curves: &CurveFigures| {
         let from = curves.close_up_from?;
         let start = crate::report::chart::amount(from);
-        let title = format!("{}: {}, from {start} {} on", workload.name, curves.name, curves.x.unit);
-        Some(plot_of(workload, curves, from, title, &[&workload.name, &curves.name, "from", &start]))
+        let caption = format!("{}, from {start} {} on", curves.name, curves.x.unit);
+        Some(plot_of(workload, curves, from, caption, &[&curves.name, "from", &start]))
     };
     workload.curves.iter().flat_map(|curves| [Some(whole(curves)), close_up(curves)]).flatten().collect()
 }
 
-fn plot_of(workload: &WorkloadFigures, curves: &CurveFigures, from: f64, title: String, words: &[&str]) -> Plot {
+fn plot_of(workload: &WorkloadFigures, curves: &CurveFigures, from: f64, caption: String, words: &[&str]) -> Plot {
     let series = workload.policies.iter().zip(&curves.points).map(|(name, points)| Series {
         name: name.clone(),
         points: points.iter().filter(|point| point.x >= from).copied().collect(),
     });
     let body = Body::Curves(Curves { x: curves.x.clone(), y: curves.y.clone(), series: series.collect() });
-    Plot { file: file(words), chart: Chart { title, body } }
+    plot(workload, words, caption, body)
+}
+
+/// A plot of a workload: its name comes first in that of the file and in the title.
+fn plot(workload: &WorkloadFigures, words: &[&str], caption: String, body: Body) -> Plot {
+    let words: Vec<&str> = std::iter::once(workload.name.as_str()).chain(words.iter().copied()).collect();
+    Plot { file: file(&words), chart: Chart { title: format!("{}: {caption}", workload.name), body }, caption }
 }
 
 /// A plot of bars for each measure that has a value, and the differences to the best in the first one.
@@ -101,20 +107,20 @@ fn bars_of(
     let groups = by_rank(workload, measure).iter().filter_map(group).collect();
     let comma = if what.is_empty() { "" } else { ", " };
     let axis = Axis { title: format!("{}{comma}{what}", measure.name), unit: measure.unit.clone() };
-    let title = format!("{}: {}", workload.name, axis.title);
+    let caption = axis.title.clone();
     let body = Body::Bars(Bars { axis, series: vec!["mean".to_owned()], groups });
-    Plot { file: file(&[&workload.name, &measure.name, what]), chart: Chart { title, body } }
+    plot(workload, &[&measure.name, what], caption, body)
 }
 
 /// The nodes of a workload at the chosen moments.
 pub(super) fn moments(workload: &WorkloadFigures) -> Vec<Plot> {
-    let plot = |moment: &Moment| {
+    let of_moment = |moment: &Moment| {
         let policy = workload.policies.get(moment.policy)?;
-        let title = format!("{}: nodes under {policy} {}", workload.name, moment.at);
+        let caption = format!("Nodes under {policy} {}", moment.at);
         let body = Body::Cells(Cells { colour: moment.colour.clone(), groups: moment.groups.clone() });
-        Some(Plot { file: file(&[&workload.name, "nodes", policy]), chart: Chart { title, body } })
+        Some(plot(workload, &["nodes", policy], caption, body))
     };
-    workload.moments.iter().filter_map(plot).collect()
+    workload.moments.iter().filter_map(of_moment).collect()
 }
 
 /// The numbers of the policies by their rank in a measure; those without one last, in their own order.

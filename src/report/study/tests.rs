@@ -125,18 +125,3 @@ proptest! {
         }
     }
 }
-
-// THROWAWAY
-#[test]
-fn throwaway_pages() {
-    std::fs::create_dir_all("/tmp/wt-report-look/svgs").unwrap();
-    std::fs::write("/tmp/wt-report-look/one.html", page(&study(&["default"]))).unwrap();
-    std::fs::write(
-        "/tmp/wt-report-look/three.html",
-        page(&study(&["default", "cpu200", "a_very_long_name_of_a_pod_list_multigpu50"])),
-    )
-    .unwrap();
-    for (name, image) in study_svgs(&study(&["default", "cpu200"])) {
-        std::fs::write(format!("/tmp/wt-report-look/svgs/{name}"), image).unwrap();
-    }
-}
