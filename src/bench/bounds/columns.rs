@@ -13,9 +13,9 @@
 
 use microlp::{ComparisonOp, LinearExpr, OptimizationDirection, Solution, Variable};
 
-use super::Problem;
 use super::pricing::{Priced, price};
 use super::problem::{Filled, Packing};
+use super::{Objective, Problem};
 
 /// How long it may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,11 +24,13 @@ pub struct Effort {
     pub rounds: u32,
     /// How many steps a search for a pattern may have.
     pub steps: u32,
+    /// How far a bound of cost may stay below the relaxation, in millionths of it.
+    pub gap_ppm: u32,
 }
 
 impl Effort {
     /// Enough for some hundred kinds of items in a few seconds.
-    pub const USUAL: Effort = Effort { rounds: 600, steps: 20_000 };
+    pub const USUAL: Effort = Effort { rounds: 600, steps: 20_000, gap_ppm: 200 };
 }
 
 /// What came out.
@@ -54,6 +56,10 @@ pub fn columns(problem: &Problem, known: &[Packing], effort: Effort) -> Columns 
     let patterns = first_patterns(problem, known);
     let mut found = Columns { bound: 0, prices: vec![0; problem.items.len()], patterns };
     let mut dual = Dual::new(problem, &found.patterns);
+    let gap_ppm = match problem.objective {
+        Objective::Nodes => 0,
+        Objective::Cost => effort.gap_ppm,
+    };
     for _ in 0..effort.rounds {
         let Some(solved) = dual else { break };
         let prices = solved.prices();
@@ -64,7 +70,7 @@ pub fn columns(problem: &Problem, known: &[Packing], effort: Effort) -> Columns 
             found.bound = bound;
             found.prices = prices;
         }
-        if found.bound >= solved.rounded_up() {
+        if found.bound >= solved.rounded_up(gap_ppm) {
             break;
         }
         let better = solved.better(problem, priced, &found.patterns);
@@ -118,10 +124,10 @@ impl Dual {
         self.items.iter().map(of).collect()
     }
 
-    /// What no bound can exceed that rests on the relaxation, as far as the solver is right.
-    fn rounded_up(&self) -> i64 {
-        let value = self.solution.objective() * self.dearest as f64;
-        (value - TOLERANCE * value.max(1.0)).ceil() as i64
+    /// What no bound can exceed that rests on the relaxation, as far as the solver is right, without the gap.
+    fn rounded_up(&self, gap_ppm: u32) -> i64 {
+        let gap = TOLERANCE.max(f64::from(gap_ppm) / 1e6);
+        (self.solution.objective() * self.dearest as f64 * (1.0 - gap)).ceil() as i64
     }
 
     /// The patterns that are worth more than their bins, those that are known left aside.

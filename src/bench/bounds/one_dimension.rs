@@ -20,7 +20,7 @@ fn of_resource(problem: &Problem, resource: usize) -> i64 {
     let mut capacity = 0;
     let mut cheapest = i64::MAX;
     let mut sizes = Vec::new();
-    for (at, item) in problem.items.iter().enumerate() {
+    for (at, item) in problem.items.iter().enumerate().filter(|(_, item)| item.size[resource] > 0) {
         let before = sizes.len();
         for kind in problem.homes(at) {
             capacity = capacity.max(problem.bins[kind].capacity[resource]);
@@ -36,7 +36,7 @@ fn of_resource(problem: &Problem, resource: usize) -> i64 {
     cheapest.saturating_mul(bins)
 }
 
-/// L2 of sizes in descending order, none of which is larger than the capacity.
+/// L2 of sizes above zero in descending order, none of which is larger than the capacity.
 pub fn l2(sizes: &[i64], capacity: i64) -> i64 {
     let half = sizes.partition_point(|size| 2 * size > capacity);
     let sums: Vec<i64> = std::iter::once(0)
@@ -63,7 +63,7 @@ pub fn l2(sizes: &[i64], capacity: i64) -> i64 {
     best
 }
 
-/// L3 of sizes in descending order, none of which is larger than the capacity: bins that some best packing has are
+/// L3 of sizes above zero in descending order, none of which is larger than the capacity: bins that some best packing has are
 /// taken out, then the smallest item is dropped, and so on; what is left counts by L2.
 pub fn l3(sizes: &[i64], capacity: i64) -> i64 {
     let mut rest = sizes.to_vec();

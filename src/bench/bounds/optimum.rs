@@ -115,12 +115,13 @@ pub(super) fn trimmed(problem: &Problem, packing: Packing) -> Option<Packing> {
     packing.flaw(problem).is_none().then_some(packing)
 }
 
-/// The largest amount of which every price is a multiple; 1 where nothing costs anything.
+/// The largest amount of which the price of every bin that holds anything is a multiple; 1 where nothing costs anything.
 pub(super) fn unit(problem: &Problem) -> i64 {
     fn common(one: i64, other: i64) -> i64 {
         if other == 0 { one } else { common(other, one % other) }
     }
-    (0..problem.bins.len()).map(|kind| problem.price(kind)).fold(0, common).max(1)
+    let is_used = |kind: &usize| (0..problem.items.len()).any(|item| problem.fits(item, *kind));
+    (0..problem.bins.len()).filter(is_used).map(|kind| problem.price(kind)).fold(0, common).max(1)
 }
 
 /// Every pattern to which nothing can be added; nothing where they are too many.

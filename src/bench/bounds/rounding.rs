@@ -8,7 +8,7 @@ use super::problem::{Filled, Packing};
 use super::{Columns, Problem};
 
 /// With more patterns than this a choice of whole bins among them takes too long.
-const PATTERNS_MAX: usize = 300;
+const PATTERNS_MAX: usize = 1_000;
 /// How many nodes the search for that choice may have.
 const NODES_MAX: u64 = 100;
 

@@ -77,11 +77,11 @@ fn the_cheapest_mix_is_of_several_kinds() {
         items: items(&[(&[5], 2), (&[4], 1)], 2),
         objective: Objective::Cost,
     };
-    check(&problem, 14, 14, 14, 14, 14);
+    check(&problem, 13, 10, 14, 14, 14);
     problem.bins[0].at_most = Some(0);
     check(&problem, 18, 18, 18, 18, 18);
     problem.bins[1].at_most = Some(1);
-    check(&problem, 18, 18, 1_000_000, -1, -1);
+    check(&problem, 18, 18, 18, -1, -1);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn small_problems() -> impl Strategy<Value = Problem> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) })]
 
     #[test]
     fn no_bound_is_above_the_optimum_and_no_packing_below(problem in small_problems()) {
@@ -193,7 +193,7 @@ proptest! {
         prop_assert_eq!(best.flaw(&problem), None);
         let price = best.price(&problem);
         prop_assert!(!is_there_cheaper(&problem, price));
-        let hasty = Effort { rounds: 2, steps: 3 };
+        let hasty = Effort { rounds: 2, steps: 3, gap_ppm: 0 };
         let bounds = [
             ("volume", volume(&problem)),
             ("one dimension", one_dimension(&problem)),
