@@ -1,5 +1,7 @@
 //! How a run goes, beside what comes: departures, a queue, nodes that fail or are drained.
 
+use std::fmt;
+
 use super::Arrivals;
 use crate::kernel::Span;
 
@@ -20,6 +22,28 @@ impl Conditions {
     /// Pods that come in any order up to so many times what there is, and stay; no queue, no failures: FGD's evaluation.
     pub fn filling(times: f64) -> Conditions {
         Conditions { arrivals: Arrivals::Inflated(times), queue: Queue::None, failures: None, drains: None }
+    }
+}
+
+impl fmt::Display for Conditions {
+    /// As `arrive 1.3` or `as recorded, queue retry, failures every 10d for 4h`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.arrivals {
+            Arrivals::Inflated(times) => write!(f, "arrive {times}")?,
+            Arrivals::AsRecorded => write!(f, "as recorded")?,
+        }
+        match self.queue {
+            Queue::None => {}
+            Queue::Retry => write!(f, "; queue retry")?,
+            Queue::Fifo => write!(f, "; queue fifo")?,
+        }
+        if let Some(Failures { mean_between, lasts }) = self.failures {
+            write!(f, "; failures every {mean_between} for {lasts}")?;
+        }
+        if let Some(Drains { every, lasts }) = self.drains {
+            write!(f, "; drains every {every} for {lasts}")?;
+        }
+        Ok(())
     }
 }
 
