@@ -76,7 +76,7 @@ fn duration(text: &str) -> Result<Span, String> {
     }
 }
 
-fn seeds(text: &str) -> Result<Seeds, String> {
+pub(super) fn seeds(text: &str) -> Result<Seeds, String> {
     let example = "write for example 1..100, which runs seeds 1 and 100 too";
     let Some((first, last)) = text.split_once("..") else { return Err(example.to_owned()) };
     let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{text:?} is no seed; {example}"));

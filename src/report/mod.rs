@@ -39,6 +39,7 @@ pub use objects::write_objects;
 pub use pod_status::pod_status;
 pub use pods::{PodLine, PodsReport, pods_report};
 pub use requests::{RequestLine, requests_by_client};
+pub use study::{study_page, study_svgs, write_study_page};
 pub use summary::{ActionLine, ExpectationLine, FailedActionLine, Story, Summary, ViolationLine};
 pub use sweep::{AxisLine, FirstFailed, SweepLine, SweepSummary, write_sweep};
 pub use table::Table;

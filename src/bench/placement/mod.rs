@@ -8,6 +8,7 @@
 mod conditions;
 mod curve;
 mod figures;
+pub mod file;
 mod park;
 mod placer;
 mod plan;

@@ -1,7 +1,8 @@
-//! `wavetank bench`: how fast parts of the simulator are on this machine.
+//! `wavetank bench`: placement studies, and how fast parts of the simulator are on this machine.
 
 mod clock;
 mod lines;
+pub(super) mod placement;
 mod scheduler;
 
 use std::process::ExitCode;
@@ -10,7 +11,7 @@ use clap::{Args, Subcommand};
 
 use super::Failure;
 
-/// Measure how fast the simulator is
+/// Study placement policies, or measure how fast the simulator is
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -19,12 +20,14 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
+    Placement(Box<placement::Arguments>),
     Scheduler(scheduler::Arguments),
 }
 
 /// Does it.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.what {
+        What::Placement(arguments) => placement::run(arguments, &[]),
         What::Scheduler(arguments) => scheduler::run(arguments),
     }
 }
