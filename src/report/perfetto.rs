@@ -4,7 +4,8 @@
 //! client; all kubelets are one), one for each node, whose tracks are as many as it had pods at a time: a pod is a slice
 //! from its placement to its first container and one from there until none of its containers runs. Pods and requests are
 //! read off the journal. The file is bounded: of very many pods those of every n-th node are shown, of very many
-//! requests every n-th, and `otherData` says so. Reconciles, timers and deliveries of watches are left out.
+//! requests every n-th, and `otherData` says so. Reconciles, timers and deliveries of watches are left out. What ran on a
+//! machine that is off ends when the journal says so: as the machine comes back.
 //!
 //! Source: 'Trace Event Format' (Google, 2016), JSON object format: events X, i, C and M.
 
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use super::requests::client_name;
 use super::{FaultBand, action_text};
 use crate::api::{Kind, Name, ObjectId, Pod};
-use crate::event::{Cause, PartId, Verb};
+use crate::event::{Cause, ClientIndex, PartId, Verb};
 use crate::kernel::Time;
 use crate::record::{Entry, EntryKind};
 use crate::sim::{Action, PartClass, Sim};
@@ -130,7 +131,7 @@ struct Stay {
 struct Handled {
     at: Time,
     part: PartId,
-    client: crate::event::ClientIndex,
+    client: ClientIndex,
     verb: u64,
     object: Option<ObjectId>,
     code: u64,
@@ -285,16 +286,20 @@ fn cluster(sim: &Sim, faults: &[FaultBand], events: &mut Events<'_>) -> io::Resu
 }
 
 fn requests(sim: &Sim, found: &Found, events: &mut Events<'_>) -> io::Result<()> {
-    let mut tracks: Vec<(PartClass, u8)> =
-        found.requests.iter().map(|request| (PartClass::of(request.part), request.client.0)).collect();
-    tracks.sort_unstable();
-    tracks.dedup();
-    let name = |(class, client): &(PartClass, u8)| {
-        client_name(sim.parts(), *class, crate::event::ClientIndex(*client)).to_string()
-    };
-    events.names("API server", API_SERVER, &tracks.iter().map(name).collect::<Vec<_>>())?;
+    let client = |request: &Handled| (PartClass::of(request.part), request.client);
+    let mut tracks: BTreeMap<(PartClass, ClientIndex), u32> = BTreeMap::new();
+    found.requests.iter().for_each(|request| _ = tracks.insert(client(request), 0));
+    // Several clients may go by one name: those of kubelets do.
+    let mut names: Vec<String> = Vec::new();
+    for ((class, client), track) in &mut tracks {
+        let name = client_name(sim.parts(), *class, *client).to_string();
+        let known = names.iter().position(|known| *known == name);
+        *track = known.unwrap_or(names.len()) as u32;
+        names.extend(known.is_none().then_some(name));
+    }
+    events.names("API server", API_SERVER, &names)?;
     for request in &found.requests {
-        let track = tracks.binary_search(&(PartClass::of(request.part), request.client.0)).unwrap_or(0) as u32;
+        let track = tracks.get(&client(request)).copied().unwrap_or(0);
         let verb = Verb::ALL.get(request.verb as usize).map_or("request", |verb| verb.as_str());
         let text = match request.object.and_then(|id| object_name(sim, id)) {
             Some(object) => format!("{verb} {object}"),

@@ -47,9 +47,9 @@ pub(super) fn px(value: f64) -> String {
     }
 }
 
-/// A text without what XML does not take.
-pub(super) fn clean(text: &str) -> String {
-    let is_bad = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
+/// A text without what XML does not take, nor HTML.
+pub fn clean(text: &str) -> String {
+    let is_bad = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{fffe}' | '\u{ffff}');
     text.chars().map(|c| if is_bad(c) { '\u{fffd}' } else { c }).collect()
 }
 
