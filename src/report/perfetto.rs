@@ -63,12 +63,12 @@ pub fn write_trace(sim: &Sim, faults: &[FaultBand], out: &mut dyn io::Write) -> 
         "time": "microseconds of simulated time",
         "leftOut": found.left_out(sim),
     });
-    write!(out, "{{\"displayTimeUnit\":\"ms\",\"otherData\":{other},\"traceEvents\":[\n")?;
+    writeln!(out, "{{\"displayTimeUnit\":\"ms\",\"otherData\":{other},\"traceEvents\":[")?;
     let mut events = Events { out, is_first: true };
     cluster(sim, faults, &mut events)?;
     requests(sim, &found, &mut events)?;
     nodes(sim, &found, &mut events)?;
-    write!(events.out, "\n]}}\n")
+    writeln!(events.out, "\n]}}")
 }
 
 /// Writes events with commas between them.
