@@ -71,7 +71,7 @@ pub(super) fn draw(bars: &Bars) -> Drawing {
         @for (group, top) in bars.groups.iter().zip(&tops) {
             @let middle = top + (high(group) - gap) / 2.0 + gap / 2.0 + 4.0;
             text x=(px(left - 8.0)) y=(px(middle)) text-anchor="end" {
-                title { (clean(&group.name)) } (cut_to(&group.name, WIDTH * NAMES))
+                title { (clean(&group.name)) } (cut_to(&group.name, WIDTH * NAMES - 20.0))
             }
             @for (number, value) in group.bars.iter().enumerate() {
                 @if let Some(value) = value {

@@ -6,7 +6,7 @@ use super::WIDTH;
 use crate::report::plots::Tone;
 
 /// How wide a letter is taken to be, in units of the chart; wide scripts take two.
-const LETTER: f64 = 6.4;
+const LETTER: f64 = 7.0;
 /// The height of a line of text.
 pub(super) const LINE: f64 = 17.0;
 /// Dashes of curves, in turn; the first is none.
