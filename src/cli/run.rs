@@ -58,12 +58,12 @@ pub(super) struct Arguments {
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     pub(super) output: Format,
 
-    /// Write report.html, summary.json, journal.jsonl, objects.json and metrics.csv into this folder; of several runs one
-    /// summary.json, and the others for those that failed
+    /// Write report.html, summary.json, journal.jsonl, objects.json, trace.json (for Perfetto), metrics.csv and
+    /// metrics.parquet into this folder; of several runs one summary.json, and the others for those that failed
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
 
-    /// With --out: leave journal.jsonl out, and the memory that it takes
+    /// With --out: leave journal.jsonl out, and the memory that it takes; trace.json has no pods and requests then
     #[arg(long, requires = "out")]
     pub(super) no_journal: bool,
 }
