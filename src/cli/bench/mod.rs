@@ -1,5 +1,6 @@
-//! `wavetank bench`: how fast parts of the simulator are on this machine.
+//! `wavetank bench`: how fast parts of the simulator are on this machine, and how many nodes workloads need.
 
+mod capacity;
 mod clock;
 mod lines;
 mod scheduler;
@@ -10,7 +11,7 @@ use clap::{Args, Subcommand};
 
 use super::Failure;
 
-/// Measure how fast the simulator is
+/// Measure how fast the simulator is, and how many nodes workloads need
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -20,11 +21,13 @@ pub(super) struct Arguments {
 #[derive(Subcommand)]
 enum What {
     Scheduler(scheduler::Arguments),
+    Capacity(capacity::Arguments),
 }
 
 /// Does it.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.what {
         What::Scheduler(arguments) => scheduler::run(arguments),
+        What::Capacity(arguments) => capacity::run(arguments),
     }
 }
