@@ -13,6 +13,8 @@
 mod plan;
 mod room;
 mod stage;
+#[cfg(test)]
+mod tests;
 mod workloads;
 
 pub use plan::{Answer, Checked, Mix, Refused, answer};

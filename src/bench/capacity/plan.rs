@@ -3,8 +3,7 @@
 use super::room::{Room, micro_dollars};
 use super::stage::{Stage, Verdict};
 use super::{Headroom, NodeType, Question, Workloads};
-use crate::api::Name;
-use crate::bench::bounds::{Effort, Objective, Packing, Problem, bracket, cheapest, first_fit};
+use crate::bench::bounds::{Effort, Objective, Packing, Problem, bracket, cheapest, components, first_fit};
 
 /// How often nodes are added before a mix is given up.
 const TRIES: usize = 50;
@@ -16,6 +15,8 @@ const PATIENCE: usize = 10;
 pub struct Answer {
     /// How many pods there are, those of DaemonSets aside.
     pub pods: u64,
+    /// What no fleet of these types does with less than: nodes, or millionths of a dollar an hour.
+    pub bound: i64,
     /// The mixes, the best first.
     pub mixes: Vec<Mix>,
     /// What cannot be.
@@ -75,7 +76,7 @@ pub struct Refused {
     pub why: String,
 }
 
-/// Works it out: the best mix of all types, and of each type alone.
+/// Works it out: the best mix of all types, and for each type the best of it and of those that hold what it cannot.
 ///
 /// # Errors
 /// A price that is missing where cost is to be small, and zones that are missing where one is to be lost.
@@ -88,12 +89,23 @@ pub fn answer(workloads: &Workloads, types: &[NodeType], question: Question) -> 
         return Err("there must be two zones or more for one to be lost".to_owned());
     }
     let room = Room::of(workloads, types, question.objective);
+    let mut answer = Answer { pods: workloads.pods(), bound: 0, mixes: Vec::new(), refused: Vec::new() };
+    let everything: Vec<usize> = (0..types.len()).collect();
+    if let Some(why) = room.refusal() {
+        answer.refused.push(Refused { types: everything, why });
+        return Ok(answer);
+    }
     let stage = Stage::new(workloads, types, &room, question.zones);
     let search = Search { types, room: &room, stage, question };
-    let everything: Vec<usize> = (0..types.len()).collect();
-    let alone = everything.iter().map(|kind| vec![*kind]).filter(|alone| alone.len() < types.len());
-    let mut answer = Answer { pods: workloads.pods(), mixes: Vec::new(), refused: Vec::new() };
-    for set in std::iter::once(everything.clone()).chain(alone) {
+    answer.bound = search.bracket(&room.problem).0;
+    let mut sets = vec![everything];
+    for kind in 0..types.len() {
+        let set = room.around(kind);
+        if !sets.contains(&set) {
+            sets.push(set);
+        }
+    }
+    for set in sets {
         match search.mix_of(set.clone()) {
             Ok(mix) if answer.mixes.iter().any(|known| known.counts == mix.counts) => {}
             Ok(mix) => answer.mixes.push(mix),
@@ -115,10 +127,7 @@ impl Search<'_> {
     /// The best mix of some types.
     fn mix_of(&self, types: Vec<usize>) -> Result<Mix, String> {
         let problem = self.room.only(&types);
-        self.refuse(&problem, &types)?;
-        let found = bracket(&problem, Effort::USUAL);
-        let bound = self.with_headroom(found.bound(), &problem, &types);
-        let counts = found.packing.unwrap_or_default().by_kind(&problem);
+        let (bound, counts) = self.bracket(&problem);
         let (counts, checked) = self.grown(counts, &problem)?;
         let (counts, checked) = self.trimmed(counts, checked, bound);
         Ok(self.mix(counts, types, bound, checked))
@@ -132,24 +141,24 @@ impl Search<'_> {
         Mix { nodes, micro_dollars: has_prices.then_some(price), counts, bound, types, checked }
     }
 
-    /// What keeps these types from holding everything, however many there are.
-    fn refuse(&self, problem: &Problem, types: &[usize]) -> Result<(), String> {
-        let homeless: Vec<&Name> = problem.homeless().into_iter().map(|item| &problem.items[item].name).collect();
-        let Some(first) = homeless.first() else { return Ok(()) };
-        let too_small = types.iter().filter_map(|kind| self.room.too_small[*kind].clone()).next();
-        let more = match homeless.len() {
-            1 => String::new(),
-            several => format!(", nor {} more", several - 1),
-        };
-        Err(too_small.unwrap_or_else(|| format!("{first} fits on none of them{more}")))
+    /// A bound and a first mix. What shares no nodes with the rest has to bear each loss by itself.
+    fn bracket(&self, problem: &Problem) -> (i64, Vec<u32>) {
+        let (mut bound, mut counts) = (0, vec![0; self.types.len()]);
+        for part in components(problem) {
+            let found = bracket(&part, Effort::USUAL);
+            bound += self.with_headroom(found.bound, &part);
+            let more = found.packing.unwrap_or_default().by_kind(&part);
+            counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+        }
+        (bound, counts)
     }
 
-    /// The bound with what must be left: whatever is lost, the rest is not below the bound.
-    fn with_headroom(&self, bound: i64, problem: &Problem, types: &[usize]) -> i64 {
-        let least = types.iter().map(|kind| problem.price(*kind)).min().unwrap_or(0);
+    /// The bound of a part with what must be left: whatever is lost, the rest is not below the bound.
+    fn with_headroom(&self, bound: i64, part: &Problem) -> i64 {
+        let used = (0..self.types.len()).filter(|kind| part.bins[*kind].at_most != Some(0));
+        let least = used.map(|kind| part.price(kind)).min().unwrap_or(0);
         match self.question.headroom {
             Headroom::None => bound,
-            Headroom::Nodes(_) if bound == 0 => 0,
             Headroom::Nodes(number) => bound + least * i64::from(number),
             // The zones' rests together hold everything as often as there are zones, and each zone is missing once.
             Headroom::Zone => {

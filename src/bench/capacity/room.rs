@@ -98,6 +98,28 @@ impl Room {
         }
     }
 
+    /// What keeps the types from holding everything, however many nodes there are.
+    pub(super) fn refusal(&self) -> Option<String> {
+        let homeless = self.problem.homeless();
+        let first = &self.problem.items[*homeless.first()?].name;
+        let more = match homeless.len() {
+            1 => String::new(),
+            several => format!(", nor {} more", several - 1),
+        };
+        let too_small: Vec<String> = self.too_small.iter().flatten().map(|why| format!("; {why}")).collect();
+        Some(format!("{first} fits on no node{more}{}", too_small.concat()))
+    }
+
+    /// A type, and those that hold what it cannot.
+    pub(super) fn around(&self, kind: usize) -> Vec<usize> {
+        let mut set = vec![kind];
+        let items = (0..self.problem.items.len()).filter(|item| !self.problem.fits(*item, kind));
+        set.extend(items.flat_map(|item| self.problem.homes(item)));
+        set.sort_unstable();
+        set.dedup();
+        set
+    }
+
     /// The same with some of the types only.
     pub(super) fn only(&self, types: &[usize]) -> Problem {
         let mut problem = self.problem.clone();

@@ -12,7 +12,7 @@ use super::{Headroom, NodeType, Workloads};
 use crate::api::{Kind, Name, Obj, ObjectId, Pod, Uid};
 use crate::kernel::{Chance, Purpose, object_hash};
 use crate::scheduler::{
-    Cluster, ExtensionPoint, Incremental, NodeIndex, Outcome, PluginOrders, Profile, Scope, Tie, plugins,
+    Cluster, ExtensionPoint, Incremental, NodeIndex, Outcome, PluginOrders, Profile, Scope, Snapshot, Tie, plugins,
 };
 
 const PURPOSE_TIE: Purpose = Purpose::new("capacity-tie");
@@ -25,6 +25,8 @@ pub(super) struct Stage<'a> {
     types: &'a [NodeType],
     room: &'a Room,
     zones: Vec<Name>,
+    /// A cluster without nodes and pods.
+    empty: Cluster,
     profile: Profile,
     chance: Chance,
     /// The pods in the order in which they come, with their workloads.
@@ -74,6 +76,7 @@ impl<'a> Stage<'a> {
             types,
             room,
             zones: (1..=zones).map(|zone| ecow::eco_format!("zone-{zone}")).collect(),
+            empty: Snapshot::of(workloads.surroundings.iter().cloned()).cluster,
             profile: Profile::of(&orders, |entry| entry.weight),
             chance: Chance { seed: 1 },
             pods,
@@ -106,8 +109,7 @@ impl<'a> Stage<'a> {
 
     /// The nodes, dealt to the zones in turn, with the pods of their DaemonSets.
     fn fleet(&self, counts: &[u32]) -> Fleet {
-        let mut cluster = Cluster::default();
-        self.workloads.surroundings.iter().for_each(|object| cluster.apply(object));
+        let mut cluster = self.empty.clone();
         let mut nodes = Vec::new();
         let mut slot = self.pods.len() as u32;
         for (kind, count) in counts.iter().enumerate() {

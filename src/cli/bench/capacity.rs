@@ -25,8 +25,8 @@ const HOURS_A_MONTH: f64 = 730.0;
 Counted are Deployments, StatefulSets, ReplicaSets, ReplicationControllers, Jobs, Pods, and DaemonSets on every node that \
 they may use. Of each mix kube-scheduler's own code has placed every pod, by priority and then in the order of the files, \
 and has found places for the pods of whatever is lost, all others staying where they are, without preemption. CHECKED says \
-how many losses were tried; there are no others unless it says so. AT LEAST is a lower bound: no fleet of those types \
-holds everything with less. It knows nothing of affinity and spread beyond a node. GAP is how far above it the mix is.
+how many losses were tried; there are no others unless it says so. AT LEAST is a lower bound: no fleet of the types in \
+the line holds everything with less. It knows nothing of affinity and spread beyond a node. GAP is how far above it the mix is.
 
 Exit codes: 0 there is a mix, 1 there is none, 2 bad input.")]
 pub(in crate::cli) struct Arguments {
@@ -127,6 +127,8 @@ struct Told {
     workloads: usize,
     objective: &'static str,
     headroom: String,
+    /// No fleet of any of the types does with less: nodes, or an hour's price.
+    at_least: f64,
     mixes: Vec<MixLine>,
     refused: Vec<RefusedLine>,
     notes: Vec<String>,
@@ -162,6 +164,10 @@ struct RefusedLine {
 impl Told {
     fn of(found: &Answer, workloads: &Workloads, types: &[NodeType], question: Question) -> Told {
         let named = |set: &[usize]| set.iter().map(|kind| types[*kind].name.to_string()).collect::<Vec<_>>();
+        let in_units = |bound: i64| match question.objective {
+            Objective::Nodes => bound as f64,
+            Objective::Cost => bound as f64 / 1e6,
+        };
         let line = |mix: &Mix| {
             let price = mix.micro_dollars.map(|price| price as f64 / 1e6);
             let used = types.iter().zip(&mix.counts).filter(|(_, count)| **count > 0);
@@ -170,10 +176,7 @@ impl Told {
                 nodes: mix.nodes,
                 price_per_hour: price,
                 price_per_month: price.map(|price| price * HOURS_A_MONTH),
-                at_least: match question.objective {
-                    Objective::Nodes => mix.bound as f64,
-                    Objective::Cost => mix.bound as f64 / 1e6,
-                },
+                at_least: in_units(mix.bound),
                 gap_percent: mix.gap_percent(question.objective),
                 of_types: named(&mix.types),
                 losses_tried: mix.checked.losses,
@@ -193,6 +196,7 @@ impl Told {
                 Headroom::Nodes(number) => format!("any {} may fail at once", counted(u64::from(number), "node")),
                 Headroom::Zone => format!("any one of {} zones may fail", question.zones),
             },
+            at_least: in_units(found.bound),
             mixes: found.mixes.iter().map(line).collect(),
             refused: refused.map(|no| RefusedLine { of_types: named(&no.types), why: no.why.clone() }).collect(),
             notes: workloads.notes.clone(),
@@ -202,6 +206,9 @@ impl Told {
     fn text(&self, table: impl Fn(&Table) -> String) -> String {
         let (pods, workloads) = (counted(self.pods, "pod"), counted(self.workloads as u64, "workload"));
         let mut text = format!("{pods} of {workloads}; headroom: {}\n", self.headroom);
+        if !self.mixes.is_empty() {
+            let _ = writeln!(text, "no fleet of these types does with less than {}", self.amount(self.at_least));
+        }
         if !self.mixes.is_empty() {
             let headers = ["NODES", "MIX", "AN HOUR", "A MONTH", "AT LEAST", "GAP", "CHECKED"];
             let mut lines = Table::new(headers);
@@ -220,6 +227,11 @@ impl Told {
         text
     }
 
+    /// Of what is to be small.
+    fn amount(&self, amount: f64) -> String {
+        if self.objective == "nodes" { counted(amount as u64, "node") } else { format!("{amount:.4} an hour") }
+    }
+
     fn cells(&self, mix: &MixLine) -> [String; 7] {
         let of_type = |(name, count): (&String, &u32)| format!("{count} {name}");
         let checked = Checked { losses: mix.losses_tried, all: mix.all_losses_tried };
@@ -228,7 +240,7 @@ impl Told {
             mix.nodes_by_type.iter().map(of_type).collect::<Vec<_>>().join(", "),
             mix.price_per_hour.map_or("-".to_owned(), |price| format!("{price:.4}")),
             mix.price_per_month.map_or("-".to_owned(), |price| format!("{price:.2}")),
-            if self.objective == "nodes" { format!("{:.0}", mix.at_least) } else { format!("{:.4}", mix.at_least) },
+            self.amount(mix.at_least),
             format!("{:.1}%", mix.gap_percent),
             match checked {
                 Checked { losses: 0, .. } => "all pods placed".to_owned(),
