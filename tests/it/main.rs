@@ -1,6 +1,7 @@
 //! wavetank from outside: one file a behaviour.
 
 mod benches;
+mod capacity;
 mod choices;
 mod cli;
 mod conformance;

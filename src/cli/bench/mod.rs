@@ -1,5 +1,7 @@
-//! `wavetank bench`: placement studies, and how fast parts of the simulator are on this machine.
+//! `wavetank bench`: placement studies, how many nodes workloads need, and how fast parts of the simulator are on this
+//! machine.
 
+mod capacity;
 mod clock;
 mod lines;
 pub(super) mod placement;
@@ -11,7 +13,7 @@ use clap::{Args, Subcommand};
 
 use super::Failure;
 
-/// Study placement policies, or measure how fast the simulator is
+/// Study placement policies, plan capacity, or measure how fast the simulator is
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -20,6 +22,7 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
+    Capacity(capacity::Arguments),
     Placement(Box<placement::Arguments>),
     Scheduler(scheduler::Arguments),
 }
@@ -27,6 +30,7 @@ enum What {
 /// Does it.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.what {
+        What::Capacity(arguments) => capacity::run(arguments),
         What::Placement(arguments) => placement::run(arguments, &[]),
         What::Scheduler(arguments) => scheduler::run(arguments),
     }
