@@ -27,6 +27,25 @@ pub struct Typical {
 }
 
 impl Typical {
+    /// The typical ones among pods that were counted: the commonest that together are 95 % of them, the one that crosses
+    /// the mark included; of equal counts those that ask for more CPU, more of a card, more cards come first.
+    pub fn of(counts: impl IntoIterator<Item = (Demand, u32)>) -> Typical {
+        let mut pods: Vec<(Demand, u32)> = counts.into_iter().collect();
+        pods.sort_by_key(|(pod, count)| {
+            std::cmp::Reverse((*count, pod.milli_cpu(), pod.milli_per_card, pod.cards, pod.models))
+        });
+        let all: u64 = pods.iter().map(|(_, count)| u64::from(*count)).sum();
+        let mut typical = Typical::default();
+        for (pod, count) in pods {
+            if typical.total * 100 >= all * 95 {
+                break;
+            }
+            typical.total += u64::from(count);
+            typical.pods.push((pod, count));
+        }
+        typical
+    }
+
     /// The fragmentation of a node, times [`Self::total`]: the free milli of cards, in the mean over the typical pods, that
     /// the pod cannot use. For a pod that does not fit or takes no card that is all that is free, else what is free on
     /// the cards that are too small for it. Memory does not count.
