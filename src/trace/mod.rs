@@ -3,11 +3,17 @@
 //! Every format becomes one [`Trace`]: vectors of resources, cards, models and times, in integers. What a format has
 //! beside these (labels, usage, constraints) is left out, and its reader says so. A family: a format a file.
 
+pub mod openb;
+mod rows;
+
 use crate::api::Name;
 use crate::kernel::Time;
 
 /// How many kinds of resources a trace may have, cards aside.
 pub const RESOURCES: usize = 6;
+
+/// How many cards a machine may have.
+pub const MAX_CARDS: u8 = 16;
 
 /// Amounts of resources, in the order of [`Trace::resources`].
 pub type Amounts = [i64; RESOURCES];
