@@ -42,7 +42,7 @@ impl SeenPods {
 
     /// The pods that are typical.
     pub fn typical(&self, models: &CardModels) -> Typical {
-        Typical::of(self.typical.iter().map(|((milli_cpu, ask), count)| {
+        Typical::commonest(self.typical.iter().map(|((milli_cpu, ask), count)| {
             let mut asks = [0; RESOURCES];
             asks[0] = *milli_cpu;
             let (cards, milli_per_card) = ask.as_ref().map_or((0, 0), |ask| (ask.cards, ask.milli));

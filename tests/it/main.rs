@@ -21,5 +21,6 @@ mod stories;
 mod story;
 mod sweeps;
 mod tidy;
+mod traces;
 mod volumes;
 mod weather;

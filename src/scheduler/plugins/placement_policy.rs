@@ -83,10 +83,7 @@ impl Args {
             (demand, pods.count)
         };
         let typical = match (&self.typical, &cluster.seen) {
-            (Some(pods), _) => Typical {
-                pods: pods.iter().map(listed).collect(),
-                total: pods.iter().map(|pods| u64::from(pods.count)).sum(),
-            },
+            (Some(pods), _) => Typical::new(&pods.iter().map(listed).collect::<Vec<_>>()),
             (None, Some(seen)) => seen.typical(models),
             (None, None) => Typical::default(),
         };

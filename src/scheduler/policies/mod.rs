@@ -7,13 +7,21 @@
 //!
 //! A family: a policy a file, listed in [`ALL`].
 
+mod bestfit;
 mod demand;
+mod dotprod;
+mod fgd;
 mod fragmentation;
+mod gpu_clustering;
+mod gpu_packing;
 mod node;
+mod random;
+mod setting;
 
 pub use demand::{ANY_MODEL, Demand};
-pub use fragmentation::{Setting, Typical};
+pub use fragmentation::Typical;
 pub use node::{CARD, Cards, MAX_CARDS, NodeState, RESOURCES, ResourceVector};
+pub use setting::{Setting, Share};
 
 /// A placement algorithm.
 pub trait Policy: Send + Sync {
@@ -73,7 +81,14 @@ pub enum Ties {
 }
 
 /// All policies, in the order of listings.
-pub const ALL: &[&dyn Policy] = &[];
+pub const ALL: &[&dyn Policy] = &[
+    &random::Random,
+    &dotprod::DotProd,
+    &gpu_clustering::GpuClustering,
+    &gpu_packing::GpuPacking,
+    &bestfit::BestFit,
+    &fgd::Fgd,
+];
 
 /// The policy of a name.
 pub fn named(name: &str) -> Option<&'static dyn Policy> {

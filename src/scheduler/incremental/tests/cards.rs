@@ -27,7 +27,7 @@ impl Policy for Nosy {
     fn score(&self, pod: &Demand, node: &NodeState, setting: &Setting) -> i32 {
         assert!(node.fits(pod), "only asked where the pod fits");
         let largest = setting.largest[0] + setting.largest_cards;
-        let before = setting.typical.fragmentation(node);
+        let before = setting.typical.fragmentation(&node.cards, node.free[0], node.model);
         ((before + node.free[0] / 7 + largest + i64::from(node.card_pods[0]) + i64::from(node.pods)) % 1000) as i32
     }
 
