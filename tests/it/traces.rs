@@ -57,12 +57,12 @@ fn pods_of_a_trace_share_gpus_by_a_policy_and_keep_what_they_were_given() {
         [
             "huge-0 Pending - -",
             "plain-0 Running cpu-0 -",
-            "share-0 Running t4-0 0",
-            "share-1 Running t4-0 0",
-            "share-2 Running t4-0 1",
-            "share-3 Running t4-0 1",
-            "whole-0 Running p100-0 0",
-            "whole-1 Running t4-1 0-1",
+            "share-0 Running p100-0 0",
+            "share-1 Running p100-0 0",
+            "share-2 Running t4-0 0",
+            "share-3 Running t4-0 0",
+            "whole-0 Running p100-0 1",
+            "whole-1 Running p100-0 2-3",
         ]
     );
 }
@@ -129,8 +129,8 @@ fn what_is_wrong_with_a_trace_is_told_at_its_place() {
     );
     check(
         &scenario(", arrive: 0/s", ""),
-        "s.yaml:7:34: trace.pods.arrive: invalid value: string \"0/s\", expected atOnce, recorded, or so many a second, \
-         such as 50/s",
+        "s.yaml:7:34: trace.pods.arrive: expected atOnce, recorded, or so many a second, such as 50/s, found \
+         string \"0/s\"",
     );
     check(
         &scenario("", "nodes: [{name: t4, count: 1, capacity: {cpu: 1, memory: 1Gi}}]\n"),
