@@ -275,11 +275,12 @@ fn a_plugin_that_is_disabled_at_filter_alone_still_has_a_say_before() {
 
 #[test]
 fn plugins_that_upstream_does_not_have_are_there_where_a_profile_names_them() {
+    use ExtensionPoint::Filter;
     let profile = profile_of("plugins: {multiPoint: {enabled: [{name: GpuShare}]}}");
     let mut expected = order(&Profile::upstream(), Filter);
     expected.push("GpuShare".to_owned());
     assert_eq!(order(&profile, Filter), expected);
-    assert_eq!(order(&profile, ExtensionPoint::Reserve), ["VolumeBinding", "DynamicResources", "GpuShare"]);
+    assert_eq!(order(&profile, ExtensionPoint::Reserve), ["VolumeBinding", "GpuShare"]);
     check_profile(
         "plugins: {filter: {enabled: [{name: GpuShare}]}}",
         "c.yaml:3:22: profiles[0].plugins: GpuShare is enabled at filter, but not at reserve\n  help: enable it at reserve \
@@ -291,7 +292,13 @@ fn plugins_that_upstream_does_not_have_are_there_where_a_profile_names_them() {
          PlacementPolicy, args: {policy: fgd}}",
     );
     check_profile(
-        "pluginConfig: [{name: PlacementPolicy, args: {policy: best, typical: [{count: 0, gpuMilli: 2000}]}}]",
-        "c.yaml:3:66: profiles[0].pluginConfig[0].args.policy: no policy is named \"best\"",
+        "pluginConfig: [{name: PlacementPolicy, args: {policy: bestfitt}}]",
+        "c.yaml:3:67: profiles[0].pluginConfig[0].args.policy: no policy is named \"bestfitt\"\n  help: did you mean \
+         \"bestfit\"?",
+    );
+    check_profile(
+        "pluginConfig: [{name: PlacementPolicy, args: {policy: fgd, typical: [{count: 1, gpuMilli: 2000}]}}]",
+        "c.yaml:3:103: profiles[0].pluginConfig[0].args.typical[0].gpuMilli: Invalid value: 2000: not in valid range [1, \
+         1000]",
     );
 }
