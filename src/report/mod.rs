@@ -5,6 +5,7 @@
 
 mod actions;
 mod age;
+pub mod chart;
 mod cost;
 mod events;
 mod faults;
@@ -17,6 +18,7 @@ pub mod plots;
 mod pod_status;
 mod pods;
 mod requests;
+pub mod study;
 mod summary;
 mod sweep;
 mod table;

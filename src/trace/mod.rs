@@ -5,6 +5,7 @@
 
 pub mod openb;
 mod rows;
+pub mod synthetic;
 
 use crate::api::Name;
 use crate::kernel::Time;

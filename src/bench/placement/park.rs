@@ -1,5 +1,6 @@
 //! The nodes of a run and what is placed on them, with the sums that measures need, kept as they change.
 
+use super::Plan;
 use crate::scheduler::policies::{Demand, NodeState, RESOURCES, ResourceVector, Typical};
 
 /// Where a pod is: its node, and its cards, a bit each.
@@ -21,6 +22,8 @@ pub struct Park {
     changed: Vec<usize>,
     /// The fragmentation of each node.
     fragmentation: Vec<i64>,
+    /// What an hour of each node costs, in millionths of a dollar.
+    micro_dollars: Vec<i64>,
     totals: Totals,
 }
 
@@ -39,13 +42,16 @@ pub struct Totals {
     pub fragmentation: i64,
     /// How many nodes run a pod.
     pub nodes_used: u32,
+    /// What an hour of these nodes costs, in millionths of a dollar.
+    pub micro_dollars_used: i64,
     /// How many pods run.
     pub pods: u32,
 }
 
 impl Park {
-    /// These nodes, which are empty.
-    pub fn new(nodes: Vec<NodeState>, typical: &Typical) -> Park {
+    /// The nodes of a plan, which are empty.
+    pub fn new(plan: &Plan) -> Park {
+        let (nodes, typical) = (plan.nodes.clone(), &plan.setting.typical);
         let mut totals = Totals::default();
         for node in &nodes {
             (0..RESOURCES).for_each(|r| totals.capacity[r] += node.capacity[r]);
@@ -55,7 +61,8 @@ impl Park {
         let fragmentation: Vec<i64> = nodes.iter().map(of).collect();
         totals.fragmentation = fragmentation.iter().sum();
         let changed = vec![0; nodes.len()];
-        Park { nodes, changes: Vec::new(), changed, fragmentation, totals }
+        let micro_dollars = plan.micro_dollars.clone();
+        Park { nodes, changes: Vec::new(), changed, fragmentation, micro_dollars, totals }
     }
 
     /// The nodes, in the order that decides between equals.
@@ -82,7 +89,10 @@ impl Park {
     /// Puts a pod on a node.
     pub fn add(&mut self, pod: &Demand, spot: Spot, typical: &Typical) {
         let node = &mut self.nodes[spot.node as usize];
-        self.totals.nodes_used += u32::from(node.pods == 0);
+        if node.pods == 0 {
+            self.totals.nodes_used += 1;
+            self.totals.micro_dollars_used += self.micro_dollars[spot.node as usize];
+        }
         node.add(pod, spot.cards);
         self.count(pod, 1);
         self.note_change(spot.node, typical);
@@ -92,7 +102,10 @@ impl Park {
     pub fn remove(&mut self, pod: &Demand, spot: Spot, typical: &Typical) {
         let node = &mut self.nodes[spot.node as usize];
         node.remove(pod, spot.cards);
-        self.totals.nodes_used -= u32::from(node.pods == 0);
+        if node.pods == 0 {
+            self.totals.nodes_used -= 1;
+            self.totals.micro_dollars_used -= self.micro_dollars[spot.node as usize];
+        }
         self.count(pod, -1);
         self.note_change(spot.node, typical);
     }

@@ -3,7 +3,7 @@
 use super::ranking::Ranking;
 use super::{Park, Plan, Spot};
 use crate::kernel::{Chance, Purpose, object_hash};
-use crate::scheduler::policies::{Demand, MAX_CARDS, Policy, Ties};
+use crate::scheduler::policies::{Demand, MAX_CARDS, Policy, Step, Ties};
 
 const NODE: Purpose = Purpose::new("placement-node");
 const CARD: Purpose = Purpose::new("placement-card");
@@ -14,6 +14,33 @@ const RANKED_FROM: u32 = 2;
 pub trait Placer {
     /// Where a pod of this class goes now; nothing where it fits nowhere.
     fn place(&mut self, plan: &Plan, park: &Park, class: u32) -> Option<Spot>;
+
+    /// Where a pod of this class goes if it must be this node; nothing where it does not fit there.
+    fn place_on(&mut self, plan: &Plan, park: &Park, class: u32, node: usize) -> Option<Spot> {
+        let _ = (plan, park, class, node);
+        None
+    }
+
+    /// How many pods it wants to see at once.
+    fn batch(&self) -> usize {
+        1
+    }
+
+    /// In which order the pods of a batch go, and on which node each is wished to be.
+    fn arrange(&mut self, plan: &Plan, park: &Park, batch: &[u32]) -> Vec<(usize, Option<usize>)> {
+        let _ = (plan, park);
+        (0..batch.len()).map(|pod| (pod, None)).collect()
+    }
+
+    /// A pod was put there.
+    fn placed(&mut self, plan: &Plan, class: u32, spot: Spot, pod: u32) {
+        let _ = (plan, class, spot, pod);
+    }
+
+    /// A pod was taken off.
+    fn removed(&mut self, plan: &Plan, class: u32, spot: Spot, pod: u32) {
+        let _ = (plan, class, spot, pod);
+    }
 }
 
 /// A policy that scores nodes.
@@ -30,12 +57,6 @@ impl<'a> Scored<'a> {
     /// A policy at the start of a run.
     pub fn new(policy: &'a dyn Policy, plan: &Plan) -> Scored<'a> {
         Scored { policy, rankings: vec![None; plan.classes.len()], last: 0, decisions: 0 }
-    }
-
-    /// Where a pod of this class goes if it must be this node; nothing where it does not fit there.
-    pub fn place_on(&mut self, plan: &Plan, park: &Park, class: u32, node: usize) -> Option<Spot> {
-        let pod = &plan.classes[class as usize];
-        park.nodes()[node].fits(pod).then(|| self.spot(plan, park, pod, node))
     }
 
     fn spot(&mut self, plan: &Plan, park: &Park, pod: &Demand, node: usize) -> Spot {
@@ -83,5 +104,24 @@ impl Placer for Scored<'_> {
             self.rankings[place] = Some(ranking);
         }
         node.map(|node| self.spot(plan, park, pod, node))
+    }
+
+    fn place_on(&mut self, plan: &Plan, park: &Park, class: u32, node: usize) -> Option<Spot> {
+        let pod = &plan.classes[class as usize];
+        park.nodes()[node].fits(pod).then(|| self.spot(plan, park, pod, node))
+    }
+
+    fn batch(&self) -> usize {
+        self.policy.batch()
+    }
+
+    fn arrange(&mut self, plan: &Plan, park: &Park, batch: &[u32]) -> Vec<(usize, Option<usize>)> {
+        let pods: Vec<Demand> = batch.iter().map(|class| plan.classes[*class as usize]).collect();
+        let steps = self.policy.arrange(&pods, park.nodes(), &plan.setting);
+        let step = |step| match step {
+            Step::Place(pod) => (pod, None),
+            Step::PlaceOn(pod, node) => (pod, Some(node)),
+        };
+        steps.into_iter().map(step).collect()
     }
 }

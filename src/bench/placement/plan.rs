@@ -44,6 +44,8 @@ pub struct Plan {
     pub nodes: Vec<NodeState>,
     /// The number of each node's machine in the trace.
     pub machines: Vec<u32>,
+    /// What an hour of each node costs, in millionths of a dollar.
+    pub micro_dollars: Vec<i64>,
     /// What pods ask for.
     pub classes: Vec<Demand>,
     /// How often each class comes.
@@ -90,7 +92,9 @@ impl Plan {
             arrival.classes.iter().for_each(|class| counts[*class as usize] += 1);
         }
         let resources = trace.resources.clone();
-        Ok(Plan { resources, models, nodes, machines, classes, counts, arrivals, setting, chance })
+        let price = |index: &u32| (trace.machines[*index as usize].price_per_hour * 1e6).round() as i64;
+        let micro_dollars = machines.iter().map(price).collect();
+        Ok(Plan { resources, models, nodes, machines, micro_dollars, classes, counts, arrivals, setting, chance })
     }
 }
 

@@ -1,70 +1,78 @@
-//! What is measured after every pod.
+//! What is measured after every pod that came.
 
+use super::Plan;
 use super::park::Totals;
 use crate::kernel::Time;
-use crate::scheduler::policies::{RESOURCES, ResourceVector};
+use crate::scheduler::policies::ResourceVector;
 
 /// The state of a run after a pod came.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Sample {
     /// When.
     pub at: Time,
     /// How many pods have come.
     pub pods: u32,
-    /// What they asked for, placed or not.
-    pub arrived: ResourceVector,
-    /// The milli of cards that they asked for.
-    pub card_arrived: i64,
-    /// The sums over the nodes.
-    pub totals: Totals,
+    /// What has been asked for, placed or not, in percent of what there is: of cards, or of CPU where there are none.
+    pub arrived_pct: f64,
+    /// What pods have been given of cards, in percent of what there is.
+    pub alloc_gpu_pct: f64,
+    /// The same of CPU.
+    pub alloc_cpu_pct: f64,
+    /// The same of memory.
+    pub alloc_memory_pct: f64,
+    /// Free cards that typical pods cannot use, in percent of all cards.
+    pub frag_pct_of_cluster: f64,
+    /// The same, in percent of the cards that are free.
+    pub frag_ratio_pct_of_idle: f64,
+    /// How many nodes run a pod.
+    pub nodes_used: u32,
+    /// What an hour of these nodes costs, in dollars.
+    pub cost_per_hour: f64,
     /// How many pods were turned away for good.
     pub rejected: u32,
     /// How many wait.
     pub waiting: u32,
-    /// The number of typical pods, by which fragmentation is to be divided.
-    pub typical: u64,
+}
+
+/// What has come so far.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(super) struct Arrived {
+    pub(super) pods: u32,
+    pub(super) asks: ResourceVector,
+    pub(super) card_milli: i64,
 }
 
 impl Sample {
-    /// What has been asked of cards, in percent of what there is; of CPU where there are none.
-    pub fn arrived_percent(&self) -> f64 {
-        match self.totals.card_capacity {
-            0 => percent(self.arrived[0], self.totals.capacity[0]),
-            capacity => percent(self.card_arrived, capacity),
+    pub(super) fn new(
+        plan: &Plan,
+        at: Time,
+        arrived: &Arrived,
+        totals: &Totals,
+        rejected: u32,
+        waiting: u32,
+    ) -> Sample {
+        let cards = totals.card_capacity;
+        let fragmentation = totals.fragmentation as f64 / plan.setting.typical.total.max(1) as f64;
+        Sample {
+            at,
+            pods: arrived.pods,
+            arrived_pct: match cards {
+                0 => percent(arrived.asks[0] as f64, totals.capacity[0]),
+                _ => percent(arrived.card_milli as f64, cards),
+            },
+            alloc_gpu_pct: percent(totals.card_allocated as f64, cards),
+            alloc_cpu_pct: percent(totals.allocated[0] as f64, totals.capacity[0]),
+            alloc_memory_pct: percent(totals.allocated[1] as f64, totals.capacity[1]),
+            frag_pct_of_cluster: percent(fragmentation, cards),
+            frag_ratio_pct_of_idle: percent(fragmentation, cards - totals.card_allocated),
+            nodes_used: totals.nodes_used,
+            cost_per_hour: totals.micro_dollars_used as f64 / 1e6,
+            rejected,
+            waiting,
         }
     }
-
-    /// What pods have been given of cards, in percent of what there is.
-    pub fn alloc_gpu_percent(&self) -> f64 {
-        percent(self.totals.card_allocated, self.totals.card_capacity)
-    }
-
-    /// What pods have been given of a resource, in percent of what there is.
-    pub fn alloc_percent(&self, resource: usize) -> f64 {
-        assert!(resource < RESOURCES);
-        percent(self.totals.allocated[resource], self.totals.capacity[resource])
-    }
-
-    /// The milli of cards that a typical pod cannot use.
-    fn fragmentation(&self) -> f64 {
-        self.totals.fragmentation as f64 / self.typical.max(1) as f64
-    }
-
-    /// Fragmentation in percent of all cards.
-    pub fn frag_percent_of_cluster(&self) -> f64 {
-        ratio(self.fragmentation(), self.totals.card_capacity)
-    }
-
-    /// Fragmentation in percent of the cards that are free.
-    pub fn frag_percent_of_idle(&self) -> f64 {
-        ratio(self.fragmentation(), self.totals.card_capacity - self.totals.card_allocated)
-    }
 }
 
-fn percent(part: i64, whole: i64) -> f64 {
-    ratio(part as f64, whole)
-}
-
-fn ratio(part: f64, whole: i64) -> f64 {
+pub(super) fn percent(part: f64, whole: i64) -> f64 {
     if whole == 0 { 0.0 } else { part * 100.0 / whole as f64 }
 }

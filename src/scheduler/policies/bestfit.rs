@@ -3,7 +3,7 @@
 use super::{Demand, NodeState, Policy, Setting};
 
 /// See the file's text.
-pub struct BestFit;
+pub(super) struct BestFit;
 
 impl Policy for BestFit {
     fn name(&self) -> &'static str {

@@ -6,7 +6,7 @@
 use super::{Demand, NodeState, Policy, Setting};
 
 /// See the file's text.
-pub struct DotProd;
+pub(super) struct DotProd;
 
 impl Policy for DotProd {
     fn name(&self) -> &'static str {

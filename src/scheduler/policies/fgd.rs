@@ -6,7 +6,7 @@
 use super::{Demand, MAX_CARDS, NodeState, Policy, Setting};
 
 /// See the file's text.
-pub struct Fgd;
+pub(super) struct Fgd;
 
 impl Policy for Fgd {
     fn name(&self) -> &'static str {

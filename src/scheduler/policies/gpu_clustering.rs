@@ -5,7 +5,7 @@
 use super::{Demand, NodeState, Policy, Setting};
 
 /// See the file's text.
-pub struct GpuClustering;
+pub(super) struct GpuClustering;
 
 impl Policy for GpuClustering {
     fn name(&self) -> &'static str {

@@ -5,7 +5,7 @@
 use super::{CARD, Demand, NodeState, Policy, Setting};
 
 /// See the file's text.
-pub struct GpuPacking;
+pub(super) struct GpuPacking;
 
 impl Policy for GpuPacking {
     fn name(&self) -> &'static str {

@@ -3,7 +3,7 @@
 use super::{Demand, NodeState, Policy, Setting, Ties};
 
 /// See the file's text.
-pub struct Random;
+pub(super) struct Random;
 
 impl Policy for Random {
     fn name(&self) -> &'static str {

@@ -1,0 +1,61 @@
+//! How few bins do, and how few do not: bounds, optima and packings for items of several resources in bins of several
+//! kinds ('vector packing with node types').
+//!
+//! Every bound here is at most what any packing takes, and every packing is one; a property test holds them against
+//! the optimum. Bounds are integers and hold whatever the solver of linear programs does. Nothing here knows of pods or
+//! nodes; nothing is drawn.
+
+mod columns;
+mod first_fit;
+mod one_dimension;
+mod optimum;
+mod pricing;
+mod problem;
+mod rounding;
+#[cfg(test)]
+mod tests;
+mod volume;
+
+pub use columns::{Columns, Effort, PRICE_ONE, columns};
+pub use first_fit::{Fit, Size, cheapest, first_fit, pack};
+pub use one_dimension::{l2, l3, one_dimension};
+pub use optimum::{Limits, Optimum, optimum};
+pub use problem::{BinKind, Filled, ItemKind, Objective, Packing, Problem};
+pub use rounding::rounding;
+pub use volume::volume;
+
+/// What is known of the least price: not below the bounds, not above the packing's.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Bracket {
+    /// By volume.
+    pub volume: i64,
+    /// By L2 or L3 in one dimension.
+    pub one_dimension: i64,
+    /// By patterns.
+    pub columns: i64,
+    /// The best packing that was found, if any.
+    pub packing: Option<Packing>,
+}
+
+impl Bracket {
+    /// The best of the bounds.
+    pub fn bound(&self) -> i64 {
+        self.volume.max(self.one_dimension).max(self.columns)
+    }
+}
+
+/// Works out all bounds and packings.
+pub fn bracket(problem: &Problem, effort: Effort) -> Bracket {
+    let mut packings = first_fit(problem);
+    let columns = columns(problem, &packings, effort);
+    packings.extend(rounding(problem, &columns));
+    // What is paid is a sum of prices.
+    let unit = optimum::unit(problem);
+    let paid = |bound: i64| (bound / unit + i64::from(bound % unit > 0)).saturating_mul(unit);
+    Bracket {
+        volume: paid(volume(problem)),
+        one_dimension: paid(one_dimension(problem)),
+        columns: paid(columns.bound),
+        packing: cheapest(problem, packings),
+    }
+}
