@@ -170,6 +170,7 @@ fn loaded(scenario: &Scenario) -> String {
     let nodes: usize = scenario.setup.pools.iter().map(|pool| pool.names.len()).sum();
     let at_start = |timed: &TimedAction| match &timed.action {
         Action::Apply(objects) if timed.at == Time::ZERO => Some(objects.len()),
+        Action::Create(objects) if timed.at == Time::ZERO => Some(objects.len()),
         _ => None,
     };
     let timeline = &scenario.setup.timeline;

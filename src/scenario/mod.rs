@@ -27,6 +27,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod trace;
 
 use std::sync::Arc;
 

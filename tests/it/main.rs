@@ -22,5 +22,6 @@ mod stories;
 mod story;
 mod sweeps;
 mod tidy;
+mod traces;
 mod volumes;
 mod weather;
