@@ -95,7 +95,7 @@ impl Placer for Scored<'_> {
             Ties::First => ranking.first_from(0),
             Ties::FromLast => ranking.first_from(self.last),
             Ties::AfterLast => ranking.first_from((self.last + 1) % park.nodes().len()),
-            Ties::Draw => match ranking.count_of_best() {
+            Ties::Draw | Ties::DrawNode => match ranking.count_of_best() {
                 0 => None,
                 among => ranking.nth_of_best(self.draw(plan.chance, NODE, among as u64)),
             },

@@ -36,6 +36,16 @@ impl Setting {
         [share(node.free[0], pod.asks[0], self.largest[0]), second]
     }
 
+    /// The larger of what the pod asks of the two, over what the largest node has.
+    pub fn largest_share(&self, pod: &Demand) -> f64 {
+        let share = |asked: i64, largest: i64| asked as f64 / largest.max(1) as f64;
+        let second = match self.largest_cards {
+            0 => share(pod.asks[1], self.largest[1]),
+            largest => share(pod.card_milli(), largest),
+        };
+        share(pod.milli_cpu(), self.largest[0]).max(second)
+    }
+
     /// What is left of these resources with the pod there, together: from 0 to 2.
     pub fn left_over(&self, node: &NodeState, pod: &Demand) -> f64 {
         self.shares(node, pod).iter().map(|share| share.free - share.asked).sum()
