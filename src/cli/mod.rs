@@ -6,6 +6,7 @@
 
 mod bench;
 mod bug;
+mod columns;
 mod dumps;
 mod failure;
 mod families;

@@ -1,6 +1,7 @@
 //! wavetank from outside: one file a behaviour.
 
 mod benches;
+mod capacity;
 mod choices;
 mod cli;
 mod conformance;
@@ -21,6 +22,7 @@ mod stories;
 mod story;
 mod sweeps;
 mod tidy;
+mod trace_formats;
 mod traces;
 mod volumes;
 mod weather;

@@ -27,7 +27,10 @@ use super::{Summary, action_text};
 use crate::kernel::Time;
 use crate::sim::{Action, Sim, StrikeRecord};
 
-const STYLE: &str = include_str!("style.css");
+/// The style sheet of all pages.
+pub(super) const STYLE: &str = include_str!("style.css");
+/// The button for light and dark.
+pub(super) const THEME: &str = include_str!("theme.js");
 const SCRIPT: &str = include_str!("page.js");
 
 /// Something that was wrong with the world from one instant to another.
@@ -113,7 +116,7 @@ fn page_of(page: &Page<'_>) -> Markup {
                     (timeline::timeline(page))
                     (tables::requests(page))
                 }
-                script { (PreEscaped(SCRIPT)) }
+                script { (PreEscaped(THEME)) (PreEscaped(SCRIPT)) }
             }
         }
     }

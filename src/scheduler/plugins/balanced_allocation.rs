@@ -54,23 +54,38 @@ struct Balanced {
 
 impl NodeScore for Balanced {
     fn score(&self, _cluster: &Cluster, node: NodeView) -> i64 {
-        let share = |(resource, asked): &(Scored, i64)| {
-            let (offered, used) = resource.on_node(node, *asked, false);
-            (offered != 0).then(|| (used as f64 / offered as f64).min(1.0))
-        };
-        let deviation = match self.asked.as_slice() {
-            [one, other] => match (share(one), share(other)) {
-                (Some(one), Some(other)) => deviation(&[one, other]),
-                (_, _) => 0.0,
-            },
-            several => deviation(&several.iter().filter_map(share).collect::<Vec<f64>>()),
-        };
-        ((1.0 - deviation) * 100.0) as i64
+        let share = |(resource, asked): &(Scored, i64)| share(resource.on_node(node, *asked, false));
+        match self.asked.as_slice() {
+            [one, other] => score_of_two(share(one), share(other)),
+            several => score(&several.iter().filter_map(share).collect::<Vec<f64>>()),
+        }
     }
 
     fn reach(&self) -> Reach {
         Reach::Node
     }
+}
+
+/// Which part of what is offered of a resource would be used; nothing where none is offered.
+fn share((offered, used): (i64, i64)) -> Option<f64> {
+    (offered != 0).then(|| (used as f64 / offered as f64).min(1.0))
+}
+
+/// The score of a node by what is offered and what would be used of two resources.
+pub fn score_of_pair(resources: [(i64, i64); 2]) -> i64 {
+    let [one, other] = resources.map(share);
+    score_of_two(one, other)
+}
+
+fn score_of_two(one: Option<f64>, other: Option<f64>) -> i64 {
+    match (one, other) {
+        (Some(one), Some(other)) => score(&[one, other]),
+        (_, _) => score(&[]),
+    }
+}
+
+fn score(shares: &[f64]) -> i64 {
+    ((1.0 - deviation(shares)) * 100.0) as i64
 }
 
 /// The standard deviation, in the order of operations of upstream: each step is exact IEEE arithmetic.

@@ -7,13 +7,38 @@
 //!
 //! A family: a policy a file, listed in [`ALL`].
 
+mod best_fit_decreasing;
+mod bestfit;
 mod demand;
+mod dot_product;
+mod dotprod;
+mod fgd;
+mod first_fit;
+mod first_fit_decreasing;
 mod fragmentation;
+mod gpu_clustering;
+mod gpu_packing;
+mod harmonic;
+mod kube_least_allocated;
+mod kube_most_allocated;
+mod kube_ratio;
+mod l2_norm;
+mod lookahead;
+mod next_fit;
 mod node;
+mod random;
+mod round_robin;
+mod setting;
+mod tetris;
+mod worst_fit;
 
 pub use demand::{ANY_MODEL, Demand};
-pub use fragmentation::{Setting, Typical};
+pub use fragmentation::Typical;
 pub use node::{CARD, Cards, MAX_CARDS, NodeState, RESOURCES, ResourceVector};
+pub use setting::{Setting, Share};
+
+/// The highest score of policies to which Kubernetes' 0 to 100 are too coarse.
+const FINE: f64 = 10_000.0;
 
 /// A placement algorithm.
 pub trait Policy: Send + Sync {
@@ -66,6 +91,8 @@ pub enum Ties {
     First,
     /// Any, drawn; also any card of those with room.
     Draw,
+    /// Any, drawn; the card is the policy's.
+    DrawNode,
     /// The first from the node on that was taken last, round the end.
     FromLast,
     /// The first after the node that was taken last, round the end.
@@ -73,7 +100,28 @@ pub enum Ties {
 }
 
 /// All policies, in the order of listings.
-pub const ALL: &[&dyn Policy] = &[];
+pub const ALL: &[&dyn Policy] = &[
+    &random::Random,
+    &dotprod::DotProd,
+    &gpu_clustering::GpuClustering,
+    &gpu_packing::GpuPacking,
+    &bestfit::BestFit,
+    &fgd::Fgd,
+    &first_fit::FirstFit,
+    &next_fit::NextFit,
+    &worst_fit::WorstFit,
+    &round_robin::RoundRobin,
+    &l2_norm::L2Norm,
+    &dot_product::DotProduct,
+    &tetris::Tetris,
+    &harmonic::Harmonic,
+    &first_fit_decreasing::FirstFitDecreasing,
+    &best_fit_decreasing::BestFitDecreasing,
+    &kube_least_allocated::KubeLeastAllocated,
+    &kube_most_allocated::KubeMostAllocated,
+    &kube_ratio::KubeRatio,
+    &lookahead::Lookahead,
+];
 
 /// The policy of a name.
 pub fn named(name: &str) -> Option<&'static dyn Policy> {

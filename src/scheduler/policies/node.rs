@@ -57,6 +57,17 @@ impl Cards {
         self.free.iter().any(|free| *free >= milli)
     }
 
+    /// The cards as they would be with those given taken, a bit each.
+    #[must_use]
+    pub fn without(mut self, cards: u16) -> Cards {
+        for (card, free) in self.free.iter_mut().enumerate() {
+            if cards & (1 << card) != 0 {
+                *free = 0;
+            }
+        }
+        self
+    }
+
     /// The cards as they would be with so much of one of them taken.
     #[must_use]
     pub fn with_taken(mut self, card: usize, milli: i16) -> Cards {
