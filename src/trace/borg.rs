@@ -3,8 +3,8 @@
 //! Follows `clusterdata_trace_format_v3.proto`: the tables `machine_events` and `instance_events`, as lines of JSON or as
 //! CSV whose nested columns are written `capacity.cpus` or `capacity_cpus`; in any order of lines. Times are in
 //! microseconds; 0 is before the trace, 2^63−1 after it. CPU and memory are shares of the largest machine, of which
-//! [`UNIT`] makes one whole. Priorities are Borg's: up to 99 free, 100–115 best-effort batch, 116–119 mid, 120–359
-//! production, 360 and more monitoring.
+//! [`UNIT`](super::UNIT) makes one whole. Priorities are Borg's (tiers: Tirmazi et al., 'Borg: the Next Generation',
+//! EuroSys 2020): up to 99 free, 110–115 best-effort batch, 116–119 mid, 120–359 production, 360 and more monitoring.
 //!
 //! An instance of a job becomes one task. It comes when it was first submitted, asks for what it asked for first, and
 //! runs as long as its last run was: from when it was last scheduled, or where it never was, from when it came.
@@ -19,7 +19,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::rows::{Column, Presence, Row, read_either};
-use super::{Amounts, FormatEntry, Machine, RESOURCES, Reading, Task, Trace, UNIT, units};
+use super::{Amounts, FormatEntry, Machine, RESOURCES, Reading, Task, Trace, units};
 use crate::api::Name;
 use crate::api::located::{InputError, InputErrors, suggestion};
 use crate::kernel::Time;
@@ -223,11 +223,11 @@ fn task((collection, index): (i64, i64), mut events: Vec<InstanceEvent>) -> Opti
     let asks = events.iter().find_map(|event| event.request)?;
     let (first, last) = (events.first()?, events.last()?);
     let Instant::At(arrives) = first.time else { return None };
-    let runs = events.iter().filter(|event| event.kind == SCHEDULE).filter_map(|event| match event.time {
+    let mut runs = events.iter().filter(|event| event.kind == SCHEDULE).filter_map(|event| match event.time {
         Instant::At(time) => Some(time),
         Instant::After => None,
     });
-    let started = runs.last().unwrap_or(arrives);
+    let started = runs.next_back().unwrap_or(arrives);
     let leaves = match last.time {
         Instant::At(ended) if (EVICT..=LOST).contains(&last.kind) => Some(arrives.saturating_add(ended.since(started))),
         Instant::At(_) | Instant::After => None,
@@ -239,6 +239,7 @@ fn task((collection, index): (i64, i64), mut events: Vec<InstanceEvent>) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trace::UNIT;
 
     const MACHINES: &str = "time,machine_id,type,capacity.cpus,capacity.memory\n\
         0,7,ADD,0.5,0.25\n900000000,7,3,1,1\n0,8,1,,\n0,3,1,1,0.5\n";
