@@ -12,6 +12,7 @@ mod invariants;
 mod leaders;
 mod manifests;
 mod nodes;
+mod placement;
 mod quiet;
 mod random;
 mod report;
