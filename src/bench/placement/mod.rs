@@ -8,6 +8,7 @@
 mod conditions;
 mod curve;
 mod figures;
+mod kube;
 mod park;
 mod placer;
 mod plan;
@@ -21,6 +22,7 @@ mod study;
 pub use conditions::{Conditions, Drains, Failures, Queue};
 pub use curve::{Bin, MEASURES, bins};
 pub use figures::Figures;
+pub use kube::KubeScheduler;
 pub use park::{Park, Spot, Totals};
 pub use placer::{Placer, Scored};
 pub use plan::{Arrival, Arrivals, Plan, typical};
