@@ -40,6 +40,15 @@ impl Labels {
             .collect()
     }
 
+    /// These and others, which go before these.
+    pub fn merged(&self, others: &Labels) -> Labels {
+        match (self.is_empty(), others.is_empty()) {
+            (_, true) => self.clone(),
+            (true, _) => others.clone(),
+            (false, false) => self.iter().chain(others.iter()).map(|(k, v)| (k.clone(), v.clone())).collect(),
+        }
+    }
+
     /// These without one entry.
     pub fn without(&self, key: &str) -> Labels {
         if self.get(key).is_none() {

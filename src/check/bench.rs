@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::invariant::{By, InvariantEntry, Invariants, Look, Sight};
-use crate::api::{Clock, Kind, Object, ObjectId, Uid, convert};
+use crate::api::{Clock, Kind, Labels, Object, ObjectId, Uid, convert};
 use crate::event::{Answer, Cause, DeleteOptions, PartId, Patch, PatchKind, Request, Subresource, Target};
 use crate::kernel::{Chance, Span, Time};
 use crate::store::{Context, Store};
@@ -65,7 +65,15 @@ impl Bench {
 
     #[track_caller]
     pub(super) fn bind(&mut self, part: PartId, pod: &str, node: &str) {
-        self.ask(part, Request::Bind { pod: target(Kind::Pod, pod), uid: Uid(0), node: node.into() });
+        self.ask(
+            part,
+            Request::Bind {
+                pod: target(Kind::Pod, pod),
+                uid: Uid(0),
+                node: node.into(),
+                annotations: Labels::default(),
+            },
+        );
     }
 
     /// Deletes without grace.

@@ -35,7 +35,7 @@ pub(super) fn objects<T>(
 }
 
 /// A file itself, or what a folder holds, in the order of names.
-fn inside(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+pub(super) fn inside(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     if !path.is_dir() {
         return Ok(vec![path.to_path_buf()]);
     }

@@ -9,7 +9,7 @@ use crate::check::{self, InvariantEntry};
 use crate::client::{ControllerEntry, Flag, FlagValue, Watches};
 use crate::fault::{self, FaultEntry, Parameter, ParameterKind};
 use crate::scenario::{controller_manager_flags, schema};
-use crate::scheduler::{PluginEntry, SchedulerSettings, plugins};
+use crate::scheduler::{PluginEntry, SchedulerSettings, plugins, policies};
 use crate::{controllers, kubelet};
 
 /// A family.
@@ -58,7 +58,8 @@ pub(super) struct ParameterLine {
 /// All families.
 pub(super) const FAMILIES: &[Family] = &[
     Family { name: "controllers", doc: "control loops of kube-controller-manager", columns: &[], members: controllers },
-    Family { name: "plugins", doc: "scheduler plugins of the default profile", columns: &["weight"], members: plugins },
+    Family { name: "plugins", doc: "scheduler plugins", columns: &["weight"], members: plugins },
+    Family { name: "policies", doc: "placement algorithms", columns: &[], members: policies },
     Family { name: "behaviours", doc: "what a scenario says of containers", columns: &["type"], members: behaviours },
     Family { name: "actions", doc: "what a scenario's timeline does", columns: &["type"], members: actions },
     Family { name: "flags", doc: "settings of components", columns: &["component", "type", "default"], members: flags },
@@ -105,6 +106,17 @@ fn plugins() -> Vec<Member> {
         }
     };
     plugins::ALL.iter().map(member).collect()
+}
+
+fn policies() -> Vec<Member> {
+    let member = |policy: &&dyn policies::Policy| Member {
+        name: policy.name().to_owned(),
+        doc: policy.doc().to_owned(),
+        facts: BTreeMap::new(),
+        parameters: Vec::new(),
+        example: Some(format!("components: {{kubeScheduler: {{policy: {}}}}}", policy.name())),
+    };
+    policies::ALL.iter().map(member).collect()
 }
 
 fn flags() -> Vec<Member> {

@@ -6,6 +6,7 @@
 
 mod bench;
 mod bug;
+mod columns;
 mod dumps;
 mod failure;
 mod families;
@@ -27,6 +28,7 @@ use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Effects};
 use clap::{Parser, Subcommand};
 
+use crate::scheduler::policies::Policy;
 use bug::BugNote;
 use failure::Failure;
 
@@ -53,6 +55,14 @@ const STYLES: Styles = Styles::styled()
 struct Cli {
     #[command(subcommand)]
     command: Command,
+}
+
+/// Let placement policies, a program's own among them, place the pods of traces, and compare them
+#[derive(Parser)]
+#[command(styles = STYLES)]
+struct PlacementCli {
+    #[command(flatten)]
+    arguments: bench::placement::Arguments,
 }
 
 #[derive(Subcommand)]
@@ -90,5 +100,22 @@ pub fn main() -> ExitCode {
         None => ExitCode::from(bug::EXIT),
         Some(Ok(code)) => code,
         Some(Err(failure)) => failure.report(),
+    }
+}
+
+/// `wavetank bench placement` as a program of its own, with policies beside those that wavetank has. The arguments are
+/// those of the process.
+pub fn placement_main(more: &[&dyn Policy]) -> ExitCode {
+    let cli = match PlacementCli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe is no reason to complain about the help that went into it.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(Failure::BAD_INPUT) } else { ExitCode::SUCCESS };
+        }
+    };
+    match bench::placement::run(&cli.arguments, more) {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
     }
 }

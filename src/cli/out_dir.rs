@@ -11,17 +11,23 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Failure;
-use crate::report::{Page, SweepSummary, write_journal, write_metrics, write_objects, write_page};
+use super::columns::{Column, write_columns};
+use crate::report::{
+    METRIC_COLUMNS, Page, SweepSummary, write_journal, write_metrics, write_objects, write_page, write_trace,
+};
+use crate::sim::Sample;
 
 const SUMMARY: &str = "summary.json";
 const JOURNAL: &str = "journal.jsonl";
 const OBJECTS: &str = "objects.json";
 const METRICS: &str = "metrics.csv";
+const METRICS_COLUMNS: &str = "metrics.parquet";
+const TRACE: &str = "trace.json";
 const REPORT: &str = "report.html";
 /// The folder of a sweep's runs that failed, a folder each.
 const FAILED: &str = "failed";
 /// All files that an output may have.
-const FILES: [&str; 5] = [SUMMARY, JOURNAL, OBJECTS, METRICS, REPORT];
+const FILES: [&str; 7] = [SUMMARY, JOURNAL, OBJECTS, METRICS, METRICS_COLUMNS, TRACE, REPORT];
 
 /// A folder that may be written.
 pub(super) struct OutDir {
@@ -118,8 +124,20 @@ pub(super) fn write_run(folder: &Path, page: &Page<'_>, with_journal: bool) -> i
         write_file(&folder.join(JOURNAL), |out| write_journal(sim, out))?;
     }
     write_file(&folder.join(OBJECTS), |out| write_objects(sim.store(), sim.now(), out))?;
-    write_file(&folder.join(METRICS), |out| write_metrics(&sim.tally().samples(sim.now()), out))?;
+    let samples = sim.tally().samples(sim.now());
+    write_file(&folder.join(METRICS), |out| write_metrics(&samples, out))?;
+    write_file(&folder.join(METRICS_COLUMNS), |out| write_columns(&metrics(&samples), out))?;
+    write_file(&folder.join(TRACE), |out| write_trace(sim, page.faults, out))?;
     write_file(&folder.join(REPORT), |out| write_page(page, out))
+}
+
+/// The columns of `metrics.csv`, typed.
+fn metrics(samples: &[Sample]) -> Vec<(&'static str, Column)> {
+    let times = samples.iter().map(|sample| sample.time.nanos() as f64 / 1e9).collect();
+    let counts = METRIC_COLUMNS
+        .iter()
+        .map(|(name, value)| (*name, Column::I64(samples.iter().map(|sample| value(sample) as i64).collect())));
+    std::iter::once(("time_s", Column::F64(times))).chain(counts).collect()
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {

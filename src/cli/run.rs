@@ -58,12 +58,12 @@ pub(super) struct Arguments {
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     pub(super) output: Format,
 
-    /// Write report.html, summary.json, journal.jsonl, objects.json and metrics.csv into this folder; of several runs one
-    /// summary.json, and the others for those that failed
+    /// Write report.html, summary.json, journal.jsonl, objects.json, trace.json (for Perfetto), metrics.csv and
+    /// metrics.parquet into this folder; of several runs one summary.json, and the others for those that failed
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
 
-    /// With --out: leave journal.jsonl out, and the memory that it takes
+    /// With --out: leave journal.jsonl out, and the memory that it takes; trace.json has no pods and requests then
     #[arg(long, requires = "out")]
     pub(super) no_journal: bool,
 }
@@ -76,7 +76,7 @@ fn duration(text: &str) -> Result<Span, String> {
     }
 }
 
-fn seeds(text: &str) -> Result<Seeds, String> {
+pub(super) fn seeds(text: &str) -> Result<Seeds, String> {
     let example = "write for example 1..100, which runs seeds 1 and 100 too";
     let Some((first, last)) = text.split_once("..") else { return Err(example.to_owned()) };
     let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{text:?} is no seed; {example}"));
@@ -170,6 +170,7 @@ fn loaded(scenario: &Scenario) -> String {
     let nodes: usize = scenario.setup.pools.iter().map(|pool| pool.names.len()).sum();
     let at_start = |timed: &TimedAction| match &timed.action {
         Action::Apply(objects) if timed.at == Time::ZERO => Some(objects.len()),
+        Action::Create(objects) if timed.at == Time::ZERO => Some(objects.len()),
         _ => None,
     };
     let timeline = &scenario.setup.timeline;

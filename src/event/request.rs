@@ -150,6 +150,8 @@ pub enum Request {
         uid: Uid,
         /// The node.
         node: Name,
+        /// Annotations that the pod gets, too.
+        annotations: Labels,
     },
     /// POST of a pod's `…/eviction`.
     Evict {

@@ -17,6 +17,7 @@ pub fn action_text(action: &Action, store: &Store) -> String {
     let grace = |seconds: &Option<i64>| seconds.map_or(String::new(), |seconds| format!(" --grace-period={seconds}"));
     match action {
         Action::Apply(documents) => format!("apply {}", super::counted(documents.len() as u64, "object")),
+        Action::Create(objects) => format!("create {}", super::counted(objects.len() as u64, "object")),
         Action::DefineKind(info) => format!("kind {} is served", info.group_resource()),
         Action::Delete { resource, propagation, grace_seconds } => {
             let cascade = match propagation {

@@ -4,33 +4,36 @@ use std::io;
 
 use crate::sim::Sample;
 
-const HEADER: &str = "time_s,pods_unscheduled,pods_pending,pods_running,pods_ready,pods_succeeded,pods_failed,\
-                      pods_terminating,objects,requests";
+/// A column beside `time_s`: its name and its value in a sample.
+pub type MetricColumn = (&'static str, fn(&Sample) -> u64);
 
-/// Writes a header and a line a sample. `time_s` is in seconds since the start; `pods_ready` counts in `pods_running`
-/// too, `pods_terminating` in the phase as well; `requests` grows.
+/// The columns beside `time_s`, which is in seconds since the start. `pods_ready` counts in `pods_running` too,
+/// `pods_terminating` in the phase as well; `requests` grows.
+pub const METRIC_COLUMNS: [MetricColumn; 9] = [
+    ("pods_unscheduled", |sample| sample.pods.unscheduled),
+    ("pods_pending", |sample| sample.pods.pending),
+    ("pods_running", |sample| sample.pods.running),
+    ("pods_ready", |sample| sample.pods.ready),
+    ("pods_succeeded", |sample| sample.pods.succeeded),
+    ("pods_failed", |sample| sample.pods.failed),
+    ("pods_terminating", |sample| sample.pods.terminating),
+    ("objects", |sample| sample.objects),
+    ("requests", |sample| sample.requests),
+];
+
+/// Writes a header and a line a sample: `time_s` and [`METRIC_COLUMNS`].
 ///
 /// # Errors
 /// What the writer refuses.
 pub fn write_metrics(samples: &[Sample], out: &mut dyn io::Write) -> io::Result<()> {
-    writeln!(out, "{HEADER}")?;
+    write!(out, "time_s")?;
+    METRIC_COLUMNS.iter().try_for_each(|(name, _)| write!(out, ",{name}"))?;
+    writeln!(out)?;
     for sample in samples {
-        let (time, pods) = (sample.time.nanos(), &sample.pods);
-        writeln!(
-            out,
-            "{}.{:09},{},{},{},{},{},{},{},{},{}",
-            time / 1_000_000_000,
-            time % 1_000_000_000,
-            pods.unscheduled,
-            pods.pending,
-            pods.running,
-            pods.ready,
-            pods.succeeded,
-            pods.failed,
-            pods.terminating,
-            sample.objects,
-            sample.requests,
-        )?;
+        let time = sample.time.nanos();
+        write!(out, "{}.{:09}", time / 1_000_000_000, time % 1_000_000_000)?;
+        METRIC_COLUMNS.iter().try_for_each(|(_, value)| write!(out, ",{}", value(sample)))?;
+        writeln!(out)?;
     }
     Ok(())
 }

@@ -1,16 +1,17 @@
 //! Works out what a typed file means: a scenario.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::components;
-use super::file::{API_VERSION, KIND, ScenarioFile};
+use super::file::{API_VERSION, KIND, NodePoolFile, ScenarioFile};
 use super::manifests::{Gathering, ReadPath};
 use super::node_types::NodeTypes;
 use super::nodes::{default_pools, has_node, node_names};
 use super::resource::Kinds;
 use super::timeline::{self, Known};
-use super::{Draft, Origin, Scenario, behaviours, checks, expect, faults, nodes};
+use super::{Draft, Origin, Scenario, behaviours, checks, expect, faults, nodes, trace};
 use crate::api::located::{InputErrors, Located, Place, suggestion};
 use crate::api::{Clock, Name, text};
 use crate::kernel::Time;
@@ -58,12 +59,21 @@ impl<'a> Lowering<'a> {
         let (typed, place) = (self.typed, self.place.clone());
         self.head();
         let components = components::lower(&typed.components, &place.key("components"), &mut self.gathering);
-        let defaults = default_pools();
-        let pool_files = typed.nodes.as_ref().unwrap_or(&defaults);
+        let pool_files = self.pools();
         let types = NodeTypes::lower(&typed.node_types, &place.key("nodeTypes"), &mut self.gathering);
-        let (pools, setup_pools) = nodes::lower(pool_files, &types, &place.key("nodes"), &mut self.gathering.errors);
+        let (mut pools, mut setup_pools) =
+            nodes::lower(&pool_files, &types, &place.key("nodes"), &mut self.gathering.errors);
+        let trace = trace::lower(typed.trace.as_ref(), &pools, &place.key("trace"), &mut self.gathering);
+        pools.extend(trace.pools);
+        setup_pools.extend(trace.setup);
         let behaviours = behaviours::lower(&typed.behaviours, &place.key("behaviours"), &mut self.gathering.errors);
-        let (timeline, origins) = self.timeline(loose).into_iter().unzip();
+        let mut timeline = self.timeline(loose);
+        let is_seen = |(timed, _): &(TimedAction, Origin)| {
+            typed.duration.is_none_or(|duration| timed.at <= Time::ZERO + duration.0)
+        };
+        timeline.extend(trace.timeline.into_iter().filter(is_seen));
+        timeline.sort_by_key(|(timed, _)| timed.at);
+        let (timeline, origins) = timeline.into_iter().unzip();
         let expectations = self.expectations();
         let faults = self.faults(&setup_pools);
         let invariants = checks::lower(&typed.checks, &place.key("checks"), &mut self.gathering.errors);
@@ -193,19 +203,25 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    /// The pools that are declared, or those that hold where none are and no trace has nodes.
+    fn pools(&self) -> Cow<'a, [NodePoolFile]> {
+        match &self.typed.nodes {
+            Some(pools) => Cow::Borrowed(pools),
+            None if self.typed.trace.as_ref().is_some_and(|trace| trace.nodes.is_some()) => Cow::Borrowed(&[]),
+            None => Cow::Owned(default_pools()),
+        }
+    }
+
     /// The names of nodes for a suggestion: of large pools the first ones only.
     fn node_names(&self) -> Vec<String> {
         const SHOWN_MAX: usize = 1_000;
-        let defaults = default_pools();
-        let pools = self.typed.nodes.as_ref().unwrap_or(&defaults);
+        let pools = self.pools();
         let of_pools = pools.iter().flat_map(|pool| node_names(pool).take(SHOWN_MAX)).map(String::from);
         of_pools.chain(self.gathering.nodes.iter().cloned()).collect()
     }
 
     fn has_node(&self, name: &str) -> bool {
-        let defaults = default_pools();
-        let pools = self.typed.nodes.as_ref().unwrap_or(&defaults);
-        pools.iter().any(|pool| has_node(pool, name)) || self.gathering.nodes.iter().any(|node| node == name)
+        self.pools().iter().any(|pool| has_node(pool, name)) || self.gathering.nodes.iter().any(|node| node == name)
     }
 
     fn faults(&mut self, pools: &[NodePool]) -> Vec<TimedFault> {

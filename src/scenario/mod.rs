@@ -27,6 +27,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod trace;
 
 use std::sync::Arc;
 
@@ -35,7 +36,8 @@ pub use components::{CONTROLLERS, controller_manager_flags};
 pub use draft::Draft;
 pub use load::{DEFAULT_SEED, load};
 pub use manifests::{Found, ReadPath};
-pub use nodes::Pool;
+pub use node_types::node_types;
+pub use nodes::{NodeType, Pool};
 pub use run::{EVENTS_PER_CALL, Ended, FailedAction, RunResult, UNTIL_QUIET_AT_MOST, run};
 #[cfg(feature = "cli")]
 pub use schema::schema;

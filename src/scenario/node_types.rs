@@ -1,10 +1,36 @@
 //! Named machine types: in place, or in a file of their own that several scenarios share.
 
+use std::path::Path;
+
 use super::file::{NodeTypeEntry, NodeTypeFile, NodeTypesInFile};
-use super::manifests::{Gathering, files};
-use super::nodes::Shape;
+use super::manifests::{Gathering, ReadPath, files};
+use super::nodes::{NodeType, Shape};
 use crate::api::located::{InputError, InputErrors, Located, Node, Place, parse, suggestion};
 use crate::api::text;
+
+/// The machine types of a file, or of the files of a folder: lists of what scenarios have under `nodeTypes`.
+///
+/// # Errors
+/// Every mistake that could be found, each at its place; files without any type.
+pub fn node_types(path: &Path, read: &ReadPath<'_>) -> Result<Vec<NodeType>, InputErrors> {
+    let whole = |message: String| {
+        let file = path.display().to_string();
+        InputErrors::from(InputError { file, line: 1, column: 1, path: String::new(), message, help: None })
+    };
+    let (mut types, mut errors) = (NodeTypes::default(), Vec::new());
+    for (file, text) in files(path, read).map_err(whole)? {
+        for document in parse(&file, &text)? {
+            types.add_document(&file, &document, &mut errors);
+        }
+    }
+    if !errors.is_empty() {
+        return Err(InputErrors(errors));
+    }
+    if types.types.is_empty() {
+        return Err(whole("there is no node type".to_owned()));
+    }
+    Ok(types.types.iter().map(|(name, shape)| shape.node_type(name)).collect())
+}
 
 /// The types that pools may be of, in the order of the file.
 #[derive(Debug, Default)]
@@ -97,7 +123,8 @@ impl NodeTypes {
         if self.types.iter().any(|(known, _)| *known == file.name) {
             errors.push(name_place.error(format!("there are two node types named {:?}", file.name)));
         }
-        let shape = Shape::of(&file.capacity, &file.allocatable, &file.labels, file.price_per_hour, place, errors);
+        let mut shape = Shape::of(&file.capacity, &file.allocatable, &file.labels, file.price_per_hour, place, errors);
+        shape.taint(&file.taints, &place.key("taints"), errors);
         shape.check(&|name| file.capacity.contains_key(name), place, errors);
         self.types.push((file.name, shape));
     }

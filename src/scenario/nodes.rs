@@ -48,7 +48,20 @@ pub(super) struct Shape {
     capacity: BTreeMap<String, Quantity>,
     allocatable: BTreeMap<String, Quantity>,
     labels: BTreeMap<String, String>,
+    /// Those of the type; a pool's own are added.
+    taints: Vec<Taint>,
     price_per_hour: Option<f64>,
+}
+
+/// A machine type, ready to be nodes.
+#[derive(Clone, Debug)]
+pub struct NodeType {
+    /// Its name.
+    pub name: Name,
+    /// What its nodes look like.
+    pub template: NodeTemplate,
+    /// What one of them costs an hour.
+    pub price_per_hour: Option<f64>,
 }
 
 /// The pools that hold where a scenario names none: three nodes with 8 CPUs and 32Gi each.
@@ -133,8 +146,39 @@ impl Shape {
             capacity: amounts(capacity, &place.key("capacity"), errors),
             allocatable: amounts(allocatable, &place.key("allocatable"), errors),
             labels: labels.clone(),
+            taints: Vec::new(),
             price_per_hour,
         }
+    }
+
+    /// Adds the taints of a type.
+    pub(super) fn taint(&mut self, taints: &[TaintFile], place: &Place<'_>, errors: &mut Vec<InputError>) {
+        for (index, taint) in taints.iter().enumerate() {
+            match lower_taint(taint, &place.index(index)) {
+                Ok(taint) => self.taints.push(taint),
+                Err(error) => errors.push(error),
+            }
+        }
+    }
+
+    /// The type of this name and shape.
+    pub(super) fn node_type(&self, name: &str) -> NodeType {
+        NodeType { name: name.into(), template: self.template(Some(name)), price_per_hour: self.price_per_hour }
+    }
+
+    /// What nodes of this shape look like, and of this machine type.
+    fn template(&self, machine: Option<&str>) -> NodeTemplate {
+        let mut template = NodeTemplate::new(wire(&self.capacity));
+        let mut allocatable = template.capacity.clone();
+        allocatable.extend(wire(&self.allocatable));
+        template = template.with_allocatable(allocatable);
+        let machine = machine.iter().map(|machine| (INSTANCE_TYPE, *machine));
+        // What is declared goes before what a cloud would say.
+        let labels: BTreeMap<&str, &str> =
+            machine.chain(self.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()))).collect();
+        template.labels = labels.into_iter().collect();
+        template.taints = self.taints.clone();
+        template
     }
 
     /// What a pool says of itself goes before what its type says.
@@ -149,6 +193,7 @@ impl Shape {
             capacity: or(self.capacity, &of_type.capacity),
             allocatable: or(self.allocatable, &of_type.allocatable),
             labels: or(self.labels, &of_type.labels),
+            taints: of_type.taints.clone(),
             price_per_hour: self.price_per_hour.or(of_type.price_per_hour),
         }
     }
@@ -248,15 +293,7 @@ fn check_twice(pools: &[Pool], place: &Place<'_>, errors: &mut Vec<InputError>) 
 }
 
 fn template(file: &NodePoolFile, shape: &Shape, place: &Place<'_>, errors: &mut Vec<InputError>) -> NodeTemplate {
-    let mut template = NodeTemplate::new(wire(&shape.capacity));
-    let mut allocatable = template.capacity.clone();
-    allocatable.extend(wire(&shape.allocatable));
-    template = template.with_allocatable(allocatable);
-    let machine = file.machine.iter().map(|machine| (INSTANCE_TYPE, machine.as_str()));
-    // What is declared goes before what a cloud would say.
-    let labels: BTreeMap<&str, &str> =
-        machine.chain(shape.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()))).collect();
-    template.labels = labels.into_iter().collect();
+    let mut template = shape.template(file.machine.as_deref());
     for (index, taint) in file.taints.iter().enumerate() {
         match lower_taint(taint, &place.key("taints").index(index)) {
             Ok(taint) => template.taints.push(taint),

@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 
 use super::components::controller_manager_flags;
 use super::file::{
-    Duration, DurationRange, Every, FlagText, Instant, ManifestFile, ManifestFiles, NodeTypeEntry, NodeTypeFile,
-    NodeTypesInFile, QuantityText, RepeatFile, ScenarioFile, TaintFields, TaintFile,
+    Arrive, Duration, DurationRange, Every, FlagText, Instant, ManifestFile, ManifestFiles, NodeTypeEntry,
+    NodeTypeFile, NodeTypesInFile, QuantityText, RepeatFile, ScenarioFile, TaintFields, TaintFile,
 };
 use crate::check;
 use crate::client::{Flag, FlagValue};
@@ -264,6 +264,12 @@ schema_of!(Instant, "Instant", _generator => json_schema!({
     "description": "An instant in RFC 3339: 2026-01-01T00:00:00Z.",
     "type": "string",
     "format": "date-time",
+}));
+
+schema_of!(Arrive, "Arrive", _generator => json_schema!({
+    "description": "At time zero, as recorded, or so many a second, as 50/s.",
+    "type": "string",
+    "pattern": "^(atOnce|recorded|[1-9][0-9]*/s)$",
 }));
 
 schema_of!(TaintFile, "TaintOrText", generator => json_schema!({"anyOf": [

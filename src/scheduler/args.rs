@@ -6,7 +6,7 @@
 
 use k8s_openapi::api::core::v1;
 
-use super::plugins::{balanced_allocation, node_affinity, node_resources_fit};
+use super::plugins::{balanced_allocation, node_affinity, node_resources_fit, placement_policy};
 
 /// What all plugins are told.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +25,8 @@ pub struct PluginArgs {
     pub preemption: PreemptionArgs,
     /// Of VolumeBinding.
     pub volume_binding: VolumeBindingArgs,
+    /// Of PlacementPolicy, which upstream does not have.
+    pub placement: placement_policy::Args,
 }
 
 impl PluginArgs {
@@ -38,6 +40,7 @@ impl PluginArgs {
             inter_pod_affinity: InterPodAffinityArgs::upstream(),
             preemption: PreemptionArgs::upstream(),
             volume_binding: VolumeBindingArgs::upstream(),
+            placement: placement_policy::Args::default(),
         }
     }
 }

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::{Budgets, ClassIndex, NodeIndex, Nodes, Nominator, Nominee, Owners, PodClasses, Volumes};
+use super::cards::holds_same;
+use super::{Budgets, ClassIndex, NodeIndex, Nodes, Nominator, Nominee, Owners, PodClasses, SeenPods, Volumes};
 use crate::api::{Name, Namespace, Obj, Object, Pod};
 use crate::client::Cache;
 use crate::kernel::Chunks;
@@ -42,6 +43,8 @@ pub struct Cluster {
     pub budgets: Budgets,
     /// Pods that wait for a node that was nominated for them.
     pub nominated: Nominator,
+    /// The pods that were seen, counted where a policy wants to know which are typical.
+    pub seen: Option<Box<SeenPods>>,
 }
 
 impl Cluster {
@@ -93,7 +96,8 @@ impl Cluster {
         if let Some(entry) = self.pods.get_mut(pod.meta.id.slot) {
             let same = entry.node == node
                 && (Arc::ptr_eq(&entry.pod.body.spec, &pod.body.spec) || entry.pod.body.spec == pod.body.spec)
-                && entry.pod.body.requests(false) == pod.body.requests(false);
+                && entry.pod.body.requests(false) == pod.body.requests(false)
+                && holds_same(&entry.pod.meta.annotations, &pod.meta.annotations);
             if same {
                 let before = std::mem::replace(&mut entry.class, class);
                 entry.pod = pod.clone();
@@ -110,6 +114,22 @@ impl Cluster {
     pub fn assume(&mut self, pod: &Arc<Obj<Pod>>, node: NodeIndex) {
         let class = self.classes.of(pod);
         self.put(pod, node, class, true);
+    }
+
+    /// An assumed pod has been given cards, as the annotations of this state of it say.
+    pub fn annotate(&mut self, pod: &Arc<Obj<Pod>>) {
+        if let Some(entry) = self.pods.get_mut(pod.meta.id.slot) {
+            entry.pod = pod.clone();
+            let node = entry.node;
+            self.nodes.annotate_pod(node, pod);
+        }
+    }
+
+    /// Counts a pod that was not seen before, where pods are counted.
+    pub fn see(&mut self, pod: &Obj<Pod>) {
+        if let Some(seen) = &mut self.seen {
+            self.version += u64::from(seen.see(pod));
+        }
     }
 
     fn put(&mut self, pod: &Arc<Obj<Pod>>, node: NodeIndex, class: ClassIndex, assumed: bool) {

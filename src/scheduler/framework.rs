@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::decide::{Filters, Rejected};
 use super::{Ahead, Cluster, ClusterEvent, EventKind, NodeIndex, NodeView, PluginArgs, PodVolumes, Spanning};
-use crate::api::{Name, Obj, Pod};
+use crate::api::{Labels, Name, Obj, Pod};
 use crate::event::Request;
 use crate::kernel::{Span, Time};
 
@@ -310,6 +310,8 @@ pub enum Reserve {
     Nothing,
     /// Volumes and claims are to be taken as written.
     Volumes(PodVolumes),
+    /// The pod is to have these annotations, too.
+    Annotations(Labels),
     /// No.
     Reject(Status),
     /// The plugin failed.
@@ -321,6 +323,16 @@ pub enum Reserve {
 pub struct Reservation {
     /// Volumes and claims as they are to be written.
     pub volumes: PodVolumes,
+    /// Annotations that the binding brings along.
+    pub annotations: Labels,
+}
+
+impl Reservation {
+    /// Sets annotations aside. Returns those of a pod with all that are set aside by now.
+    pub(super) fn annotate(&mut self, of_pod: &Labels, more: Labels) -> Labels {
+        self.annotations = self.annotations.merged(&more);
+        of_pod.merged(&self.annotations)
+    }
 }
 
 /// A step before a pod is bound.
@@ -403,7 +415,7 @@ pub trait Plugin: Sync + fmt::Debug {
     }
 
     /// The request that binds the pod.
-    fn bind(&self, _cycle: &Cycle, _node: NodeIndex) -> Option<Request> {
+    fn bind(&self, _cycle: &Cycle, _node: NodeIndex, _reservation: &Reservation) -> Option<Request> {
         None
     }
 

@@ -14,6 +14,7 @@
 mod affinity;
 mod args;
 mod budgets;
+pub mod cards;
 mod changes;
 mod classes;
 mod cluster;
@@ -34,6 +35,7 @@ pub mod plugins;
 pub mod policies;
 mod profile;
 mod queue;
+mod seen_pods;
 mod settings;
 mod snapshot;
 mod spanning;
@@ -71,9 +73,10 @@ pub use owners::Owners;
 pub use part::Scheduler;
 pub use profile::{Enabled, PluginOrders, Profile};
 pub use queue::{QueuedPod, SchedulingQueue};
+pub use seen_pods::SeenPods;
 pub use settings::{
     CONFIG, CYCLE_TIME, KUBE_API_BURST, KUBE_API_QPS, PERCENTAGE_OF_NODES_TO_SCORE, POD_INITIAL_BACKOFF,
-    POD_MAX_BACKOFF, POD_MAX_IN_UNSCHEDULABLE, SchedulerSettings, TIE,
+    POD_MAX_BACKOFF, POD_MAX_IN_UNSCHEDULABLE, POLICY, SchedulerSettings, TIE,
 };
 pub use snapshot::Snapshot;
 pub use spanning::{Axis, Eligible, Place, Reading, Spanning, Weigh};

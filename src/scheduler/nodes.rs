@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::cards::{self, CardModels, NodeCards};
+use super::policies::ResourceVector;
 use super::{ChangeLog, ClassIndex, Images, NodeChange, NodeTree, TaintSets};
 use crate::api::text::is_qualified_name;
 use crate::api::{Name, Node, Obj, Pod, PodSpec};
@@ -160,12 +162,15 @@ pub struct NodeInfo {
     pub scalar: BTreeMap<Name, i64>,
     /// Other resources that its pods ask for.
     pub used_scalar: BTreeMap<Name, i64>,
+    /// Its cards, if it has any that are shared.
+    pub cards: Option<Box<NodeCards>>,
 }
 
 impl NodeInfo {
     /// Upstream: `NodeInfo.AddPod`.
     fn add_pod(&mut self, row: &mut NodeRow, pod: &Arc<Obj<Pod>>, class: ClassIndex) {
         self.account(row, &pod.body, 1);
+        self.count_cards(pod, 1);
         self.pods.push(pod.clone());
         match self.classes.binary_search_by_key(&class, |(class, _)| *class) {
             Ok(at) => self.classes[at].1 += 1,
@@ -181,6 +186,7 @@ impl NodeInfo {
     /// Upstream: `NodeInfo.RemovePod`.
     fn remove_pod(&mut self, row: &mut NodeRow, pod: &Obj<Pod>, class: ClassIndex) {
         self.account(row, &pod.body, -1);
+        self.count_cards(pod, -1);
         if let Some(at) = self.pods.iter().position(|other| other.meta.id == pod.meta.id) {
             self.pods.swap_remove(at);
         }
@@ -192,6 +198,27 @@ impl NodeInfo {
         }
         for port in HostPort::of_pod(&pod.body.spec) {
             self.ports.retain(|taken| *taken != port);
+        }
+    }
+
+    fn count_cards(&mut self, pod: &Obj<Pod>, sign: i32) {
+        if let Some(cards) = &mut self.cards {
+            cards.count(&pod.meta.annotations, sign);
+        }
+    }
+
+    /// Takes in what its Node says of cards.
+    fn set_cards(&mut self, offered: Option<Box<NodeCards>>) {
+        let is_same = match (&self.cards, &offered) {
+            (None, None) => true,
+            (Some(cards), Some(offered)) => cards.is_as(offered),
+            (_, _) => false,
+        };
+        if !is_same {
+            self.cards = offered;
+            if let Some(cards) = &mut self.cards {
+                self.pods.iter().for_each(|pod| cards.count(&pod.meta.annotations, 1));
+            }
         }
     }
 
@@ -212,12 +239,16 @@ pub struct Nodes {
     tree: NodeTree,
     order: Vec<NodeIndex>,
     order_is_stale: bool,
+    largest: (ResourceVector, i64),
+    largest_is_stale: bool,
     /// What has changed of late.
     pub log: ChangeLog,
     /// Lists of taints.
     pub taints: TaintSets,
     /// Images.
     pub images: Images,
+    /// Models of cards.
+    pub card_models: CardModels,
 }
 
 impl Nodes {
@@ -277,6 +308,23 @@ impl Nodes {
         if std::mem::take(&mut self.order_is_stale) {
             self.order = self.tree.list();
         }
+        if std::mem::take(&mut self.largest_is_stale) {
+            let before = std::mem::take(&mut self.largest);
+            for node in 0..self.rows.len() {
+                let offered = cards::capacity_of(&self.rows[node]);
+                self.largest.0.iter_mut().zip(offered).for_each(|(largest, offered)| *largest = offered.max(*largest));
+                let cards = self.info(node as NodeIndex).cards.as_ref().map_or(0, |cards| cards.capacity());
+                self.largest.1 = self.largest.1.max(cards);
+            }
+            if before != self.largest {
+                self.log.begin_epoch();
+            }
+        }
+    }
+
+    /// The most that any node offers, by resource and in thousandths of cards, as of the last [`Nodes::refresh`].
+    pub fn largest(&self) -> (ResourceVector, i64) {
+        self.largest
     }
 
     /// The number of a name, new where it was never heard of.
@@ -324,6 +372,7 @@ impl Nodes {
             self.log.begin_epoch();
         }
         let offers = object.body.allocatable();
+        let offered_cards = NodeCards::of(object, &mut self.card_models);
         let (row, info) = self.parts(node);
         let old = *row;
         let same_scalar = info.scalar == offers.scalar;
@@ -337,7 +386,9 @@ impl Nodes {
         let is_changed = *row != old || !same_scalar;
         info.scalar = offers.scalar;
         info.node = Some(object.clone());
+        info.set_cards(offered_cards);
         if is_changed {
+            self.largest_is_stale = true;
             self.log.push(node, NodeChange::Object);
         }
         node
@@ -360,11 +411,13 @@ impl Nodes {
             ..*row
         };
         info.scalar.clear();
+        info.cards = None;
         if let Some(object) = info.node.take() {
             self.tree.remove(&NodeTree::zone_of(&object.meta), node);
         }
         self.log.begin_epoch();
         self.order_is_stale = true;
+        self.largest_is_stale = true;
     }
 
     /// Puts a pod of a class on a node.
@@ -399,6 +452,17 @@ impl Nodes {
             info.add_pod(row, pod, new_class);
             self.log.push(node, NodeChange::Pod { class, count: -1 });
             self.log.push(node, NodeChange::Pod { class: new_class, count: 1 });
+        }
+    }
+
+    /// A pod of a node has been given cards there, as its annotations say now. What is kept of answers about the node
+    /// is stale already: the pod has come since.
+    pub(super) fn annotate_pod(&mut self, node: NodeIndex, pod: &Arc<Obj<Pod>>) {
+        let info = self.parts(node).1;
+        if let Some(at) = info.pods.iter().rposition(|old| old.meta.id == pod.meta.id) {
+            let old = std::mem::replace(&mut info.pods[at], pod.clone());
+            info.count_cards(&old, -1);
+            info.count_cards(pod, 1);
         }
     }
 

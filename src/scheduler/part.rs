@@ -142,7 +142,10 @@ impl Scheduler {
             recorder: Recorder::new(component, ""),
             pods: Chunks::default(),
             others: Caches::default(),
-            cluster: Cluster::default(),
+            cluster: Cluster {
+                seen: settings.profiles.iter().any(|profile| profile.args.placement.learns()).then(Box::default),
+                ..Cluster::default()
+            },
             incremental: Incremental::default(),
             queue: SchedulingQueue::new(settings.initial_backoff, settings.max_backoff, settings.max_in_unschedulable),
             running: None,

@@ -2,6 +2,7 @@
 //! Upstream: `KubeSchedulerProfile`, as `pkg/scheduler/framework/runtime/framework.go` holds it when it has been read.
 
 use super::plugins;
+use super::plugins::placement_policy::{self, Chosen};
 use super::{EventKind, ExtensionPoint, PluginArgs, PluginEntry};
 use crate::api::Name;
 
@@ -75,9 +76,21 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The default profile: all plugins there are, with upstream's weights.
+    /// The default profile: all plugins that upstream has, with its weights.
     pub fn upstream() -> Profile {
-        Profile::of(&PluginOrders::same(plugins::ALL), |entry| entry.weight)
+        Profile::of(&PluginOrders::same(&plugins::of_upstream().collect::<Vec<_>>()), |entry| entry.weight)
+    }
+
+    /// The default profile with a placement policy in place of all that score, GPUs that are shared, and every node
+    /// looked at.
+    pub fn placing(policy: Chosen) -> Profile {
+        let mut orders = PluginOrders::same(plugins::ALL);
+        orders.at_mut(ExtensionPoint::PreScore).clear();
+        orders.at_mut(ExtensionPoint::Score).retain(|entry| entry.name == placement_policy::ENTRY.name);
+        let mut profile = Profile::of(&orders, |entry| entry.weight);
+        profile.args.placement.policy = Some(policy);
+        profile.percentage_of_nodes_to_score = Some(100);
+        profile
     }
 
     /// A profile of plugins, with upstream's name and arguments.

@@ -1,7 +1,10 @@
 //! What a scenario may set of the scheduler. Upstream: flags of kube-scheduler and `KubeSchedulerConfiguration`.
 
 use super::configuration::{self, Configuration};
+use super::plugins::placement_policy::Chosen;
+use super::policies;
 use super::{Profile, Tie};
+use crate::api::located::suggestion;
 use crate::client::{
     Flag, FlagValue, Flags, LEADER_ELECT, LEASE_DURATION, LeaderElection, RENEW_DEADLINE, RESOURCE_NAMESPACE,
     RETRY_PERIOD, resource_name,
@@ -63,6 +66,13 @@ pub const TIE: Flag = Flag {
     doc: "among the best nodes: draw (seeded) or first (by name)",
 };
 
+/// A placement policy in place of scores. Ours.
+pub const POLICY: Flag = Flag {
+    name: "policy",
+    default: FlagValue::Text(""),
+    doc: "a placement policy (wavetank list policies) in place of all plugins that score, with GPUs that pods share by annotations, all nodes looked at; short for a configuration with the plugins PlacementPolicy and GpuShare; empty: none",
+};
+
 /// `--leader-elect-resource-name`.
 pub(super) const LEADER_ELECT_RESOURCE_NAME: Flag = resource_name("kube-scheduler");
 
@@ -103,6 +113,7 @@ impl SchedulerSettings {
         &POD_MAX_IN_UNSCHEDULABLE,
         &CYCLE_TIME,
         &TIE,
+        &POLICY,
         &LEADER_ELECT,
         &LEASE_DURATION,
         &RENEW_DEADLINE,
@@ -133,6 +144,9 @@ impl SchedulerSettings {
                 ));
             }
         }
+        if flags.is_set(&POLICY) {
+            return Err(format!("--{}: the configuration has profiles: leave one of them out", POLICY.name));
+        }
         let settings = SchedulerSettings::of(&flags.over(&configuration.flags))?;
         Ok(SchedulerSettings { profiles: configuration.profiles.clone(), ..settings })
     }
@@ -140,7 +154,7 @@ impl SchedulerSettings {
     /// What the flags say, with upstream's default profile. `--config` is left aside.
     ///
     /// # Errors
-    /// Where `--tie` or the percentage is none of the allowed values, or the times of the election do not fit together.
+    /// Where `--tie`, `--policy` or the percentage is none of the allowed values, or the times of the election do not fit together.
     pub fn of(flags: &Flags) -> Result<SchedulerSettings, String> {
         let tie = match flags.text(&TIE) {
             "draw" => Tie::Draw,
@@ -151,8 +165,12 @@ impl SchedulerSettings {
         if !(0..=100).contains(&percentage_of_nodes_to_score) {
             return Err(format!("--{}: must be from 0 to 100", PERCENTAGE_OF_NODES_TO_SCORE.name));
         }
+        let profile = match flags.text(&POLICY) {
+            "" => Profile::upstream(),
+            name => Profile::placing(Chosen(policies::named(name).ok_or_else(|| no_policy(name))?)),
+        };
         Ok(SchedulerSettings {
-            profiles: vec![Profile::upstream()],
+            profiles: vec![profile],
             qps: flags.float(&KUBE_API_QPS),
             burst: flags.int(&KUBE_API_BURST).max(1) as u64,
             percentage_of_nodes_to_score,
@@ -164,4 +182,10 @@ impl SchedulerSettings {
             leader_election: LeaderElection::of(flags, &LEADER_ELECT_RESOURCE_NAME)?,
         })
     }
+}
+
+fn no_policy(name: &str) -> String {
+    let names: Vec<&str> = policies::ALL.iter().map(|policy| policy.name()).collect();
+    let help = suggestion(name, &names).unwrap_or_else(|| format!("there are {}", names.join(", ")));
+    format!("--{}: no policy is named {name:?}: {help}", POLICY.name)
 }

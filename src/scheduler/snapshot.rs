@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Cluster, Decision, NodeIndex, Nomination};
+use super::{Cluster, Cycle, Decision, ExtensionPoint, NodeIndex, Nomination, Profile, Reservation, Reserve, SeenPods};
 use crate::api::{Kind, Name, Obj, Object, ObjectId, Pod, Uid};
 
 /// A cluster and its pending pods. Pods that are placed are taken as bound from then on.
@@ -42,12 +42,32 @@ impl Snapshot {
         snapshot
     }
 
-    /// The pod runs on a node from now on. Returns it as it is there.
-    pub fn bind(&mut self, pod: &Arc<Obj<Pod>>, node: NodeIndex) -> Arc<Obj<Pod>> {
+    /// Counts all pods, for a profile whose policy wants to know which are typical.
+    pub fn count_pods(&mut self) {
+        let mut seen = SeenPods::default();
+        let bound = self.cluster.pods.iter().map(|entry| &entry.pod);
+        bound.chain(&self.pending).for_each(|pod| seen.count(pod));
+        seen.renew();
+        self.cluster.seen = Some(Box::new(seen));
+        self.cluster.version += 1;
+    }
+
+    /// The pod runs on a node from now on, with the annotations that plugins of its profile give it. Returns it as it is
+    /// there.
+    pub fn bind(&mut self, profile: &Profile, pod: &Arc<Obj<Pod>>, node: NodeIndex) -> Arc<Obj<Pod>> {
         let mut bound = pod.clone();
         Arc::make_mut(&mut bound).body.node_name = self.cluster.nodes.name(node).clone();
         self.cluster.nominated.remove(pod.meta.id.slot);
         self.cluster.set_pod(&bound);
+        let mut reservation = Reservation::default();
+        for (_, enabled) in profile.at(ExtensionPoint::Reserve) {
+            let cycle = Cycle { pod, cluster: &self.cluster, args: &profile.args };
+            if let Reserve::Annotations(annotations) = enabled.entry.plugin.reserve(&cycle, node) {
+                let meta = &mut Arc::make_mut(&mut bound).meta;
+                meta.annotations = reservation.annotate(&meta.annotations, annotations);
+                self.cluster.annotate(&bound);
+            }
+        }
         bound
     }
 
@@ -55,6 +75,7 @@ impl Snapshot {
     /// pod to the nominated node. Returns where it is now, if anywhere.
     pub fn carry_out(
         &mut self,
+        profile: &Profile,
         pod: &Arc<Obj<Pod>>,
         decision: &Decision,
         chosen: Option<NodeIndex>,
@@ -64,7 +85,7 @@ impl Snapshot {
             self.cluster.remove_pod(victim.meta.id.slot);
         }
         let node = chosen.or(nomination.map(|nomination| nomination.node))?;
-        self.bind(pod, node);
+        self.bind(profile, pod, node);
         Some(node)
     }
 }

@@ -1,5 +1,6 @@
 //! Stories of the scheduler as a process, told without a server: notices in, effects out.
 
+mod cards;
 mod preemption;
 mod volumes;
 
@@ -77,9 +78,10 @@ impl Story {
 
     fn hear(&mut self, token: Token, request: Request) {
         let said = match request {
-            Request::Bind { node, .. } => {
+            Request::Bind { node, annotations, .. } => {
                 self.binds.push(token);
-                format!("bind to {node}")
+                let with = annotations.iter().map(|(key, value)| format!(" with {key}={value}"));
+                format!("bind to {node}{}", with.collect::<String>())
             }
             Request::PatchStatus(Object::Pod(pod)) => self.hear_status(token, &pod),
             Request::Delete { target, .. } => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::api::{Kind, KindInfo, Name};
+use crate::api::{Kind, KindInfo, Name, Object};
 use crate::event::{PatchKind, Propagation};
 
 /// One object, by name.
@@ -23,6 +23,8 @@ pub struct Resource {
 pub enum Action {
     /// `kubectl apply -f`: each document is created, or patched three ways against what was applied last.
     Apply(Arc<[(Kind, Value)]>),
+    /// Objects that are created, all at once, by a load generator.
+    Create(Arc<[Object]>),
     /// What a CRD brings once it is established: a new kind.
     DefineKind(Arc<KindInfo>),
     /// `kubectl delete`.

@@ -115,7 +115,8 @@ pub enum PartClass {
 }
 
 impl PartClass {
-    fn of(part: PartId) -> PartClass {
+    /// The class of a part.
+    pub fn of(part: PartId) -> PartClass {
         match part {
             PartId::User => PartClass::User,
             PartId::ControllerManager(index) => PartClass::ControllerManager(index),

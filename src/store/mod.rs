@@ -186,7 +186,9 @@ impl Store {
             Request::Update(object) => self.update(object, context).map(Answer::Object),
             Request::UpdateStatus(object) => self.update_status(object, context).map(Answer::Object),
             Request::PatchStatus(object) => self.patch_status(&object, context).map(Answer::Object),
-            Request::Bind { pod, uid, node } => self.bind(&pod, uid, &node, context).map(|()| Answer::Done),
+            Request::Bind { pod, uid, node, annotations } => {
+                self.bind(&pod, uid, (&node, &annotations), context).map(|()| Answer::Done)
+            }
             Request::Evict { pod, options } => self.evict(&pod, options, context),
             Request::PatchMeta { target, preconditions, edit } => {
                 self.patch_meta(&target, preconditions, &edit, context).map(Answer::Object)

@@ -3,11 +3,18 @@
 use std::sync::Arc;
 
 use super::{Context, Store};
-use crate::api::{ConditionStatus, Kind, Name, Object, PodConditionType, PodPhase, Selector, Uid};
+use crate::api::{ConditionStatus, Kind, Labels, Name, Obj, Object, PodConditionType, PodPhase, Selector, Uid};
 use crate::event::{Answer, ApiError, DeleteOptions, ErrorReason, Preconditions, Reply, Target};
 
 impl Store {
-    pub(super) fn bind(&mut self, target: &Target, uid: Uid, node: &Name, context: &Context) -> Result<(), ApiError> {
+    /// The binding's annotations go over to the pod. Upstream: `setPodHostAndAnnotations`.
+    pub(super) fn bind(
+        &mut self,
+        target: &Target,
+        uid: Uid,
+        (node, annotations): (&Name, &Labels),
+        context: &Context,
+    ) -> Result<(), ApiError> {
         let stored = self.live(target)?;
         let preconditions = Preconditions { uid: (uid != Uid(0)).then_some(uid), resource_version: None };
         self.check_preconditions(&stored, preconditions)?;
@@ -29,7 +36,8 @@ impl Store {
             return refuse(format!("pod {name} has non-empty .spec.schedulingGates"));
         }
         let now = self.timestamp(context);
-        let body = &mut Arc::make_mut(&mut pod).body;
+        let Obj { meta, body } = Arc::make_mut(&mut pod);
+        meta.annotations = meta.annotations.merged(annotations);
         body.node_name = node.clone();
         body.status.set_condition(PodConditionType::PodScheduled, ConditionStatus::True, None, now);
         self.replace(stored, |_| Object::Pod(pod), context).map(|_| ())

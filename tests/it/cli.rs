@@ -90,6 +90,9 @@ fn out_writes_its_files_at_once() {
     assert_eq!(Some(journal.lines().count() as u64), summary["journalEntries"].as_u64());
     journal.lines().for_each(|line| assert!(json(line)["t"].is_u64(), "{line}"));
     assert!(file("metrics.csv").lines().count() > 1);
+    let parquet = || fs::read(out.join("metrics.parquet")).expect("there are metrics as columns");
+    let columns = parquet();
+    assert!(columns.starts_with(b"PAR1") && columns.ends_with(b"PAR1"));
     let page = file("report.html");
     assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>"), "the page is whole");
     assert!(page.contains(summary["digest"].as_str().expect("a digest")));
@@ -97,7 +100,49 @@ fn out_writes_its_files_at_once() {
 
     check_exit(&wavetank(&["run", HELLO, "--out", shown(&out), "--no-journal"]), 0);
     assert!(!out.join("journal.jsonl").exists(), "an output is replaced whole");
+    assert_eq!(parquet(), columns, "the same run gives the same bytes");
+    let left_out = json(&file("trace.json"))["otherData"]["leftOut"].to_string();
+    assert!(left_out.contains("no journal was kept"), "{left_out}");
     assert_eq!(json(&file("summary.json"))["digest"], summary["digest"]);
+}
+
+/// The slices of a trace by category, each with process, track, beginning and end in nanoseconds.
+fn slices(trace: &Value, category: &str) -> Vec<(u64, u64, u64, u64)> {
+    let nanos = |event: &Value, field: &str| (event[field].as_f64().expect("a number") * 1e3).round() as u64;
+    let events = trace["traceEvents"].as_array().expect("a trace has events");
+    let of_category = events.iter().filter(|event| event["ph"] == "X" && event["cat"] == category);
+    of_category
+        .map(|event| {
+            let from = nanos(event, "ts");
+            let number = |field: &str| event[field].as_u64().expect("a whole number");
+            (number("pid"), number("tid"), from, from + nanos(event, "dur"))
+        })
+        .collect()
+}
+
+#[test]
+fn the_trace_of_a_run_has_nodes_with_pods_faults_and_requests() {
+    let home = folder(&[]);
+    let out = home.path().join("out");
+    let run = wavetank(&["run", "scenarios/node-loss.yaml", "--out", shown(&out)]);
+    check_exit(&run, 0);
+    let file = |name: &str| fs::read_to_string(out.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let trace = json(&file("trace.json"));
+    let events = trace["traceEvents"].as_array().expect("a trace has events");
+    let count = |field: &str, value: &str| events.iter().filter(|event| event[field] == value).count();
+    let processes = events.iter().filter(|event| event["name"] == "process_name");
+    let named = processes.filter_map(|event| event["args"]["name"].as_str()).collect::<Vec<_>>();
+    assert!(["cluster", "API server"].iter().all(|name| named.contains(name)), "{named:?}");
+    assert!(named.iter().filter(|name| name.starts_with("node ")).count() >= 2, "{named:?}");
+    assert!(!slices(&trace, "fault").is_empty() && count("cat", "request") > 100);
+    let starts = file("journal.jsonl").lines().filter(|line| line.contains("\"kind\":\"pod-starts\"")).count();
+    let running = slices(&trace, "running");
+    assert!(starts > 0 && running.len() == starts, "{starts} pods started, {} are shown", running.len());
+    let mut pods: Vec<_> = running.into_iter().chain(slices(&trace, "starting")).collect();
+    pods.sort_unstable();
+    let overlap =
+        pods.windows(2).find(|pair| (pair[0].0, pair[0].1) == (pair[1].0, pair[1].1) && pair[0].3 > pair[1].2);
+    assert_eq!(overlap, None, "two pods on one track at the same time");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! wavetank from outside: one file a behaviour.
 
 mod benches;
+mod capacity;
 mod choices;
 mod cli;
 mod conformance;
@@ -11,6 +12,7 @@ mod invariants;
 mod leaders;
 mod manifests;
 mod nodes;
+mod placement;
 mod quiet;
 mod random;
 mod report;
@@ -21,5 +23,6 @@ mod stories;
 mod story;
 mod sweeps;
 mod tidy;
+mod traces;
 mod volumes;
 mod weather;

@@ -163,8 +163,8 @@ fn the_page_of_a_run_holds_all_plots_tables_and_faults() {
         shown(&format!("<section id=\"{}\"><h2>{}</h2>", plot.name, plot.title));
     }
     // Pods, one Deployment, CPU and memory, requests.
-    assert_eq!((counts["svg"], counts["figure"]), (5, 5));
-    assert_eq!(page.matches("class=\"fault\"").count(), 10, "a band in each figure, a name below it");
+    assert_eq!((counts["svg"], counts["figure"]), (7, 7));
+    assert_eq!(page.matches("class=\"fault\"").count(), 14, "a band in each figure, a name below it");
     for text in [
         "1 of 1 expectation not met, 1 action failed",
         "timeline[0].drain succeeds",

@@ -100,7 +100,15 @@ fn out_holds_one_summary_and_the_runs_that_failed() {
     assert_eq!(names(&out), ["failed", "summary.json"]);
     let runs = ["point-1-seed-1", "point-1-seed-2", "point-3-seed-1", "point-3-seed-2"];
     assert_eq!(names(&out.join("failed")), runs);
-    let files = ["journal.jsonl", "metrics.csv", "objects.json", "report.html", "summary.json"];
+    let files = [
+        "journal.jsonl",
+        "metrics.csv",
+        "metrics.parquet",
+        "objects.json",
+        "report.html",
+        "summary.json",
+        "trace.json",
+    ];
     assert_eq!(names(&out.join("failed").join(runs[2])), files);
     let one = json(&file("failed/point-3-seed-1/summary.json"));
     assert_eq!(one["digest"], printed["results"][6]["digest"], "with its journal it is the same history");

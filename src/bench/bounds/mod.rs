@@ -6,6 +6,7 @@
 //! nodes; nothing is drawn.
 
 mod columns;
+mod components;
 mod first_fit;
 mod one_dimension;
 mod optimum;
@@ -17,6 +18,7 @@ mod tests;
 mod volume;
 
 pub use columns::{Columns, Effort, PRICE_ONE, columns};
+pub use components::components;
 pub use first_fit::{Fit, Size, cheapest, first_fit, pack};
 pub use one_dimension::{l2, l3, one_dimension};
 pub use optimum::{Limits, Optimum, optimum};
@@ -31,31 +33,41 @@ pub struct Bracket {
     pub volume: i64,
     /// By L2 or L3 in one dimension.
     pub one_dimension: i64,
-    /// By patterns.
-    pub columns: i64,
+    /// By patterns, or by one of the others for parts for which that is better: the best that is known.
+    pub bound: i64,
     /// The best packing that was found, if any.
     pub packing: Option<Packing>,
 }
 
-impl Bracket {
-    /// The best of the bounds.
-    pub fn bound(&self) -> i64 {
-        self.volume.max(self.one_dimension).max(self.columns)
+/// Works out all bounds and packings, of each part that shares no bins with others for itself.
+pub fn bracket(problem: &Problem, effort: Effort) -> Bracket {
+    let packing = problem.homeless().is_empty().then(Packing::default);
+    let mut sum = Bracket { volume: 0, one_dimension: 0, bound: 0, packing };
+    for part in components(problem) {
+        let Bracket { volume, one_dimension, bound, packing } = of_part(&part, effort);
+        sum.volume = sum.volume.saturating_add(volume);
+        sum.one_dimension = sum.one_dimension.saturating_add(one_dimension);
+        sum.bound = sum.bound.saturating_add(bound);
+        sum.packing = sum.packing.zip(packing).map(|(mut all, part)| {
+            all.bins.extend(part.bins);
+            all
+        });
     }
+    sum
 }
 
-/// Works out all bounds and packings.
-pub fn bracket(problem: &Problem, effort: Effort) -> Bracket {
+fn of_part(problem: &Problem, effort: Effort) -> Bracket {
     let mut packings = first_fit(problem);
     let columns = columns(problem, &packings, effort);
     packings.extend(rounding(problem, &columns));
     // What is paid is a sum of prices.
     let unit = optimum::unit(problem);
     let paid = |bound: i64| (bound / unit + i64::from(bound % unit > 0)).saturating_mul(unit);
+    let (volume, one_dimension) = (paid(volume(problem)), paid(one_dimension(problem)));
     Bracket {
-        volume: paid(volume(problem)),
-        one_dimension: paid(one_dimension(problem)),
-        columns: paid(columns.bound),
+        volume,
+        one_dimension,
+        bound: paid(columns.bound).max(volume).max(one_dimension),
         packing: cheapest(problem, packings),
     }
 }

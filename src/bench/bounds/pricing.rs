@@ -45,11 +45,11 @@ fn fill_up(problem: &Problem, kind: usize, items: &mut [u32]) {
     for (item, count) in problem.items.iter().zip(&*items) {
         take(&mut free, &item.size, *count);
     }
-    for at in 0..items.len() {
+    for (at, count) in items.iter_mut().enumerate() {
         let most = problem.most(at, kind);
-        let more = room_for(&problem.items[at], &free).min(most.saturating_sub(items[at]));
+        let more = room_for(&problem.items[at], &free).min(most.saturating_sub(*count));
         take(&mut free, &problem.items[at].size, more);
-        items[at] += more;
+        *count += more;
     }
 }
 

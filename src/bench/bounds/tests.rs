@@ -25,7 +25,7 @@ fn in_one_kind(capacity: &[i64], sizes: &[(&[i64], u32)]) -> Problem {
 
 /// What each bound says, the least price there is, and the price of the best packing that was found by rules.
 #[track_caller]
-fn check(problem: &Problem, volume: i64, one_dimension: i64, columns: i64, optimum: i64, found: i64) {
+fn check(problem: &Problem, volume: i64, one_dimension: i64, bound: i64, optimum: i64, found: i64) {
     let bracket = bracket(problem, Effort::USUAL);
     let best = match super::optimum(problem, Limits::SMALL) {
         Optimum::Best(packing) => packing.price(problem),
@@ -33,8 +33,8 @@ fn check(problem: &Problem, volume: i64, one_dimension: i64, columns: i64, optim
         Optimum::GaveUp => -2,
     };
     let packed = bracket.packing.as_ref().map_or(-1, |packing| packing.price(problem));
-    let answers = [bracket.volume, bracket.one_dimension, bracket.columns, best, packed];
-    assert_eq!(answers, [volume, one_dimension, columns, optimum, found], "volume, L3, columns, optimum, packing");
+    let answers = [bracket.volume, bracket.one_dimension, bracket.bound, best, packed];
+    assert_eq!(answers, [volume, one_dimension, bound, optimum, found], "volume, L3, best bound, optimum, packing");
 }
 
 #[test]
@@ -96,6 +96,20 @@ fn items_that_fit_nowhere_are_told() {
     let problem = in_one_kind(&[10], &[(&[11], 1), (&[2], 1)]);
     assert_eq!(problem.homeless(), [0]);
     check(&problem, 1, 1, 1, -1, -1);
+}
+
+#[test]
+fn what_shares_no_bins_is_rounded_up_apart() {
+    let mut problem = Problem {
+        bins: vec![bin("plain", &[10, 0], 7), bin("cards", &[10, 2], 100)],
+        items: items(&[(&[6, 0], 3), (&[1, 1], 3)], 2),
+        objective: Objective::Cost,
+    };
+    problem.items[0].may_use[1] = false;
+    assert_eq!(components(&problem).len(), 2);
+    check(&problem, 14 + 200, 14 + 200 + 7, 221, 221, 221);
+    problem.items[0].may_use[1] = true;
+    assert_eq!(components(&problem).len(), 1);
 }
 
 /// Whether some packing is cheaper: every item, one after another, into every bin.
@@ -200,12 +214,14 @@ proptest! {
             ("columns", columns(&problem, &packings, Effort::USUAL).bound),
             ("columns from nothing", columns(&problem, &[], Effort::USUAL).bound),
             ("columns in haste", columns(&problem, &[], hasty).bound),
-            ("all", bracket(&problem, hasty).bound()),
+            ("all", bracket(&problem, hasty).bound),
         ];
         for (name, bound) in bounds {
             prop_assert!(bound <= price, "{} says {}, and {} do", name, bound, price);
         }
-        for packing in &packings {
+        let sum = bracket(&problem, hasty).packing;
+        prop_assert_eq!(sum.as_ref().and_then(|packing| packing.flaw(&problem)), None);
+        for packing in packings.iter().chain(&sum) {
             prop_assert!(packing.price(&problem) >= price);
         }
     }

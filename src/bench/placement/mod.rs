@@ -8,6 +8,7 @@
 mod conditions;
 mod curve;
 mod figures;
+pub mod file;
 mod kube;
 mod park;
 mod placer;
@@ -18,6 +19,8 @@ pub mod results;
 mod run;
 mod sample;
 mod study;
+#[cfg(test)]
+mod tests;
 
 pub use conditions::{Conditions, Drains, Failures, Queue};
 pub use curve::{Bin, MEASURES, bins};

@@ -10,9 +10,6 @@ use crate::trace::{Task, Trace};
 const SHUFFLE_PODS: Purpose = Purpose::new("placement-shuffle-pods");
 const SHUFFLE_NODES: Purpose = Purpose::new("placement-shuffle-nodes");
 const COPY_POD: Purpose = Purpose::new("placement-copy-pod");
-/// The part of all pods, in percent, that the typical ones cover.
-const TYPICAL_PERCENT: u64 = 95;
-
 /// In which order pods come, and how many.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Arrivals {
@@ -132,24 +129,14 @@ fn demand(task: &Task, models: &[Name]) -> Demand {
     }
 }
 
-/// The typical pods: requests of CPU, cards and models by falling count until they cover 95 % of all pods. The one that
-/// crosses is in. Equal counts go by falling CPU, part of a card and number of cards.
+/// The typical pods ([`Typical::commonest`]).
 pub fn typical(demands: &[Demand]) -> Typical {
     let mut counts: BTreeMap<(i64, i16, u8, u32), (Demand, u32)> = BTreeMap::new();
     for pod in demands {
         let same = (pod.milli_cpu(), pod.milli_per_card, pod.cards, pod.models);
         counts.entry(same).or_insert((*pod, 0)).1 += 1;
     }
-    let mut by_count: Vec<_> = counts.into_iter().rev().collect();
-    by_count.sort_by_key(|(_, (_, count))| std::cmp::Reverse(*count));
-    let mut covered = 0;
-    let is_needed = |(_, (_, count)): &(_, (Demand, u32))| {
-        let before = covered;
-        covered += u64::from(*count);
-        before * 100 < TYPICAL_PERCENT * demands.len() as u64
-    };
-    let pods: Vec<(Demand, u32)> = by_count.into_iter().take_while(is_needed).map(|(_, pod)| pod).collect();
-    Typical::new(&pods)
+    Typical::commonest(counts.into_values())
 }
 
 /// The distinct demands in the order of their first pods, and the class of each pod.

@@ -12,6 +12,7 @@ use crate::api::{Obj, Pod};
 use crate::cli::Failure;
 use crate::cli::output::{Output, to_stderr};
 use crate::report::counted;
+use crate::scheduler::cards::CardAsk;
 use crate::scheduler::{
     Cluster, Decision, Explanation, Incremental, NodeIndex, Outcome, Profile, Scope, Snapshot, Status, decide,
     pre_enqueue,
@@ -42,6 +43,7 @@ pub(super) struct Decided<'a> {
 pub(super) fn run(arguments: &Arguments, choice: Choice) -> Result<ExitCode, Failure> {
     let profiles = Profiles::of_file(arguments.config.as_deref())?;
     let mut snapshot = files::read(&arguments.files)?;
+    profiles.prepare(&mut snapshot);
     let pending = ours(&mut snapshot, &profiles);
     check_names(arguments, &pending)?;
     let mut printer = Printer::new(arguments.output);
@@ -49,6 +51,7 @@ pub(super) fn run(arguments: &Arguments, choice: Choice) -> Result<ExitCode, Fai
     let mut engine = Incremental::default();
     let mut unplaced = 0;
     for pod in &pending {
+        let profile = profiles.of(&pod.body).expect("pods without a profile have been left out");
         let is_shown = arguments.pods.is_empty() || arguments.pods.iter().any(|name| is_named(pod, name));
         let explain = is_shown && arguments.explain;
         let mut decided = Decided::of(&snapshot.cluster, &profiles, pod, choice, (!explain).then_some(&mut engine));
@@ -60,7 +63,7 @@ pub(super) fn run(arguments: &Arguments, choice: Choice) -> Result<ExitCode, Fai
             printer.add(&decided)?;
         }
         let Decided { decision, chosen, explanation, .. } = decided;
-        if snapshot.carry_out(pod, &decision, chosen).is_none() {
+        if snapshot.carry_out(profile, pod, &decision, chosen).is_none() {
             explained.keep(pod, explanation);
         } else {
             explained.forget();
@@ -159,6 +162,7 @@ impl Explained {
                 && other.meta.labels == pod.meta.labels
                 && other.meta.controller() == pod.meta.controller()
                 && other.body.spec == pod.body.spec
+                && CardAsk::of(&other.meta.annotations) == CardAsk::of(&pod.meta.annotations)
         };
         match self.known.iter().find(|(other, _)| same(other)) {
             Some((_, explanation)) => explanation.clone(),

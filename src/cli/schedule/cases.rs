@@ -78,6 +78,7 @@ pub(super) fn run(path: &Path, brief: bool, choice: Choice) -> Result<ExitCode, 
 /// Each pod in turn; with an engine, by it, and only where the pods go and what is said of those that go nowhere.
 fn decide_all(case: Case, choice: Choice, mut engine: Option<Incremental>) -> Answer {
     let Case { name, profiles, mut snapshot } = case;
+    profiles.prepare(&mut snapshot);
     let mut decisions = Vec::new();
     for pod in std::mem::take(&mut snapshot.pending) {
         let decided = Decided::of(&snapshot.cluster, &profiles, &pod, choice, engine.as_mut());
@@ -85,7 +86,8 @@ fn decide_all(case: Case, choice: Choice, mut engine: Option<Incremental>) -> An
         let record = if engine.is_some() { record.without_nodes() } else { record };
         decisions.push(convert::to_value(&record));
         let Decided { decision, chosen, .. } = decided;
-        snapshot.carry_out(&pod, &decision, chosen);
+        let profile = profiles.of(&pod.body).expect("pods without a profile have been left out");
+        snapshot.carry_out(profile, &pod, &decision, chosen);
     }
     Answer { name, decisions }
 }

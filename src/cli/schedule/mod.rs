@@ -18,7 +18,9 @@ use crate::api::convert::ConvertError;
 use crate::api::located::{InputError, Issue};
 use crate::api::{Obj, Pod};
 use crate::kernel::{Chance, Purpose, object_hash};
-use crate::scheduler::{self, Cluster, Decision, NodeIndex, PERCENTAGE_OF_NODES_TO_SCORE, Profile, configuration};
+use crate::scheduler::{
+    self, Cluster, Decision, NodeIndex, PERCENTAGE_OF_NODES_TO_SCORE, Profile, Snapshot, configuration,
+};
 
 const PURPOSE_TIE: Purpose = Purpose::new("schedule-tie");
 
@@ -144,6 +146,13 @@ impl Profiles {
             to_stderr("note: percentageOfNodesToScore has no effect here: all nodes are looked at");
         }
         Ok(Profiles(configuration.profiles))
+    }
+
+    /// Counts the pods of a snapshot, where a policy wants to know which are typical.
+    fn prepare(&self, snapshot: &mut Snapshot) {
+        if self.0.iter().any(|profile| profile.args.placement.learns()) {
+            snapshot.count_pods();
+        }
     }
 
     /// The profile that is responsible for a pod, if there is one.

@@ -71,7 +71,7 @@ pub(super) fn draw(bars: &Bars) -> Drawing {
         @for (group, top) in bars.groups.iter().zip(&tops) {
             @let middle = top + (high(group) - gap) / 2.0 + gap / 2.0 + 4.0;
             text x=(px(left - 8.0)) y=(px(middle)) text-anchor="end" {
-                title { (clean(&group.name)) } (cut_to(&group.name, WIDTH * NAMES))
+                title { (clean(&group.name)) } (cut_to(&group.name, WIDTH * NAMES - 20.0))
             }
             @for (number, value) in group.bars.iter().enumerate() {
                 @if let Some(value) = value {
@@ -99,7 +99,7 @@ fn bar(bars: &Bars, group: &Group, number: usize, value: Interval, x: &Scale, pl
     let Place { top, thick, decimals } = *place;
     let amount = |value: f64| grouped(value, decimals);
     let (from, to) = (x.at(value.mean.min(0.0)), x.at(value.mean.max(0.0)));
-    let (low, high, mean) = (x.at(value.low), x.at(value.high), x.at(value.mean));
+    let (low, high) = (x.at(value.low), x.at(value.high));
     let middle = top + thick / 2.0;
     let name = bars.series.get(number).map_or("", String::as_str);
     let what = if bars.series.len() > 1 { format!("{}, {name}", group.name) } else { group.name.clone() };
@@ -120,7 +120,7 @@ fn bar(bars: &Bars, group: &Group, number: usize, value: Interval, x: &Scale, pl
         g class=(tone(number)) {
             title { (clean(&said)) }
             rect class="reach" x=(px(from)) y=(px(top + 1.0)) width=(px(to - from)) height=(px(thick - 2.0)) {}
-            @if bars.series.len() > 1 { path class="marker" d=(marker(number, mean, middle)) {} }
+            @if bars.series.len() > 1 { path class="marker" d=(marker(number, from.min(to) + 9.0, middle)) {} }
             path class="whisker" d=(whisker) {}
         }
         (label(at, middle + 4.0, anchor, &amount(value.mean)))

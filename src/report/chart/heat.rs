@@ -61,7 +61,7 @@ pub(super) fn draw(map: &HeatMap) -> Drawing {
         path class="axis" d=(format!("M{} {}H{}V{}H{}Z", px(left), px(grid.top), px(WIDTH - 4.0), px(bottom), px(left))) {}
         @for number in shown(map.rows.len(), grid.high, LINE - 2.0) {
             text class="quiet" x=(px(left - 5.0)) y=(px(grid.top + (number as f64 + 0.5) * grid.high + 4.0)) text-anchor="end" {
-                title { (clean(&map.rows[number].name)) } (cut_to(&map.rows[number].name, WIDTH * NAMES))
+                title { (clean(&map.rows[number].name)) } (cut_to(&map.rows[number].name, WIDTH * NAMES - 20.0))
             }
         }
         @let widest = map.columns.iter().map(|name| width_of(name)).fold(0.0, f64::max).min(80.0);

@@ -6,7 +6,7 @@ use super::WIDTH;
 use crate::report::plots::Tone;
 
 /// How wide a letter is taken to be, in units of the chart; wide scripts take two.
-const LETTER: f64 = 6.4;
+const LETTER: f64 = 7.0;
 /// The height of a line of text.
 pub(super) const LINE: f64 = 17.0;
 /// Dashes of curves, in turn; the first is none.
@@ -47,9 +47,9 @@ pub(super) fn px(value: f64) -> String {
     }
 }
 
-/// A text without what XML does not take.
-pub(super) fn clean(text: &str) -> String {
-    let is_bad = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
+/// A text without what XML does not take, nor HTML.
+pub fn clean(text: &str) -> String {
+    let is_bad = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{fffe}' | '\u{ffff}');
     text.chars().map(|c| if is_bad(c) { '\u{fffd}' } else { c }).collect()
 }
 

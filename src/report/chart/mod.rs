@@ -21,11 +21,9 @@ pub use bars::{Bars, Group, Interval};
 pub use cells::{Cell, CellGroup, Cells};
 pub use curves::{Curves, Point, Series};
 pub use heat::{HeatMap, HeatRow};
-pub use looks::shortened;
+pub use looks::{clean, shortened};
 pub use scale::{amount, decimals_of, grouped};
 pub use table::figures;
-
-use looks::clean;
 
 /// The style sheet of a page with charts; it takes the page's variables for colours.
 pub(super) const PAGE_STYLE: &str = include_str!("page.css");

@@ -210,6 +210,8 @@ fn namespace_of(action: &Action) -> String {
         | Action::RolloutUndo { resource, .. }
         | Action::RolloutPause { resource, .. }
         | Action::RolloutRestart { resource } => resource.namespace.to_string(),
-        Action::Apply(_) | Action::DefineKind(_) | Action::Cordon { .. } | Action::Drain { .. } => String::new(),
+        Action::Apply(_) | Action::Create(_) | Action::DefineKind(_) | Action::Cordon { .. } | Action::Drain { .. } => {
+            String::new()
+        }
     }
 }

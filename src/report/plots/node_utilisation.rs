@@ -11,8 +11,8 @@ use crate::sim::Load;
 pub(super) const ENTRY: PlotEntry = PlotEntry {
     name: "node-utilisation",
     title: "Utilisation by node",
-    doc: "What the pods bound to a node request, in percent of what the node has allocatable. Few nodes have a curve \
-          each, many a row of colours, by pool; of very many some are shown, at even distances.",
+    doc: "What the pods bound to a node request, in percent of what the node has allocatable. A node is a row of \
+          colours, by pool; few nodes have a curve each beside it, of very many some are shown, at even distances.",
     draw,
 };
 
@@ -42,14 +42,11 @@ fn draw(input: &PlotInput<'_>) -> Vec<Panel> {
     if columns.is_empty() || rows.is_empty() {
         return Vec::new();
     }
-    let panel = |part: &Part| {
-        let (body, note) = match rows.len() {
-            ..=CURVES => (Body::Lines(curves(&columns, &rows, part.1)), String::new()),
-            _ => heat(&columns, &rows, part.1),
-        };
-        Panel { title: part.0.to_owned(), note, unit: Unit::Percent, body }
-    };
-    PARTS.iter().map(panel).collect()
+    let panel = |part: &Part, (body, note)| Panel { title: part.0.to_owned(), note, unit: Unit::Percent, body };
+    let few = rows.len() <= CURVES;
+    let lines = |part: &Part| panel(part, (Body::Lines(curves(&columns, &rows, part.1)), String::new()));
+    let heats = |part: &Part| panel(part, heat(&columns, &rows, part.1));
+    PARTS.iter().filter(|_| few).map(lines).chain(PARTS.iter().map(heats)).collect()
 }
 
 /// The load of a node in a column; `None`: there is no such Node then.

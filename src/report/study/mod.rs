@@ -5,9 +5,11 @@
 //! that it needs and needs no script; each plot has its figures as a table below it. The same data gives the same bytes.
 
 mod compare;
+mod of_bench;
 mod page;
 mod plots;
 
+pub use of_bench::study_page;
 pub use page::write_study_page;
 pub use plots::study_svgs;
 

@@ -16,7 +16,7 @@ const STUDY_STYLE: &str = include_str!("study.css");
 /// # Errors
 /// What the writer refuses.
 pub fn write_study_page(study: &StudyPage, out: &mut dyn io::Write) -> io::Result<()> {
-    out.write_all(page_of(study).into_string().as_bytes())
+    out.write_all(chart::clean(&page_of(study).into_string()).as_bytes())
 }
 
 fn page_of(study: &StudyPage) -> Markup {

@@ -11,6 +11,7 @@ mod nodes;
 mod scalar;
 mod scheduler;
 mod timeline;
+mod trace;
 
 use std::collections::BTreeMap;
 
@@ -31,6 +32,7 @@ pub use timeline::{
     ActionFile, CordonFile, DeleteFile, DrainFile, PatchFile, PatchType, PropagationFile, RolloutFile, ScaleFile,
     SetImageFile,
 };
+pub use trace::{Arrive, TraceFile, TraceFormat, TraceNodesFile, TraceOnly, TracePodsFile};
 
 /// `apiVersion` of scenario files.
 pub const API_VERSION: &str = "wavetank.dev/v1";
@@ -72,6 +74,9 @@ pub struct ScenarioFile {
     /// What is applied at time zero, as with one `kubectl apply -f`.
     #[serde(default)]
     pub manifests: Vec<ManifestFile>,
+    /// Nodes and pods of a trace, beside those of `nodes` and `manifests`. Where it has nodes and `nodes` is left out, there
+    /// are no others.
+    pub trace: Option<TraceFile>,
     /// Settings of the control plane and of kubelets, under upstream's flag names.
     #[serde(default)]
     pub components: ComponentsFile,

@@ -64,6 +64,9 @@ pub struct NodeTypeFile {
     /// Labels of its nodes.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// Taints of its nodes, as `kubectl taint` takes them or as mappings. A pool adds its own.
+    #[serde(default)]
+    pub taints: Vec<TaintFile>,
     /// What a node costs an hour, in any currency. Default: nothing is known of it.
     #[cfg_attr(feature = "cli", schemars(range(min = 0)))]
     pub price_per_hour: Option<f64>,

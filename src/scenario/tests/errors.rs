@@ -138,7 +138,7 @@ fn node_types_are_checked_where_they_stand() {
     check_types(
         "- {name: m5.large, capacity: {cpu: 2, memory: 8Gi}, prise: 1}\n",
         "",
-        "s.yaml:5:53: unknown field \"nodeTypes[0].prise\"\n  help: valid here: name, capacity, allocatable, labels, pricePerHour",
+        "s.yaml:5:53: unknown field \"nodeTypes[0].prise\"\n  help: valid here: name, capacity, allocatable, labels, taints, pricePerHour",
     );
     check_types(
         "- {name: m5.large, capacity: {cpu: 2, memory: 8Gi}, pricePerHour: cheap}\n",
@@ -179,7 +179,7 @@ fn files_of_node_types_are_checked_too() {
     check_types(
         file,
         "- {name: m5.large, capacity: {cpu: 2, memory: 8Gi}, prise: 1}\n",
-        "types.yaml:1:53: unknown field \"[0].prise\"\n  help: valid here: name, capacity, allocatable, labels, pricePerHour",
+        "types.yaml:1:53: unknown field \"[0].prise\"\n  help: valid here: name, capacity, allocatable, labels, taints, pricePerHour",
     );
 }
 

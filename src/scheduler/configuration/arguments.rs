@@ -9,11 +9,14 @@ use serde::de::DeserializeOwned;
 
 use super::file::PluginConfigFile;
 use super::{API_VERSION, Complaints, SECONDS_MAX};
-use crate::api::Selector;
 use crate::api::located::{Node, Place};
 use crate::api::text::is_qualified_name;
+use crate::api::{Quantity, Selector};
 use crate::kernel::Span;
+use crate::scheduler::cards::CardAsk;
 use crate::scheduler::plugins::node_resources_fit::{Scored, Shape, Strategy};
+use crate::scheduler::plugins::placement_policy::{Chosen, TypicalPods};
+use crate::scheduler::policies::{self, CARD, MAX_CARDS};
 use crate::scheduler::{Defaulting, PluginArgs, plugins};
 
 const STRATEGIES: [&str; 3] = ["LeastAllocated", "MostAllocated", "RequestedToCapacityRatio"];
@@ -120,6 +123,28 @@ impl ResourceFile {
 }
 
 #[derive(Deserialize, Debug, Default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "PlacementPolicyArgs")]
+struct PlacementFile {
+    #[serde(rename = "apiVersion")]
+    _api_version: Option<String>,
+    #[serde(rename = "kind")]
+    _kind: Option<String>,
+    policy: Option<String>,
+    typical: Option<Vec<TypicalFile>>,
+}
+
+/// Pods that are typical. CPU is a quantity; cards are as the pods' annotations have them.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", rename = "TypicalPods")]
+struct TypicalFile {
+    count: u32,
+    cpu: Option<Quantity>,
+    gpu_count: Option<u8>,
+    gpu_milli: Option<i16>,
+    gpu_card_model: Option<String>,
+}
+
+#[derive(Deserialize, Debug, Default)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default, rename = "PodTopologySpreadArgs")]
 struct SpreadFile {
     #[serde(rename = "apiVersion")]
@@ -159,6 +184,7 @@ pub(super) fn read(files: &[PluginConfigFile], place: &Place<'_>, complaints: &m
             "NodeAffinity" => node_affinity(&mut args, here, complaints),
             "NodeResourcesBalancedAllocation" => balanced(&mut args, here, complaints),
             "NodeResourcesFit" => fit(&mut args, here, complaints),
+            "PlacementPolicy" => placement(&mut args, here, complaints),
             "PodTopologySpread" => spread(&mut args, here, complaints),
             "VolumeBinding" => volume_binding(&mut args, here, complaints),
             other if plugins::ALL.iter().any(|entry| entry.name == other) => {
@@ -348,6 +374,40 @@ fn check_shape(points: &[PointFile], place: &Place<'_>, complaints: &mut Complai
         complaints.in_range(&place.index(index).key("utilization"), point.utilization, 0, 100);
         complaints.in_range(&place.index(index).key("score"), point.score, 0, 10);
     }
+}
+
+fn placement(args: &mut PluginArgs, place: &Place<'_>, complaints: &mut Complaints) {
+    let Some(file) = typed::<PlacementFile>("PlacementPolicy", place, complaints) else { return };
+    match file.policy.as_deref() {
+        None => complaints.required(&place.key("policy"), "the name of a policy: see wavetank list policies"),
+        Some(name) => match policies::named(name) {
+            Some(policy) => args.placement.policy = Some(Chosen(policy)),
+            None => {
+                let names: Vec<&str> = policies::ALL.iter().map(|policy| policy.name()).collect();
+                complaints.say(place.key("policy").unknown_name(format!("no policy is named {name:?}"), name, &names));
+            }
+        },
+    }
+    let Some(typical) = file.typical else { return };
+    let place = place.key("typical");
+    let mut pods = Vec::new();
+    for (index, file) in typical.iter().enumerate() {
+        let place = place.index(index);
+        complaints.in_range(&place.key("count"), file.count, 1, i64::from(u32::MAX));
+        complaints.in_range(&place.key("gpuCount"), file.gpu_count.unwrap_or(0), 0, MAX_CARDS as i64);
+        complaints.in_range(&place.key("gpuMilli"), file.gpu_milli.unwrap_or(CARD), 1, i64::from(CARD));
+        let cards = file.gpu_count.or(file.gpu_milli.map(|_| 1)).filter(|cards| *cards > 0);
+        pods.push(TypicalPods {
+            milli_cpu: file.cpu.as_ref().map_or(0, Quantity::milli_value),
+            cards: cards.map(|cards| CardAsk {
+                cards,
+                milli: file.gpu_milli.unwrap_or(CARD),
+                models: file.gpu_card_model.as_deref().unwrap_or_default().into(),
+            }),
+            count: file.count,
+        });
+    }
+    args.placement.typical = Some(pods.into());
 }
 
 fn spread(args: &mut PluginArgs, place: &Place<'_>, complaints: &mut Complaints) {

@@ -18,6 +18,7 @@ mod tests;
 use complaints::Complaints;
 use file::{ClientConnectionFile, ConfigurationFile, LeaderElectionFile, PluginSetFile, ProfileFile};
 
+use super::plugins::placement_policy;
 use super::settings::LEADER_ELECT_RESOURCE_NAME;
 use super::{
     ExtensionPoint, KUBE_API_BURST, KUBE_API_QPS, PERCENTAGE_OF_NODES_TO_SCORE, POD_INITIAL_BACKOFF, POD_MAX_BACKOFF,
@@ -300,9 +301,17 @@ fn profile(file: &ProfileFile, name: &str, place: &Place<'_>, complaints: &mut C
     let plugins = file.plugins.clone().unwrap_or_default();
     let chosen = plugins::choose(&plugins, &place.key("plugins"), name, complaints);
     let config = file.plugin_config.as_deref().unwrap_or_default();
+    let before = complaints.count();
+    let args = arguments::read(config, &place.key("pluginConfig"), complaints);
+    let places = chosen.orders.has(ExtensionPoint::Score, &placement_policy::ENTRY);
+    if places && args.placement.policy.is_none() && complaints.count() == before {
+        let help = "write {name: PlacementPolicy, args: {policy: fgd}}";
+        complaints
+            .say(place.key("pluginConfig").error_help("PlacementPolicy is enabled, and no policy is named", help));
+    }
     Profile {
         scheduler_name: name.into(),
-        args: arguments::read(config, &place.key("pluginConfig"), complaints),
+        args,
         percentage_of_nodes_to_score: file.percentage_of_nodes_to_score.map(i64::from),
         ..Profile::of(&chosen.orders, |entry| chosen.weight(entry))
     }

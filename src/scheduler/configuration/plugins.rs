@@ -65,6 +65,7 @@ pub(super) fn choose(
     }
     if complaints.count() == before {
         check(&orders, place, scheduler_name, complaints);
+        check_cards(&orders, place, complaints);
     }
     let scoring = &sets[ExtensionPoint::Score as usize];
     let weights = scoring.enabled.iter().chain(&multi_point.enabled);
@@ -160,7 +161,8 @@ pub(super) fn unknown(name: &str, place: &Place<'_>, complaints: &mut Complaints
     let names: Vec<&str> = plugins::ALL.iter().map(|entry| entry.name).collect();
     let help = match crate::api::located::suggestion(name, &names) {
         Some(near) => near,
-        None => "only plugins of upstream's own registry are simulated: see wavetank list plugins".to_owned(),
+        None => "only plugins of upstream's own registry and a few of ours are simulated: see wavetank list plugins"
+            .to_owned(),
     };
     complaints.say(place.error_help(format!("plugin {name:?} does not exist"), help));
 }
@@ -171,7 +173,7 @@ fn with_defaults(custom: Set) -> Set {
     let said = |entry: &PluginEntry| custom.enabled.iter().find(|listed| listed.entry.name == entry.name).copied();
     let mut enabled: Vec<Listed> = Vec::new();
     if !custom.disables(EVERY) {
-        let kept = plugins::ALL.iter().copied().filter(|entry| !custom.disables(entry.name));
+        let kept = plugins::of_upstream().filter(|entry| !custom.disables(entry.name));
         enabled.extend(kept.map(|entry| said(entry).unwrap_or(Listed { entry, weight: entry.weight })));
     }
     let is_new = |listed: &&Listed| !enabled.iter().any(|kept| kept.entry.name == listed.entry.name);
@@ -219,6 +221,19 @@ fn check(orders: &PluginOrders, place: &Place<'_>, scheduler_name: &str, complai
                 ));
             }
         }
+    }
+}
+
+/// Cards that are asked for must be given out too, or they never run out.
+fn check_cards(orders: &PluginOrders, place: &Place<'_>, complaints: &mut Complaints) {
+    let entry = &plugins::gpu_share::ENTRY;
+    let (filters, reserves) = (orders.has(ExtensionPoint::Filter, entry), orders.has(ExtensionPoint::Reserve, entry));
+    if filters != reserves {
+        let (here, there) = if filters { ("filter", "reserve") } else { ("reserve", "filter") };
+        complaints.say(place.error_help(
+            format!("GpuShare is enabled at {here}, but not at {there}"),
+            format!("enable it at {there} as well, or at multiPoint"),
+        ));
     }
 }
 

@@ -20,6 +20,7 @@ use rustc_hash::FxHashMap;
 
 use self::decide::Scratch;
 use self::template::{Positions, Template};
+use super::cards::CardAsk;
 use super::{Cluster, Decision, NodeIndex, Profile, Scope, Tie, wanted_feasible};
 use crate::api::{Labels, Name, Obj, Pod, Uid};
 
@@ -51,6 +52,23 @@ struct Key {
     controller: Option<Uid>,
     milli_cpu: i64,
     memory: i64,
+    /// What it asks of cards, which no spec says.
+    cards: Option<CardAsk>,
+}
+
+impl Key {
+    /// Nothing where the pod asks for cards in a way that makes no sense.
+    fn of(profile: u8, pod: &Obj<Pod>) -> Option<Key> {
+        Some(Key {
+            profile,
+            namespace: pod.meta.namespace.clone(),
+            labels: pod.meta.labels.clone(),
+            controller: pod.meta.controller().map(|owner| owner.uid),
+            milli_cpu: pod.body.spec.requests.milli_cpu,
+            memory: pod.body.spec.requests.memory,
+            cards: CardAsk::of(&pod.meta.annotations).ok()?,
+        })
+    }
 }
 
 /// The templates of late, and what is known for them.
@@ -107,14 +125,7 @@ impl Incremental {
     ) -> Option<usize> {
         self.positions.follow(cluster);
         self.uses += 1;
-        let key = Key {
-            profile: number,
-            namespace: pod.meta.namespace.clone(),
-            labels: pod.meta.labels.clone(),
-            controller: pod.meta.controller().map(|owner| owner.uid),
-            milli_cpu: pod.body.spec.requests.milli_cpu,
-            memory: pod.body.spec.requests.memory,
-        };
+        let key = Key::of(number, pod)?;
         let is_new = !self.index.contains_key(&key);
         if is_new && self.index.len() >= MAX_KEYS {
             self.index.clear();
@@ -167,16 +178,9 @@ impl Incremental {
         self.templates.retain(|template| template.used >= oldest);
         self.index.clear();
         for (at, template) in self.templates.iter().enumerate() {
-            let (meta, spec) = (&template.pod.meta, &template.pod.body.spec);
-            let key = Key {
-                profile: template.profile,
-                namespace: meta.namespace.clone(),
-                labels: meta.labels.clone(),
-                controller: meta.controller().map(|owner| owner.uid),
-                milli_cpu: spec.requests.milli_cpu,
-                memory: spec.requests.memory,
-            };
-            self.index.entry(key).or_default().push(at);
+            if let Some(key) = Key::of(template.profile, &template.pod) {
+                self.index.entry(key).or_default().push(at);
+            }
         }
     }
 }

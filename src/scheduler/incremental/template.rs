@@ -285,13 +285,13 @@ impl Template {
         true
     }
 
-    /// Nothing where there are too many different rejections to keep.
+    /// Nothing where there are too many different rejections to keep, or too large scores.
     fn look_at_object(&mut self, cluster: &Cluster, node: NodeIndex, position: usize) -> Option<()> {
         let view = cluster.nodes.view(node);
         let rejection = self.object_filters.iter().find_map(|(plugin, f)| Some((*plugin, f.check(cluster, view)?)));
         self.board.cells[position].object_status = self.status_index(rejection)?;
         let scores = self.object_scores.iter().map(|(weight, score)| weight * score.score(cluster, view));
-        self.board.cells[position].object_score = scores.sum::<i64>() as i32;
+        self.board.cells[position].object_score = i32::try_from(scores.sum::<i64>()).ok()?;
         // What the node says of itself is to be asked again.
         self.board.take(position as Position);
         Some(())
@@ -311,7 +311,7 @@ impl Template {
             return Some(());
         }
         let scores = self.node_scores.iter().map(|(weight, score)| weight * score.score(cluster, view));
-        let base = self.board.cells[position].object_score + scores.sum::<i64>() as i32;
+        let base = i32::try_from(i64::from(self.board.cells[position].object_score) + scores.sum::<i64>()).ok()?;
         if stays && self.grouped_by_object && self.board.rescore(position as Position, base) {
             return Some(());
         }

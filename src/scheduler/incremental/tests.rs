@@ -1,6 +1,7 @@
 //! What must always hold: whatever has happened to a cluster, an incremental decision is the one from scratch, and no
 //! placement breaks a law.
 
+mod cards;
 mod laws;
 
 use std::sync::Arc;

@@ -5,9 +5,10 @@
 //! what is found counts from the next of those seconds on.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::{Failed, Nominating, Scheduler, TIMER_BINDINGS};
-use crate::api::{EventType, Name, Object, Uid};
+use crate::api::{EventType, Name, Obj, Object, Uid};
 use crate::client::Outbox;
 use crate::event::{Answer, NoteKind, Reply, Request, TimerToken, Token};
 use crate::kernel::{Span, Time};
@@ -101,7 +102,7 @@ impl Scheduler {
         }
         steps.extend(profile.at(ExtensionPoint::Bind).find_map(|(plugin, enabled)| {
             let stage = Stage { point: ExtensionPoint::Bind, plugin };
-            Some(Step::Send(stage, enabled.entry.plugin.bind(&cycle, node)?))
+            Some(Step::Send(stage, enabled.entry.plugin.bind(&cycle, node, &reservation)?))
         }));
         out.note(NoteKind::Placed, queued.pod.meta.id, self.client.index, queued.cause);
         self.queue.done(queued.pod.meta.id.slot);
@@ -118,6 +119,11 @@ impl Scheduler {
                 Reserve::Volumes(volumes) => {
                     self.cluster.volumes.assume(&volumes);
                     reservation.volumes = volumes;
+                }
+                Reserve::Annotations(annotations) => {
+                    let mut pod = Obj::clone(&queued.pod);
+                    pod.meta.annotations = reservation.annotate(&pod.meta.annotations, annotations);
+                    self.cluster.annotate(&Arc::new(pod));
                 }
                 Reserve::Reject(status) => return Some(Refusal::Rejected(plugin, status.message().into())),
                 Reserve::Fail(error) => {

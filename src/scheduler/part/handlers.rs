@@ -100,6 +100,11 @@ impl Scheduler {
     }
 
     fn pod_added(&mut self, pod: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
+        self.cluster.see(pod);
+        self.pod_came(pod, now, cause);
+    }
+
+    fn pod_came(&mut self, pod: &Arc<Obj<Pod>>, now: Time, cause: Cause) {
         if !pod.body.node_name.is_empty() {
             self.cluster.set_pod(pod);
             self.happened(EventKind::AssignedPodAdd, None, Some(Object::Pod(pod.clone())), None, now, cause);
@@ -142,11 +147,11 @@ impl Scheduler {
             (true, false) => {
                 self.queue.delete(slot);
                 self.cluster.nominated.remove(slot);
-                self.pod_added(new, now, cause);
+                self.pod_came(new, now, cause);
             }
             (false, true) => {
                 self.pod_deleted(old, now, cause);
-                self.pod_added(new, now, cause);
+                self.pod_came(new, now, cause);
             }
             (false, false) => {
                 self.cluster.set_pod(new);

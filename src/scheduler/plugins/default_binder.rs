@@ -1,14 +1,14 @@
 //! DefaultBinder: binds with a POST to the pod's `binding`.
 
 use crate::event::{Request, Target};
-use crate::scheduler::{Cycle, ExtensionPoint, NodeIndex, Plugin, PluginEntry};
+use crate::scheduler::{Cycle, ExtensionPoint, NodeIndex, Plugin, PluginEntry, Reservation};
 
 /// The registry's line.
 pub const ENTRY: PluginEntry = PluginEntry {
     name: "DefaultBinder",
     points: &[ExtensionPoint::Bind],
     weight: 0,
-    doc: "binds the pod to its node through the API server",
+    doc: "binds the pod to its node through the API server, with the annotations that other plugins have set aside",
     source: "pkg/scheduler/framework/plugins/defaultbinder/default_binder.go",
     events: &[],
     plugin: &DefaultBinder,
@@ -18,9 +18,10 @@ pub const ENTRY: PluginEntry = PluginEntry {
 struct DefaultBinder;
 
 impl Plugin for DefaultBinder {
-    fn bind(&self, cycle: &Cycle, node: NodeIndex) -> Option<Request> {
+    fn bind(&self, cycle: &Cycle, node: NodeIndex, reservation: &Reservation) -> Option<Request> {
         let meta = &cycle.pod.meta;
         let node = cycle.cluster.nodes.name(node).clone();
-        Some(Request::Bind { pod: Target::Id(meta.id), uid: meta.uid, node })
+        let annotations = reservation.annotations.clone();
+        Some(Request::Bind { pod: Target::Id(meta.id), uid: meta.uid, node, annotations })
     }
 }

@@ -1,10 +1,11 @@
-//! The plugins, one file each, in the order of upstream's default profile.
+//! The plugins, one file each, in the order of upstream's default profile, and those that it does not have.
 //! Upstream: `pkg/scheduler/apis/config/v1/default_plugins.go`.
 
 pub mod balanced_allocation;
 pub mod default_binder;
 pub mod default_preemption;
 pub mod dynamic_resources;
+pub mod gpu_share;
 pub mod image_locality;
 pub mod inter_pod_affinity;
 pub mod node_affinity;
@@ -13,6 +14,7 @@ pub mod node_ports;
 pub mod node_resources_fit;
 pub mod node_unschedulable;
 pub mod node_volume_limits;
+pub mod placement_policy;
 pub mod pod_topology_spread;
 pub mod priority_sort;
 pub mod scheduling_gates;
@@ -44,4 +46,15 @@ pub const ALL: &[&PluginEntry] = &[
     &balanced_allocation::ENTRY,
     &image_locality::ENTRY,
     &default_binder::ENTRY,
+    &gpu_share::ENTRY,
+    &placement_policy::ENTRY,
 ];
+
+/// Those that upstream does not have: a profile names them, or is without them.
+pub const BESIDE_UPSTREAM: &[&PluginEntry] = &[&gpu_share::ENTRY, &placement_policy::ENTRY];
+
+/// Those of upstream's default profile.
+pub fn of_upstream() -> impl Iterator<Item = &'static PluginEntry> {
+    let is_ours = |entry: &PluginEntry| BESIDE_UPSTREAM.iter().any(|ours| ours.name == entry.name);
+    ALL.iter().copied().filter(move |entry| !is_ours(entry))
+}

@@ -3,7 +3,12 @@
 //! Source: Weng et al., 'Beware of Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentation Gradient Descent',
 //! USENIX ATC 2023. Integers: a frequency is a count of pods, so that sums are exact in any order.
 
+use std::cmp::Reverse;
+
 use super::{CARD, Cards, Demand};
+
+/// The part of all pods, in percent, that the typical ones cover.
+const TYPICAL_PERCENT: u64 = 95;
 
 /// Pods that are typical, with how often they come.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +51,22 @@ impl Typical {
         shares.sort_by_key(|share| share.milli_per_card);
         shares.iter_mut().for_each(|share| share.pods.sort_by_key(|needs| needs.milli_cpu));
         Typical { total: pods.iter().map(|(_, count)| u64::from(*count)).sum(), shares }
+    }
+
+    /// The typical ones among pods that were counted: requests of CPU, cards and models by falling count until they cover
+    /// 95 % of all pods. The one that crosses is in. Equal counts go by falling CPU, part of a card and number of cards.
+    pub fn commonest(counts: impl IntoIterator<Item = (Demand, u32)>) -> Typical {
+        let mut pods: Vec<(Demand, u32)> = counts.into_iter().collect();
+        pods.sort_by_key(|(pod, count)| Reverse((*count, pod.milli_cpu(), pod.milli_per_card, pod.cards, pod.models)));
+        let all: u64 = pods.iter().map(|(_, count)| u64::from(*count)).sum();
+        let mut covered = 0;
+        let is_needed = |(_, count): &&(Demand, u32)| {
+            let before = covered;
+            covered += u64::from(*count);
+            before * 100 < TYPICAL_PERCENT * all
+        };
+        let needed = pods.iter().take_while(is_needed).count();
+        Typical::new(&pods[..needed])
     }
 
     /// The fragmentation of a node with these cards, this free CPU and this model, times [`Self::total`]: the free milli of

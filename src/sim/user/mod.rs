@@ -8,6 +8,7 @@
 //! lost reply leaves its action waiting for ever, as kubectl without `--request-timeout` does.
 
 mod apply;
+mod create;
 mod delete;
 mod drain;
 mod edit;
@@ -26,6 +27,7 @@ use crate::client::{Outbox, Part};
 use crate::event::{Input, Reply};
 use crate::kernel::Time;
 use apply::Apply;
+use create::Create;
 use delete::Delete;
 use drain::Drain;
 use edit::{Edit, Wish};
@@ -87,6 +89,7 @@ struct Running {
 #[derive(Clone, Debug)]
 enum Flow {
     Apply(Apply),
+    Create(Create),
     Delete(Delete),
     Edit(Edit),
     Undo(Undo),
@@ -143,6 +146,7 @@ impl User {
                 return Ok(None);
             }
             Action::Apply(documents) => Flow::Apply(Apply::new(documents)),
+            Action::Create(objects) => Flow::Create(Create::new(objects)),
             Action::Delete { resource, propagation, grace_seconds } => {
                 Flow::Delete(Delete::new(self.kinds.subject(resource)?, propagation, grace_seconds))
             }
@@ -185,6 +189,7 @@ impl User {
         let shell = &mut Shell { session, kinds: &self.kinds, printed: &mut self.printed, out };
         let progress = match flow {
             Flow::Apply(apply) => apply.step(step, shell),
+            Flow::Create(create) => create.step(step, shell),
             Flow::Delete(delete) => delete.step(step, shell),
             Flow::Edit(edit) => edit.step(step, shell),
             Flow::Undo(undo) => undo.step(step, shell),
@@ -238,6 +243,7 @@ impl Part for User {
             number.hash(&mut hasher);
             match &running.flow {
                 Flow::Apply(apply) => (0u8, apply.place()).hash(&mut hasher),
+                Flow::Create(create) => (5u8, create.place()).hash(&mut hasher),
                 Flow::Delete(delete) => (1u8, delete.place()).hash(&mut hasher),
                 Flow::Edit(edit) => (2u8, edit.place()).hash(&mut hasher),
                 Flow::Undo(undo) => (3u8, undo.place()).hash(&mut hasher),

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Server;
-use crate::api::{Kind, Name, Object, Selector, Uid, convert};
+use crate::api::{Kind, Labels, Name, Object, Selector, Uid, convert};
 use crate::event::{
     Answer, ApiError, DeleteOptions, ErrorReason, Filter, ListAt, Patch, PatchKind, Preconditions, Propagation, Query,
     Request, Subresource, Target,
@@ -395,7 +395,7 @@ impl Server {
             },
             ("POST", "binding") => {
                 let node = call.body["target"]["name"].as_str().unwrap_or_default().into();
-                Request::Bind { pod: target, uid: Uid(0), node }
+                Request::Bind { pod: target, uid: Uid(0), node, annotations: Labels::default() }
             }
             ("POST", "") => Request::Create(decode(place, &call.body)?),
             ("PUT", "") => Request::Update(self.decode_update(place, &call.body)?),

@@ -8,7 +8,7 @@ mod watches;
 use serde_json::{Value, json};
 
 use super::{Context, Store};
-use crate::api::{Clock, Kind, Name, Object, Selector, Uid, convert};
+use crate::api::{Clock, Kind, Labels, Name, Object, Selector, Uid, convert};
 use crate::event::{Answer, ApiError, Cause, Filter, ListAt, PartId, Query, Reply, Request, Target};
 use crate::kernel::{Chance, Span, Time};
 
@@ -71,7 +71,7 @@ impl Server {
     /// Binds a pod of the default namespace.
     fn bind(&mut self, pod: &str, node: &str) -> Result<Answer, ApiError> {
         let pod = Target::Name(Kind::Pod, "default".into(), pod.into());
-        self.handle(Request::Bind { pod, uid: Uid(0), node: node.into() })
+        self.handle(Request::Bind { pod, uid: Uid(0), node: node.into(), annotations: Labels::default() })
     }
 
     /// Sets the status of a pod of the default namespace.

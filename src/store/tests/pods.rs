@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Server, pod, read};
-use crate::api::{Kind, Name, Uid, convert};
+use crate::api::{Kind, Labels, Name, Uid, convert};
 use crate::event::{Answer, DeleteOptions, ErrorReason, Heartbeat, PartId, Request, Target};
 use crate::kernel::{Span, Time};
 
@@ -40,7 +40,7 @@ fn a_pod_is_bound_once_and_neither_gated_nor_on_its_way_out() {
     assert_eq!(gated["status"]["conditions"][0]["reason"], "SchedulingGated");
     check_bind_refused(&mut server, "gated", "pod gated has non-empty .spec.schedulingGates");
     let pod = Target::Name(Kind::Pod, "default".into(), "p".into());
-    let error = server.refused(Request::Bind { pod, uid: Uid(7), node: "n1".into() });
+    let error = server.refused(Request::Bind { pod, uid: Uid(7), node: "n1".into(), annotations: Labels::default() });
     assert!(error.message.contains("Precondition failed: UID in precondition"), "{error}");
 }
 

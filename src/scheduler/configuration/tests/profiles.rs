@@ -58,9 +58,10 @@ fn check_order(plugins: &str, point: ExtensionPoint, first: &[&str], without: &[
 
 #[test]
 fn the_registry_has_the_order_and_the_weights_of_upstreams_default_profile() {
-    let names: Vec<&str> = registry::ALL.iter().map(|entry| entry.name).collect();
+    let names: Vec<&str> = registry::of_upstream().map(|entry| entry.name).collect();
     assert_eq!(names, DEFAULT_PLUGINS);
-    for entry in registry::ALL {
+    assert_eq!(registry::ALL.len(), names.len() + registry::BESIDE_UPSTREAM.len());
+    for entry in registry::of_upstream() {
         let weight = match entry.name {
             "TaintToleration" => 3,
             "NodeAffinity" | "PodTopologySpread" | "InterPodAffinity" => 2,
@@ -197,7 +198,7 @@ fn plugins_that_cannot_be_are_refused() {
     check_profile(
         "plugins: {multiPoint: {enabled: [{name: Coscheduling}]}}",
         "c.yaml:3:53: profiles[0].plugins.multiPoint.enabled[0].name: plugin \"Coscheduling\" does not exist\n  help: \
-         only plugins of upstream's own registry are simulated: see wavetank list plugins",
+         only plugins of upstream's own registry and a few of ours are simulated: see wavetank list plugins",
     );
     check_profile(
         "plugins: {score: {enabled: [{name: NodePorts}]}}",
@@ -270,4 +271,34 @@ fn a_plugin_that_is_disabled_at_filter_alone_still_has_a_say_before() {
     assert_eq!(decide(&lax, "{containers: []}").feasible, [0]);
     let claims = decide(&lax, "{containers: [], resourceClaims: [{name: x}]}");
     assert!(claims.pre_filter.is_some() && claims.feasible.is_empty());
+}
+
+#[test]
+fn plugins_that_upstream_does_not_have_are_there_where_a_profile_names_them() {
+    use ExtensionPoint::Filter;
+    let profile = profile_of("plugins: {multiPoint: {enabled: [{name: GpuShare}]}}");
+    let mut expected = order(&Profile::upstream(), Filter);
+    expected.push("GpuShare".to_owned());
+    assert_eq!(order(&profile, Filter), expected);
+    assert_eq!(order(&profile, ExtensionPoint::Reserve), ["VolumeBinding", "GpuShare"]);
+    check_profile(
+        "plugins: {filter: {enabled: [{name: GpuShare}]}}",
+        "c.yaml:3:22: profiles[0].plugins: GpuShare is enabled at filter, but not at reserve\n  help: enable it at reserve \
+         as well, or at multiPoint",
+    );
+    check_profile(
+        "plugins: {score: {enabled: [{name: PlacementPolicy}]}}",
+        "c.yaml:3:12: profiles[0].pluginConfig: PlacementPolicy is enabled, and no policy is named\n  help: write {name: \
+         PlacementPolicy, args: {policy: fgd}}",
+    );
+    check_profile(
+        "pluginConfig: [{name: PlacementPolicy, args: {policy: bestfitt}}]",
+        "c.yaml:3:67: profiles[0].pluginConfig[0].args.policy: no policy is named \"bestfitt\"\n  help: did you mean \
+         \"bestfit\"?",
+    );
+    check_profile(
+        "pluginConfig: [{name: PlacementPolicy, args: {policy: fgd, typical: [{count: 1, gpuMilli: 2000}]}}]",
+        "c.yaml:3:103: profiles[0].pluginConfig[0].args.typical[0].gpuMilli: Invalid value: 2000: not in valid range [1, \
+         1000]",
+    );
 }
