@@ -28,8 +28,8 @@ use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Effects};
 use clap::{Parser, Subcommand};
 
-use bug::BugNote;
 use crate::scheduler::policies::Policy;
+use bug::BugNote;
 use failure::Failure;
 
 /// The colours of cargo's help.

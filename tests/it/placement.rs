@@ -73,7 +73,9 @@ fn the_published_table_of_fgd_comes_out() {
     }
     let mut wrong = Vec::new();
     for (policy, (name, published_name)) in PUBLISHED.iter().enumerate() {
-        for (metric, measure, point) in [("alloc_gpu_pct", 0, 100), ("alloc_gpu_pct", 0, 130), ("frag_pct_of_cluster", 1, 100)] {
+        for (metric, measure, point) in
+            [("alloc_gpu_pct", 0, 100), ("alloc_gpu_pct", 0, 130), ("frag_pct_of_cluster", 1, 100)]
+        {
             let values: Vec<f64> = binned[&(policy, point)].iter().map(|values| values[measure]).collect();
             let mean = Summary::of(&values).mean;
             let key = ((*published_name).to_owned(), metric.to_owned(), point.to_string());
@@ -109,7 +111,16 @@ fn bench(arguments: &[&str]) -> Output {
 }
 
 const SMALL: [&str; 10] = [
-    "--nodes", "nodes.csv", "--pods", "pods.csv", "--policy", "random,bestfit,fgd", "--seeds", "3..6", "--arrive", "1.2,0.8",
+    "--nodes",
+    "nodes.csv",
+    "--pods",
+    "pods.csv",
+    "--policy",
+    "random,bestfit,fgd",
+    "--seeds",
+    "3..6",
+    "--arrive",
+    "1.2,0.8",
 ];
 
 #[track_caller]
@@ -174,7 +185,10 @@ fn bad_studies_are_refused_with_what_would_be_right() {
     check_refused(&[&lists[..], &["--policy", "bestfitt"]].concat(), "did you mean \"bestfit\"?");
     check_refused(&[&lists[..], &["--policy", "bestfit", "--arrive", "0"]].concat(), "write for example 1.3");
     check_refused(&[&lists[..], &["--policy", "bestfit,bestfit"]].concat(), "stands there twice");
-    check_refused(&["--nodes", "nodes.csv", "--pods", "none.csv", "--policy", "bestfit"], "none.csv: there is no such file");
+    check_refused(
+        &["--nodes", "nodes.csv", "--pods", "none.csv", "--policy", "bestfit"],
+        "none.csv: there is no such file",
+    );
     check_refused(&["--nodes", "pods.csv", "--pods", "pods.csv", "--policy", "bestfit"], "pods.csv:1");
     check_refused(&[&lists[..], &["--policy", "fgd", "--shard", "4/3", "--out", "o"]].concat(), "no part 4 of 3");
     let folder = tempfile::tempdir().expect("there is a place for temporary files");
@@ -182,7 +196,8 @@ fn bad_studies_are_refused_with_what_would_be_right() {
     let out = folder.path().to_str().expect("the path is text");
     check_refused(&[&lists[..], &["--policy", "fgd", "--out", out]].concat(), "it is not empty and no study");
     let study = folder.path().join("study.yaml");
-    let text = "apiVersion: wavetank.dev/v1\nkind: Study\nmetadata: {name: s}\npolicies: [fgd]\nseeds: 1..2\narive: [1]\n";
+    let text =
+        "apiVersion: wavetank.dev/v1\nkind: Study\nmetadata: {name: s}\npolicies: [fgd]\nseeds: 1..2\narive: [1]\n";
     fs::write(&study, text).expect("a file can be written");
     check_refused(&[study.to_str().expect("the path is text")], "study.yaml:6:1: unknown field \"arive\"");
 }
@@ -195,5 +210,8 @@ fn a_study_file_with_departures_queues_and_failures_runs_and_repeats() {
     let text = String::from_utf8_lossy(&one.stdout).into_owned();
     assert!(one.status.success(), "{}", String::from_utf8_lossy(&one.stderr));
     assert_eq!(one.stdout, other.stdout);
-    assert!(text.contains("queue retry") && text.contains("MIGRATIONS") && text.contains("best-fit-decreasing"), "{text}");
+    assert!(
+        text.contains("queue retry") && text.contains("MIGRATIONS") && text.contains("best-fit-decreasing"),
+        "{text}"
+    );
 }

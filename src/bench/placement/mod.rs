@@ -9,6 +9,7 @@ mod conditions;
 mod curve;
 mod figures;
 pub mod file;
+mod kube;
 mod park;
 mod placer;
 mod plan;
@@ -18,10 +19,13 @@ pub mod results;
 mod run;
 mod sample;
 mod study;
+#[cfg(test)]
+mod tests;
 
 pub use conditions::{Conditions, Drains, Failures, Queue};
 pub use curve::{Bin, MEASURES, bins};
 pub use figures::Figures;
+pub use kube::KubeScheduler;
 pub use park::{Park, Spot, Totals};
 pub use placer::{Placer, Scored};
 pub use plan::{Arrival, Arrivals, Plan, typical};

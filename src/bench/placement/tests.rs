@@ -1,0 +1,221 @@
+//! What holds for every policy, on any cluster and any stream of pods: nothing is given twice, and nothing is turned away
+//! while there is room.
+
+use proptest::prelude::*;
+
+use super::ranking::Ranking;
+use super::{Arrivals, Conditions, Drains, KubeScheduler, Park, Placer, Plan, Queue, Run, Scored, Spot};
+use crate::kernel::{Span, Time};
+use crate::scheduler::Profile;
+use crate::scheduler::policies::{ALL, CARD, Demand, NodeState, Policy, named};
+use crate::trace::{Machine, Task, Trace};
+
+fn machine() -> impl Strategy<Value = Machine> {
+    (1..16_i64, 1..32_i64, 0..5_u8, 0..3_usize).prop_map(|(cpus, gibibytes, cards, model)| Machine {
+        capacity: [cpus * 1_000, gibibytes << 30, 0, 0, 0, 0],
+        cards,
+        model: if cards > 0 { ["", "T4", "A10"][model].into() } else { "".into() },
+        ..Machine::default()
+    })
+}
+
+fn task() -> impl Strategy<Value = Task> {
+    let cards = prop_oneof![
+        Just((0, 0)),
+        (1..4_u16).prop_map(|quarters| (1, quarters * 250)),
+        (1..4_u8).prop_map(|n| (n, 1_000))
+    ];
+    let models =
+        prop_oneof![3 => Just(vec![]), 1 => Just(vec!["T4"]), 1 => Just(vec!["T4", "A10"]), 1 => Just(vec!["H100"])];
+    (0..4_i64, 0..4_i64, cards, models, 0..300_u64, 1..200_u64).prop_map(
+        |(cpus, gibibytes, cards, models, at, lasts)| {
+            let arrives = Time::ZERO + Span::from_secs(at);
+            Task {
+                asks: [cpus * 1_500, gibibytes * (3 << 30), 0, 0, 0, 0],
+                cards: cards.0,
+                milli_per_card: cards.1,
+                models: if cards.0 > 0 { models.into_iter().map(Into::into).collect() } else { vec![] },
+                arrives,
+                leaves: Some(arrives + Span::from_secs(lasts)),
+                ..Task::default()
+            }
+        },
+    )
+}
+
+fn trace() -> impl Strategy<Value = Trace> {
+    (prop::collection::vec(machine(), 1..8), prop::collection::vec(task(), 1..80)).prop_map(|(machines, mut tasks)| {
+        tasks.sort_by_key(|task| task.arrives);
+        Trace { resources: vec!["cpu".into(), "memory".into()], machines, tasks }
+    })
+}
+
+/// Another placer, of which every answer is judged.
+struct Judged<'a> {
+    name: &'a str,
+    inner: Box<dyn Placer + 'a>,
+    pods: Vec<(u32, Demand, Spot)>,
+}
+
+impl Judged<'_> {
+    fn judge(&self, plan: &Plan, park: &Park, class: u32, spot: Option<Spot>) {
+        let (name, pod) = (self.name, &plan.classes[class as usize]);
+        let Some(spot) = spot else { return };
+        let node = &park.nodes()[spot.node as usize];
+        assert!(node.fits(pod), "{name} placed {pod:?} on {node:?}");
+        assert_eq!(spot.cards.count_ones(), u32::from(pod.cards), "{name} took other cards than {pod:?} asks for");
+        for card in (0..16).filter(|card| spot.cards & (1 << card) != 0) {
+            assert!(node.cards.free[card] >= pod.milli_per_card, "{name} gave a card of {node:?} twice");
+        }
+    }
+
+    /// That the park is what its pods come to.
+    fn recount(&self, plan: &Plan, park: &Park) {
+        let mut nodes: Vec<NodeState> = plan.nodes.clone();
+        self.pods.iter().for_each(|(_, pod, spot)| nodes[spot.node as usize].add(pod, spot.cards));
+        for (counted, node) in nodes.iter_mut().zip(park.nodes()) {
+            counted.is_open = node.is_open;
+            assert_eq!(counted, node, "{}", self.name);
+            assert!(node.free.iter().all(|free| *free >= 0), "{} gave more than there is of {node:?}", self.name);
+            assert!(node.cards.free.iter().all(|free| (0..=CARD).contains(free)), "{}: {node:?}", self.name);
+        }
+    }
+}
+
+impl Placer for Judged<'_> {
+    fn place(&mut self, plan: &Plan, park: &Park, class: u32) -> Option<Spot> {
+        self.recount(plan, park);
+        let spot = self.inner.place(plan, park, class);
+        let pod = &plan.classes[class as usize];
+        let has_room = park.nodes().iter().any(|node| node.fits(pod));
+        assert_eq!(spot.is_some(), has_room, "{} and {pod:?} on {:?}", self.name, park.nodes());
+        self.judge(plan, park, class, spot);
+        spot
+    }
+
+    fn place_on(&mut self, plan: &Plan, park: &Park, class: u32, node: usize) -> Option<Spot> {
+        let spot = self.inner.place_on(plan, park, class, node);
+        self.judge(plan, park, class, spot);
+        spot
+    }
+
+    fn batch(&self) -> usize {
+        self.inner.batch()
+    }
+
+    fn arrange(&mut self, plan: &Plan, park: &Park, batch: &[u32]) -> Vec<(usize, Option<usize>)> {
+        let arranged = self.inner.arrange(plan, park, batch);
+        let mut pods: Vec<usize> = arranged.iter().map(|(pod, _)| *pod).collect();
+        pods.sort_unstable();
+        assert!(pods.iter().copied().eq(0..batch.len()), "{} loses pods of a batch: {arranged:?}", self.name);
+        arranged
+    }
+
+    fn placed(&mut self, plan: &Plan, class: u32, spot: Spot, pod: u32) {
+        self.pods.push((pod, plan.classes[class as usize], spot));
+        self.inner.placed(plan, class, spot, pod);
+    }
+
+    fn removed(&mut self, plan: &Plan, class: u32, spot: Spot, pod: u32) {
+        self.pods.retain(|(other, ..)| *other != pod);
+        self.inner.removed(plan, class, spot, pod);
+    }
+}
+
+/// Runs a trace in all ways, and judges each answer.
+fn judge<'a>(trace: &Trace, seed: u64, name: &'a str, placer: impl Fn(&Plan) -> Box<dyn Placer + 'a>) {
+    let drains = Some(Drains { every: Span::from_secs(40), lasts: Span::from_secs(25) });
+    let filling = Conditions::filling(1.3);
+    let recorded = Conditions { arrivals: Arrivals::AsRecorded, queue: Queue::Retry, failures: None, drains };
+    for conditions in [filling, recorded] {
+        let plan = Plan::new(trace, conditions.arrivals, seed).expect("a plan can be made");
+        let judged = Judged { name, inner: placer(&plan), pods: Vec::new() };
+        Run::new(&plan, conditions, Box::new(judged), 100.0).finish();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn no_policy_gives_anything_twice_or_turns_away_what_fits(trace in trace(), seed in 0..9_u64) {
+        for policy in ALL {
+            judge(&trace, seed, policy.name(), |plan| Box::new(Scored::new(*policy, plan)));
+        }
+    }
+
+    #[test]
+    fn kube_scheduler_gives_nothing_twice_and_turns_nothing_away_that_fits(trace in trace(), seed in 0..9_u64) {
+        judge(&trace, seed, "kube-scheduler", |plan| Box::new(KubeScheduler::upstream(plan)));
+    }
+
+    #[test]
+    fn a_ranking_says_what_a_look_at_all_nodes_says(
+        trace in trace(),
+        seed in 0..9_u64,
+        steps in prop::collection::vec((0..80_usize, 0..8_usize, any::<bool>()), 1..60),
+    ) {
+        let plan = Plan::new(&trace, Arrivals::Inflated(1.0), seed).expect("a plan can be made");
+        for policy in ALL {
+            check_ranking(*policy, &plan, &steps);
+        }
+    }
+}
+
+/// Puts pods on nodes and takes them off, and asks after each step: by class, node or pod, and whether one comes.
+#[track_caller]
+fn check_ranking(policy: &dyn Policy, plan: &Plan, steps: &[(usize, usize, bool)]) {
+    let (typical, setting) = (&plan.setting.typical, &plan.setting);
+    let mut park = Park::new(plan);
+    let mut pods: Vec<(Demand, Spot)> = Vec::new();
+    let new = |park: &Park, pod: &Demand| Ranking::new(policy, pod, park, setting);
+    let mut rankings: Vec<Ranking> = plan.classes.iter().map(|pod| new(&park, pod)).collect();
+    for (class, place, comes) in steps {
+        let node = place % park.nodes().len();
+        let pod = plan.classes[class % plan.classes.len()];
+        let state = &park.nodes()[node];
+        if *comes && state.fits(&pod) {
+            let spot =
+                Spot { node: node as u32, cards: state.cards_for(&pod, state.cards.tightest(pod.milli_per_card)) };
+            park.add(&pod, spot, typical);
+            pods.push((pod, spot));
+        } else if !comes && !pods.is_empty() {
+            let (pod, spot) = pods.swap_remove(place % pods.len());
+            park.remove(&pod, spot, typical);
+        } else {
+            park.set_open(node as u32, !state.is_open, typical);
+        }
+        let (ranking, pod) = (&mut rankings[class % plan.classes.len()], &plan.classes[class % plan.classes.len()]);
+        ranking.refresh(policy, pod, &park, setting);
+        let fits = park.nodes().iter().enumerate().filter(|(_, node)| node.fits(pod));
+        let scores: Vec<(i32, usize)> = fits.map(|(at, node)| (policy.score(pod, node, setting), at)).collect();
+        let most = scores.iter().map(|(score, _)| *score).max();
+        let best: Vec<usize> = scores.iter().filter(|(score, _)| Some(*score) == most).map(|(_, at)| *at).collect();
+        let from = best.iter().find(|at| **at >= node).or(best.first()).copied();
+        assert_eq!(ranking.first_from(node), from, "{}", policy.name());
+        assert_eq!(ranking.count_of_best(), best.len(), "{}", policy.name());
+        assert!((0..best.len()).all(|n| ranking.nth_of_best(n) == Some(best[n])), "{}", policy.name());
+    }
+}
+
+#[test]
+fn kube_scheduler_scores_as_the_policy_of_its_numbers() {
+    // Looks at all nodes, so that only ties are chance: nodes are so different that there are none.
+    let machine = |cpus: i64| Machine { capacity: [cpus * 1_000, cpus << 30, 0, 0, 0, 0], ..Machine::default() };
+    let task = |cpus: i64| Task { asks: [cpus * 1_000, cpus << 30, 0, 0, 0, 0], ..Task::default() };
+    let trace = Trace {
+        resources: vec!["cpu".into(), "memory".into()],
+        machines: [17, 29, 53, 97].map(machine).to_vec(),
+        tasks: [1, 2, 3, 5, 8, 13, 21].map(task).to_vec(),
+    };
+    for seed in 0..20 {
+        let plan = Plan::new(&trace, Arrivals::Inflated(1.0), seed).expect("a plan can be made");
+        let of_numbers = Scored::new(named("kube-least-allocated").expect("it is there"), &plan);
+        let placers: [Box<dyn Placer>; 2] =
+            [Box::new(KubeScheduler::new(Profile::upstream(), &plan)), Box::new(of_numbers)];
+        let [real, numbers] = placers.map(|placer| Run::new(&plan, Conditions::filling(1.0), placer, 100.0).finish());
+        let allocated = |outcome: &super::Outcome| outcome.nodes_at_moment.iter().sum::<f64>();
+        assert_eq!(real.samples.len(), numbers.samples.len());
+        assert!((allocated(&real) - allocated(&numbers)).abs() < 60.0);
+    }
+}
