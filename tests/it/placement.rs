@@ -215,3 +215,29 @@ fn a_study_file_with_departures_queues_and_failures_runs_and_repeats() {
         "{text}"
     );
 }
+
+#[test]
+fn every_format_of_traces_and_kube_scheduler_itself_make_a_study() {
+    let folder = tempfile::tempdir().expect("there is a place for temporary files");
+    let samples = root().join("tests/traces");
+    let samples = samples.to_str().expect("the path is text");
+    let text = format!(
+        "apiVersion: wavetank.dev/v1\nkind: Study\nmetadata: {{name: formats}}\nseeds: 1..2\narrive: [asRecorded]\n\
+         policies: [first-fit, kube-scheduler]\nschedulers: [{{name: packing, config: packing.yaml}}]\ntraces:\n\
+         - {{name: cell, borg: {{machineEvents: {samples}/borg/machine_events.csv, instanceEvents: \
+         {samples}/borg/instance_events.jsonl}}}}\n\
+         - {{name: zone, azure: {{vms: {samples}/azure/vm.csv, types: {samples}/azure/vmType.csv, machineId: '1', machines: 3}}}}\n\
+         - {{name: cluster, snapshot: [{samples}/snapshot/nodes.yaml, {samples}/snapshot/pods.json]}}\n"
+    );
+    let packing = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\nprofiles:\n- pluginConfig:\n  \
+                   - {name: NodeResourcesFit, args: {scoringStrategy: {type: MostAllocated}}}\n";
+    let study = folder.path().join("study.yaml");
+    fs::write(&study, text).expect("a file can be written");
+    fs::write(folder.path().join("packing.yaml"), packing).expect("a file can be written");
+    let output = bench(&[study.to_str().expect("the path is text")]);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{err}");
+    for expected in ["cell\n", "zone\n", "cluster\n", "kube-scheduler ", "packing "] {
+        assert!(out.contains(expected), "{expected:?} is missing in {out}");
+    }
+}

@@ -69,7 +69,7 @@ impl<'a> Stage<'a> {
         pods.sort_by_key(|(at, _)| Reverse(workloads.list[*at].pod.body.spec.priority));
         let numbered = pods.into_iter().zip(0..);
         let pods = numbered.map(|((at, number), slot)| (at, copy(&workloads.list[at].pod, slot, number))).collect();
-        let mut orders = PluginOrders::same(plugins::ALL);
+        let mut orders = PluginOrders::same(&plugins::of_upstream().collect::<Vec<_>>());
         orders.at_mut(ExtensionPoint::PostFilter).clear();
         Stage {
             workloads,

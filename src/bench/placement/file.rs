@@ -32,8 +32,15 @@ pub struct StudyFile {
     /// Workloads that are made anew for each seed.
     #[serde(default)]
     pub synthetic: Vec<NamedSynthetic>,
-    /// The policies, by name: see `wavetank list policies`.
+    /// Recorded workloads in other formats, with machines of their own; see `wavetank list traces`.
+    #[serde(default)]
+    pub traces: Vec<NamedTrace>,
+    /// The policies, by name: see `wavetank list policies`; or `kube-scheduler`, which is its own code with the default
+    /// profile.
     pub policies: Vec<String>,
+    /// kube-scheduler's own code with profiles of other configurations, each a contender of its own.
+    #[serde(default)]
+    pub schedulers: Vec<NamedScheduler>,
     /// The seeds: `42..51`, both ends included, or one.
     pub seeds: String,
     /// How much is asked for, each a condition of its own: `1.3` for pods in a drawn order up to 1.3 times what there is,
@@ -77,6 +84,58 @@ pub struct NamedSynthetic {
     /// How it is made. Machines may be left out where the study has `nodes`; sizes of a trace are those of the first list
     /// of `pods`.
     pub trace: SyntheticFile,
+}
+
+/// A workload that was recorded.
+#[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct NamedTrace {
+    /// What results call it.
+    pub name: String,
+    /// Google's Borg 2019.
+    pub borg: Option<BorgFile>,
+    /// Azure's packing trace of 2020.
+    pub azure: Option<AzureFile>,
+    /// Nodes and pods as kubectl prints them.
+    pub snapshot: Option<Vec<String>>,
+}
+
+/// The files of Borg 2019, beside the study file.
+#[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct BorgFile {
+    /// The table of machine events.
+    pub machine_events: String,
+    /// The table of instance events.
+    pub instance_events: String,
+}
+
+/// The files of Azure's packing trace, beside the study file.
+#[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AzureFile {
+    /// The table of virtual machines.
+    pub vms: String,
+    /// The table of their types.
+    pub types: String,
+    /// Which kind of machine they run on, by its `machineId`.
+    pub machine_id: String,
+    /// How many of these there are: the trace does not say.
+    pub machines: u32,
+}
+
+/// kube-scheduler with a configuration.
+#[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct NamedScheduler {
+    /// What results call it.
+    pub name: String,
+    /// A KubeSchedulerConfiguration, beside the study file. Its first profile counts.
+    pub config: String,
 }
 
 /// How much is asked for.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Conditions, Outcome, Placer, Plan, Run, Scored};
+use super::{Conditions, KubeScheduler, Outcome, Placer, Plan, Run, Scored};
 use crate::explore::Seeds;
+use crate::scheduler::Profile;
 use crate::scheduler::policies::Policy;
 use crate::trace::synthetic::{SyntheticFile, generate};
 use crate::trace::{Machine, Trace};
@@ -41,10 +42,12 @@ pub enum Source {
 }
 
 /// Who places.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub enum Contender<'a> {
     /// A policy.
     Policy(&'a dyn Policy),
+    /// kube-scheduler's own code, under a name, with a profile.
+    KubeScheduler(String, Arc<Profile>),
 }
 
 /// A run of a study.
@@ -65,12 +68,14 @@ impl Contender<'_> {
     pub fn name(&self) -> &str {
         match self {
             Contender::Policy(policy) => policy.name(),
+            Contender::KubeScheduler(name, _) => name,
         }
     }
 
     fn placer<'a>(&'a self, plan: &Plan) -> Box<dyn Placer + 'a> {
         match self {
             Contender::Policy(policy) => Box::new(Scored::new(*policy, plan)),
+            Contender::KubeScheduler(_, profile) => Box::new(KubeScheduler::new(Profile::clone(profile), plan)),
         }
     }
 }

@@ -8,17 +8,21 @@ use xxhash_rust::xxh3::Xxh3;
 use super::Arguments;
 use crate::api::located::{InputErrors, Issue, Place, from_located, parse, suggestion};
 use crate::bench::placement::file::{
-    API_VERSION, ArriveFile, ArriveWord, DrainsFile, FailuresFile, IntervalsFile, KIND, QueueFile, StudyFile,
-    StudyMetadata,
+    API_VERSION, ArriveFile, ArriveWord, DrainsFile, FailuresFile, IntervalsFile, KIND, NamedScheduler, NamedTrace,
+    QueueFile, StudyFile, StudyMetadata,
 };
 use crate::bench::placement::{Arrivals, Conditions, Contender, Drains, Failures, Queue, Source, Study, Workload};
 use crate::bench::stats::Method;
 use crate::cli::Failure;
+use crate::cli::output::to_stderr;
 use crate::cli::read::{open, sentence, shown};
 use crate::cli::run::seeds;
 use crate::scheduler::policies::{self, Policy};
-use crate::trace::{Machine, Task, Trace, openb};
+use crate::scheduler::{Profile, configuration};
+use crate::trace::{self, Machine, Task, Trace, openb};
 
+/// kube-scheduler's own code with its default profile.
+const KUBE_SCHEDULER: &str = "kube-scheduler";
 const LEVEL: f64 = 0.95;
 const MOMENT: f64 = 100.0;
 
@@ -115,6 +119,9 @@ impl<'a> Loading<'_, '_, 'a> {
         let mut digest = Xxh3::new();
         let workloads = self.workloads(&mut digest)?;
         let policies = self.policies()?;
+        for scheduler in &typed.schedulers {
+            self.hashed(&self.folder.join(&scheduler.config), &mut digest)?;
+        }
         let conditions = self.conditions()?;
         let level = typed.level.unwrap_or(LEVEL);
         if !(0.5..1.0).contains(&level) {
@@ -180,6 +187,10 @@ impl<'a> Loading<'_, '_, 'a> {
             let source = Source::Made(Arc::new(synthetic.trace.clone()), observed, shared.clone());
             workloads.push(Workload { name: synthetic.name.clone(), source });
         }
+        for (index, named) in typed.traces.iter().enumerate() {
+            let trace = Arc::new(self.recorded(index, named, digest)?);
+            workloads.push(Workload { name: named.name.clone(), source: Source::Recorded(trace) });
+        }
         if workloads.is_empty() {
             return Err(self.refuse("pods", "there is nothing to place; name lists of pods, or synthetic workloads"));
         }
@@ -194,23 +205,79 @@ impl<'a> Loading<'_, '_, 'a> {
         Ok(workloads)
     }
 
+    /// The trace of one of the other formats.
+    fn recorded(&self, index: usize, named: &NamedTrace, digest: &mut Xxh3) -> Result<Trace, Failure> {
+        let field = format!("traces[{index}]");
+        let mut read = |file: &String| -> Result<(PathBuf, String), Failure> {
+            let path = self.folder.join(file);
+            let text = self.hashed(&path, digest)?;
+            Ok((path, text))
+        };
+        let reading = match (&named.borg, &named.azure, &named.snapshot) {
+            (Some(borg), None, None) => {
+                let (machines, instances) = (read(&borg.machine_events)?, read(&borg.instance_events)?);
+                trace::borg::borg((machines.1.as_bytes(), &machines.0), (instances.1.as_bytes(), &instances.0))?
+            }
+            (None, Some(azure), None) => {
+                let (vms, types) = (read(&azure.vms)?, read(&azure.types)?);
+                digest.update(format!("{azure:?}").as_bytes());
+                let (vms, types) = ((vms.1.as_bytes(), vms.0.as_path()), (types.1.as_bytes(), types.0.as_path()));
+                trace::azure::azure(vms, types, &azure.machine_id, azure.machines)?
+            }
+            (None, None, Some(files)) => {
+                let texts: Vec<(PathBuf, String)> = files.iter().map(read).collect::<Result<_, Failure>>()?;
+                let shown: Vec<(String, &str)> =
+                    texts.iter().map(|(path, text)| (shown(path), text.as_str())).collect();
+                let shown: Vec<(&str, &str)> = shown.iter().map(|(file, text)| (file.as_str(), *text)).collect();
+                trace::snapshot::snapshot(&shown)?
+            }
+            _ => {
+                return Err(self.refuse(&field, "it names no format, or several; give it one of borg, azure, snapshot"));
+            }
+        };
+        for note in &reading.notes {
+            to_stderr(&format!("note: {}: {note}", named.name));
+        }
+        if reading.trace.machines.is_empty() || reading.trace.tasks.is_empty() {
+            return Err(self.refuse(&field, "there are no machines or no tasks in it that a study can use"));
+        }
+        Ok(reading.trace)
+    }
+
     fn policies(&self) -> Result<Vec<Contender<'a>>, Failure> {
         let mut contenders: Vec<Contender<'a>> = Vec::new();
         for name in &self.typed.policies {
+            if contenders.iter().any(|contender| contender.name() == name) {
+                return Err(self.refuse("policies", &format!("{name:?} stands there twice")));
+            }
+            if name == KUBE_SCHEDULER {
+                contenders.push(Contender::KubeScheduler(name.clone(), Arc::new(Profile::upstream())));
+                continue;
+            }
             let own = self.more.iter().copied().find(|policy| policy.name() == name);
             let Some(policy) = own.or_else(|| policies::named(name)) else {
                 let own = self.more.iter().map(|policy| policy.name());
-                let known: Vec<&str> = policies::ALL.iter().map(|policy| policy.name()).chain(own).collect();
+                let known: Vec<&str> = {
+                    let all = policies::ALL.iter().map(|policy| policy.name());
+                    all.chain([KUBE_SCHEDULER]).chain(own).collect()
+                };
                 let help = match suggestion(name, &known) {
                     Some(help) => format!("{help} (all are in wavetank list policies)"),
                     None => format!("there are {}", known.join(", ")),
                 };
                 return Err(self.refuse("policies", &format!("{name:?} is no policy\n  help: {help}")));
             };
-            if contenders.iter().any(|contender| contender.name() == name) {
-                return Err(self.refuse("policies", &format!("{name:?} stands there twice")));
-            }
             contenders.push(Contender::Policy(policy));
+        }
+        for (index, NamedScheduler { name, config }) in self.typed.schedulers.iter().enumerate() {
+            let path = self.folder.join(config);
+            let configuration = configuration::read(&shown(&path), &text_of(&path)?)?;
+            let refuse = |why: &str| self.refuse(&format!("schedulers[{index}]"), why);
+            let profile = configuration.profiles.into_iter().next().ok_or_else(|| refuse("its file has no profile"))?;
+            if contenders.iter().any(|contender| contender.name() == name) {
+                return Err(refuse(&format!("{name:?} stands there twice")));
+            }
+            contenders.push(Contender::KubeScheduler(name.clone(), Arc::new(profile)));
         }
         if contenders.is_empty() {
             return Err(self.refuse("policies", "there is no policy; name one at least"));
