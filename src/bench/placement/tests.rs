@@ -122,7 +122,7 @@ impl Placer for Judged<'_> {
 }
 
 /// Runs a trace in all ways, and judges each answer.
-fn judge<'a>(trace: &Trace, seed: u64, name: &'a str, placer: impl Fn(&Plan) -> Box<dyn Placer + 'a>) {
+fn judge<'a>(trace: &Trace, seed: u64, name: &str, placer: impl Fn(&Plan) -> Box<dyn Placer + 'a>) {
     let drains = Some(Drains { every: Span::from_secs(40), lasts: Span::from_secs(25) });
     let filling = Conditions::filling(1.3);
     let recorded = Conditions { arrivals: Arrivals::AsRecorded, queue: Queue::Retry, failures: None, drains };
