@@ -11,6 +11,8 @@ pub mod defaults;
 pub mod dump;
 mod event;
 mod intstr;
+#[cfg(feature = "cli")]
+pub mod json_schema;
 pub mod kind;
 mod labels;
 mod lease;

@@ -7,8 +7,6 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
-use schemars::generate::SchemaSettings;
-use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
@@ -17,6 +15,7 @@ use super::file::{
     Arrive, Duration, DurationRange, Every, FlagText, Instant, ManifestFile, ManifestFiles, NodeTypeEntry,
     NodeTypeFile, NodeTypesInFile, QuantityText, RepeatFile, ScenarioFile, TaintFields, TaintFile,
 };
+use crate::api::json_schema::{self, schema_of};
 use crate::check;
 use crate::client::{Flag, FlagValue};
 use crate::fault::{self, FaultEntry, Parameter, ParameterKind};
@@ -27,22 +26,7 @@ const DURATION: &str = r"\+?(0|(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|
 
 /// The schema of a scenario: one document of a file. Documents of other kinds are Kubernetes' own.
 pub fn schema() -> Value {
-    let generator = SchemaSettings::draft2020_12().into_generator();
-    let mut schema = generator.into_root_schema_for::<ScenarioFile>();
-    RecursiveTransform(plain_descriptions).transform(&mut schema);
-    schema.to_value()
-}
-
-/// Docs are written for rustdoc: links without brackets, one line a paragraph.
-fn plain_descriptions(schema: &mut Schema) {
-    // What is not given has a default that the docs tell; it is not null.
-    if schema.get("default") == Some(&Value::Null) {
-        schema.remove("default");
-    }
-    let Some(Value::String(description)) = schema.get("description") else { return };
-    let paragraphs = description.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
-    let text = paragraphs.collect::<Vec<_>>().join("\n\n").replace("[`", "`").replace("`]", "`");
-    schema.insert("description".to_owned(), Value::String(text));
+    json_schema::of::<ScenarioFile>()
 }
 
 /// Exactly one of these keys stands in a mapping.
@@ -215,21 +199,6 @@ impl<T: JsonSchema> JsonSchema for ShortOrWhole<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({"anyOf": [{"type": "string"}, generator.subschema_for::<T>(), {"type": "null"}]})
     }
-}
-
-/// A type with a schema that is written by hand.
-macro_rules! schema_of {
-    ($type:ty, $name:literal, $generator:ident => $schema:expr) => {
-        impl JsonSchema for $type {
-            fn schema_name() -> Cow<'static, str> {
-                $name.into()
-            }
-
-            fn json_schema($generator: &mut SchemaGenerator) -> Schema {
-                $schema
-            }
-        }
-    };
 }
 
 schema_of!(Duration, "Duration", _generator => json_schema!({

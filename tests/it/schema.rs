@@ -45,6 +45,18 @@ fn every_shipped_scenario_is_taken() {
     assert!(count >= 5);
 }
 
+#[test]
+fn every_shipped_study_is_taken_and_a_slip_is_not() {
+    let schema = wavetank::api::json_schema::of::<wavetank::bench::placement::file::StudyFile>();
+    let validator = jsonschema::draft202012::new(&schema).expect("the schema is one");
+    let text = std::fs::read_to_string(root().join("scenarios/studies/queues.yaml")).expect("a study can be read");
+    let study = |text: &str| located::parse("study", text).unwrap_or_else(|error| panic!("{error}"))[0].to_json();
+    assert!(validator.is_valid(&study(&text)), "{:?}", validator.iter_errors(&study(&text)).next());
+    for (from, to) in [("queue: [none", "queue: [lifo"), ("seeds:", "sedes:"), ("count: 10", "count: ten")] {
+        assert!(text.contains(from) && !validator.is_valid(&study(&text.replace(from, to))), "{to}");
+    }
+}
+
 fn whole(rest: &str) -> String {
     format!("apiVersion: wavetank.dev/v1\nkind: Scenario\nmetadata: {{name: t}}\n{rest}\n")
 }

@@ -8,6 +8,7 @@
 mod columns;
 mod components;
 mod first_fit;
+mod most;
 mod one_dimension;
 mod optimum;
 mod pricing;
@@ -20,6 +21,7 @@ mod volume;
 pub use columns::{Columns, Effort, PRICE_ONE, columns};
 pub use components::components;
 pub use first_fit::{Fit, Size, cheapest, first_fit, pack};
+pub use most::most;
 pub use one_dimension::{l2, l3, one_dimension};
 pub use optimum::{Limits, Optimum, optimum};
 pub use problem::{BinKind, Filled, ItemKind, Objective, Packing, Problem};

@@ -47,6 +47,23 @@ fn first_fit_decreasing_takes_eleven_bins_where_nine_do() {
 }
 
 #[test]
+fn what_bins_of_which_there_are_so_many_can_hold_at_most() {
+    #[track_caller]
+    fn check(capacity: &[i64], bins: u32, sizes: &[(&[i64], u32)], worth: &[i64], expected: i64) {
+        let mut problem = in_one_kind(capacity, sizes);
+        problem.bins[0].at_most = Some(bins);
+        assert_eq!(most(&problem, worth), expected);
+    }
+    check(&[10], 2, &[(&[5], 3)], &[7], 21);
+    check(&[10], 1, &[(&[5], 3)], &[7], 14);
+    // The denser goes first; the rest is filled with parts.
+    check(&[10], 1, &[(&[4], 2), (&[4], 2)], &[8, 4], 18);
+    check(&[10, 10], 1, &[(&[10, 1], 1), (&[1, 10], 1)], &[11, 11], 20);
+    check(&[10], 3, &[(&[11], 3)], &[7], 0);
+    check(&[10], 3, &[], &[], 0);
+}
+
+#[test]
 fn items_cannot_be_cut() {
     // Martello and Toth, 'Knapsack Problems' (1990), chapter 8: by volume three bins would do.
     let sizes: Vec<(&[i64], u32)> =

@@ -12,6 +12,8 @@ pub struct Conditions {
     pub arrivals: Arrivals,
     /// What becomes of pods for which there is no room.
     pub queue: Queue,
+    /// Whether pods without room take that of pods of lower priority.
+    pub preemption: bool,
     /// Nodes that fail; none where nothing is said.
     pub failures: Option<Failures>,
     /// Nodes that are drained in turn; none where nothing is said.
@@ -21,7 +23,8 @@ pub struct Conditions {
 impl Conditions {
     /// Pods that come in any order up to so many times what there is, and stay; no queue, no failures: FGD's evaluation.
     pub fn filling(times: f64) -> Conditions {
-        Conditions { arrivals: Arrivals::Inflated(times), queue: Queue::None, failures: None, drains: None }
+        let arrivals = Arrivals::Inflated(times);
+        Conditions { arrivals, queue: Queue::None, preemption: false, failures: None, drains: None }
     }
 }
 
@@ -36,6 +39,9 @@ impl fmt::Display for Conditions {
             Queue::None => {}
             Queue::Retry => write!(f, "; queue retry")?,
             Queue::Fifo => write!(f, "; queue fifo")?,
+        }
+        if self.preemption {
+            write!(f, "; preemption")?;
         }
         if let Some(Failures { mean_between, lasts }) = self.failures {
             write!(f, "; failures every {mean_between} for {lasts}")?;

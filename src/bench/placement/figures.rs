@@ -12,7 +12,9 @@ pub(super) struct Tally {
     pub(super) placements: u32,
     pub(super) moved: u32,
     pub(super) evicted: u32,
+    pub(super) preempted: u32,
     pub(super) rejected: u32,
+    pub(super) waited: u32,
     pub(super) failures: u32,
     pub(super) most_nodes: u32,
     /// How long each pod waited that was placed.
@@ -47,6 +49,21 @@ impl Tally {
     }
 }
 
+/// How nodes stand at an instant.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(super) struct Standing {
+    /// What is free of cards, CPU and memory on nodes where no pod of the study fits, in percent of all.
+    stranded: [f64; 3],
+    /// The standard deviation of how full nodes are, in percentage points.
+    spread: f64,
+}
+
+impl Standing {
+    pub(super) fn of(plan: &Plan, park: &Park) -> Standing {
+        Standing { stranded: stranded(plan, park), spread: spread(park.nodes()) }
+    }
+}
+
 /// The figures of a run, by name, in the order of [`Figures::NAMES`].
 #[derive(Clone, PartialEq, Debug)]
 pub struct Figures {
@@ -61,11 +78,15 @@ impl Figures {
         ("placed", "times that a pod was placed"),
         ("rejected", "pods that were turned away for good"),
         ("waiting", "pods that still wait at the end"),
+        ("waited", "pods that had no node when they came, or lost it and found no other at once"),
         ("alloc_gpu_pct", "cards that pods have when the last pod came, in percent of all"),
         ("alloc_cpu_pct", "the same of CPU"),
         ("alloc_memory_pct", "the same of memory"),
         ("frag_pct_of_cluster", "cards that are free and of no use to typical pods, in percent of all"),
-        ("stranded_gpu_pct", "cards that are free on nodes where no pod of the study fits, in percent of all"),
+        (
+            "stranded_gpu_pct",
+            "cards that are free on nodes where no pod of the study fits, when the last pod came, in percent of all",
+        ),
         ("stranded_cpu_pct", "the same of CPU"),
         ("stranded_memory_pct", "the same of memory"),
         ("mean_alloc_gpu_pct", "cards that pods had, in the mean over time, in percent of all"),
@@ -75,12 +96,13 @@ impl Figures {
         ("most_nodes_used", "the most nodes that ever ran a pod"),
         ("mean_nodes_used", "nodes that ran a pod, in the mean over time"),
         ("cost_per_hour", "what an hour of the nodes used costs, in dollars"),
-        ("spread", "the standard deviation of how full nodes are, in percentage points"),
+        ("spread", "the standard deviation of how full nodes are when the last pod came, in percentage points"),
         ("wait_p50_seconds", "the median of the time that placed pods waited"),
         ("wait_p95_seconds", "its 95th percentile"),
         ("wait_p99_seconds", "its 99th percentile"),
         ("failures", "nodes that failed"),
         ("evicted", "pods that were evicted from nodes that failed or were drained"),
+        ("preempted", "pods that had to make room for others"),
         ("migrations", "pods that were placed again"),
     ];
 
@@ -92,7 +114,7 @@ impl Figures {
 
     pub(super) fn of(run: &Run<'_>) -> Figures {
         let (tally, last) = (&run.tally, run.last_sample());
-        let stranded = stranded(run.plan, &run.park);
+        let Standing { stranded, spread } = run.standing;
         let mut waits: Vec<f64> = tally.waits.iter().map(|wait| wait.as_secs_f64()).collect();
         waits.sort_by(f64::total_cmp);
         let values = vec![
@@ -100,6 +122,7 @@ impl Figures {
             f64::from(tally.placements),
             f64::from(tally.rejected),
             f64::from(run.waiting_pods()),
+            f64::from(tally.waited),
             last.alloc_gpu_pct,
             last.alloc_cpu_pct,
             last.alloc_memory_pct,
@@ -114,12 +137,13 @@ impl Figures {
             f64::from(tally.most_nodes),
             tally.mean(3),
             last.cost_per_hour,
-            spread(run.park.nodes()),
+            spread,
             percentile(&waits, 50),
             percentile(&waits, 95),
             percentile(&waits, 99),
             f64::from(tally.failures),
             f64::from(tally.evicted),
+            f64::from(tally.preempted),
             f64::from(tally.moved),
         ];
         assert_eq!(values.len(), Figures::NAMES.len(), "every figure has a name");

@@ -51,6 +51,9 @@ pub struct StudyFile {
     /// What becomes of pods without room, each a condition of its own. Default: `none`.
     #[serde(default)]
     pub queue: Vec<QueueFile>,
+    /// Whether pods without room take that of pods of lower priority, each a condition of its own. Default: `false`.
+    #[serde(default)]
+    pub preemption: Vec<bool>,
     /// Nodes that fail, each a condition of its own. Default: none do.
     #[serde(default)]
     pub failures: Vec<FailuresFile>,

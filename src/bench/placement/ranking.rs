@@ -76,7 +76,12 @@ impl Ranking {
     /// The node number n among those with the best score.
     pub(super) fn nth_of_best(&self, n: usize) -> Option<usize> {
         let best = self.best()?;
-        (self.scores.iter().enumerate()).filter(|(_, score)| **score == best).map(|(node, _)| node).nth(n)
+        let blocks = self.scores.chunks(BLOCK).zip(&self.best).enumerate().filter(|(_, (_, block))| **block == best);
+        let with_best = blocks.flat_map(|(block, (scores, _))| {
+            let nodes = scores.iter().enumerate().filter(|(_, score)| **score == best);
+            nodes.map(move |(at, _)| block * BLOCK + at)
+        });
+        with_best.into_iter().nth(n)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The results of a study as tables: `results.csv` in the columns of FGD's published figures, and one line a figure.
 
-use super::{Arrivals, Bin, Figures, MEASURES, Record, Study};
+use super::{Arrivals, Bin, Figures, GroupLimits, MEASURES, Record, Study, gap_percent};
 use crate::bench::stats::{Method, Summary, mean_ranks, paired};
 
 /// The points of arrived demand, in percent, that results are told at.
@@ -59,7 +59,7 @@ pub fn results_csv(study: &Study<'_>, records: &[Record]) -> String {
             continue;
         }
         let name = workload_name(study, line.workload, line.conditions);
-        let has_cards = line.records.iter().flat_map(|record| &record.bins).any(|bin| bin.values[0] > 0.0);
+        let has_cards = study.workloads[line.workload].source.has_cards();
         let measures = if has_cards { 0..OF_CARDS } else { OF_CARDS..OF_CARDS + 2 };
         for measure in measures {
             for point in POINTS {
@@ -81,19 +81,29 @@ pub fn results_csv(study: &Study<'_>, records: &[Record]) -> String {
 }
 
 /// `figures.csv`: for each workload, policy and figure at the end of the runs the mean with its interval, its mean rank, and
-/// the paired difference to the best policy.
-pub fn figures_csv(study: &Study<'_>, records: &[Record], method: Method, level: f64) -> String {
+/// the paired difference to the best policy, and the bound with the gap to it where there is one. `limits` are by workload
+/// and conditions.
+pub fn figures_csv(
+    study: &Study<'_>,
+    records: &[Record],
+    limits: &[GroupLimits],
+    method: Method,
+    level: f64,
+) -> String {
     let mut text = "workload,policy,figure,mean,low,high,median,sd,min,max,n_seeds,mean_rank,to_best,to_best_low,\
-                    to_best_high,to_best_p\n"
+                    to_best_high,to_best_p,bound,gap_pct\n"
         .to_owned();
     let all = lines(study, records);
-    for group in all.chunks(study.policies.len()) {
+    for (group, limits) in all.chunks(study.policies.len()).zip(limits) {
         let name = workload_name(study, group[0].workload, group[0].conditions);
+        let has_cards = study.workloads[group[0].workload].source.has_cards();
+        let conditions = &study.conditions[group[0].conditions];
         for (figure, (figure_name, _)) in Figures::NAMES.iter().enumerate() {
             let values: Vec<Vec<f64>> = group.iter().map(|line| figure_values(line.records, figure)).collect();
             let better = better(figure_name);
             let ranks = better.map(|higher| mean_ranks(&values, higher));
             let best = better.map(|higher| best_of(&values, higher));
+            let bound = limits.figure(figure_name, conditions, has_cards);
             for (place, values_of) in values.iter().enumerate() {
                 let Summary { count, mean, median, sd, min, max } = Summary::of(values_of);
                 let interval = method.interval(values_of, level);
@@ -109,9 +119,13 @@ pub fn figures_csv(study: &Study<'_>, records: &[Record], method: Method, level:
                         let to_best = paired(values_of, &values[best], method, level);
                         let (low, high) = (to_best.interval.low, to_best.interval.high);
                         text +=
-                            &format!(",{:.3},{:.6},{low:.6},{high:.6},{:.6}\n", ranks[place], to_best.mean, to_best.p);
+                            &format!(",{:.3},{:.6},{low:.6},{high:.6},{:.6}", ranks[place], to_best.mean, to_best.p);
                     }
-                    _ => text += ",,,,,\n",
+                    _ => text += ",,,,,",
+                }
+                match bound.and_then(|bound| Some((bound, gap_percent(mean, bound)?))) {
+                    Some((bound, gap)) => text += &format!(",{bound:.6},{gap:.6}\n"),
+                    None => text += ",,\n",
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use super::figures::Tally;
+use super::figures::{Standing, Tally};
 use super::sample::Arrived;
 use super::{Conditions, Figures, Park, Placer, Plan, Queue, Sample, Spot};
 use crate::kernel::{Agenda, Purpose, Time};
@@ -15,13 +15,13 @@ const FAILURE: Purpose = Purpose::new("placement-node-failure");
 pub struct Run<'a> {
     pub(super) plan: &'a Plan,
     conditions: Conditions,
-    placer: Box<dyn Placer + 'a>,
+    pub(super) placer: Box<dyn Placer + 'a>,
     pub(super) park: Park,
     agenda: Agenda<Event>,
     now: Time,
     /// When the last pods come: after that nothing fails any more.
     last_arrival: Time,
-    pods: Vec<Pod>,
+    pub(super) pods: Vec<Pod>,
     /// The first pod of each arrival that came.
     first_pods: Vec<u32>,
     /// Arrivals that came and are not decided yet, for placers that want several at once.
@@ -30,10 +30,12 @@ pub struct Run<'a> {
     waiting: BTreeMap<(Reverse<i32>, u32), (u32, Time)>,
     waiting_pods: u32,
     /// The pods of each node.
-    pods_of: Vec<BTreeSet<u32>>,
+    pub(super) pods_of: Vec<BTreeSet<u32>>,
     arrived: Arrived,
     pub(super) tally: Tally,
     samples: Vec<Sample>,
+    /// How nodes stood when the last pod came.
+    pub(super) standing: Standing,
     moment: f64,
     at_moment: Option<Vec<f64>>,
 }
@@ -62,10 +64,12 @@ enum Event {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Pod {
-    class: u32,
-    arrival: u32,
-    spot: Option<Spot>,
+pub(super) struct Pod {
+    pub(super) class: u32,
+    pub(super) arrival: u32,
+    pub(super) spot: Option<Spot>,
+    /// When it was placed last.
+    pub(super) placed_at: Time,
     /// How often it was placed.
     placements: u32,
     /// Whether it ended or was turned away.
@@ -94,6 +98,7 @@ impl<'a> Run<'a> {
             arrived: Arrived::default(),
             tally: Tally::default(),
             samples: Vec::new(),
+            standing: Standing::default(),
             moment,
             at_moment: None,
         };
@@ -183,7 +188,14 @@ impl<'a> Run<'a> {
         }
         self.first_pods.push(self.pods.len() as u32);
         for class in &self.plan.arrivals[number as usize].classes {
-            self.pods.push(Pod { class: *class, arrival: number, spot: None, placements: 0, is_gone: false });
+            self.pods.push(Pod {
+                class: *class,
+                arrival: number,
+                spot: None,
+                placed_at: Time::ZERO,
+                placements: 0,
+                is_gone: false,
+            });
         }
         self.batch.push(number);
         if self.batch.len() >= self.placer.batch() || next == self.plan.arrivals.len() {
@@ -210,7 +222,7 @@ impl<'a> Run<'a> {
     fn decide_new(&mut self, number: u32, wish: Option<usize>) {
         let size = self.plan.arrivals[number as usize].classes.len() as u32;
         let blocked = self.conditions.queue == Queue::Fifo && !self.waiting.is_empty();
-        let is_placed = !blocked && self.place_all(number, wish);
+        let is_placed = !blocked && (self.place_all(number, wish) || self.may_preempt(number));
         for class in &self.plan.arrivals[number as usize].classes {
             self.arrived.count(&self.plan.classes[*class as usize]);
         }
@@ -222,7 +234,14 @@ impl<'a> Run<'a> {
         self.sample();
     }
 
+    /// Lets a pod that fits nowhere preempt others, where that is asked for and it comes alone.
+    fn may_preempt(&mut self, number: u32) -> bool {
+        let pods = self.unplaced(number);
+        self.conditions.preemption && pods.len() == 1 && self.preempt(pods[0])
+    }
+
     fn wait_or_reject(&mut self, number: u32, pods: u32) {
+        self.tally.waited += pods;
         match self.conditions.queue {
             Queue::None => {
                 self.tally.rejected += pods;
@@ -242,6 +261,9 @@ impl<'a> Run<'a> {
         let (totals, rejected) = (self.park.totals(), self.tally.rejected);
         let sample = Sample::new(self.plan, self.now, &self.arrived, totals, rejected, self.waiting_pods);
         self.samples.push(sample);
+        if self.samples.len() == self.plan.arrivals.len() {
+            self.standing = Standing::of(self.plan, &self.park);
+        }
         self.tally.most_nodes = self.tally.most_nodes.max(sample.nodes_used);
         if self.at_moment.is_none() && sample.arrived_pct >= self.moment {
             self.at_moment = Some(self.nodes_by_machine());
@@ -270,20 +292,23 @@ impl<'a> Run<'a> {
             };
             self.put(*pod, spot);
         }
-        let lasts = self.plan.arrivals[number as usize].lasts;
-        for pod in pods {
-            let placed = &mut self.pods[pod as usize];
-            placed.placements += 1;
-            self.tally.placements += 1;
-            self.tally.moved += u32::from(placed.placements > 1);
-            if let Some(lasts) = lasts {
-                self.agenda.post(self.now + lasts, Event::Leave(pod, placed.placements));
-            }
-        }
+        pods.into_iter().for_each(|pod| self.count_placed(pod));
         true
     }
 
-    fn put(&mut self, pod: u32, spot: Spot) {
+    /// A pod is placed for good, until it leaves or loses its node.
+    pub(super) fn count_placed(&mut self, pod: u32) {
+        let placed = &mut self.pods[pod as usize];
+        placed.placements += 1;
+        placed.placed_at = self.now;
+        self.tally.placements += 1;
+        self.tally.moved += u32::from(placed.placements > 1);
+        if let Some(lasts) = self.plan.arrivals[placed.arrival as usize].lasts {
+            self.agenda.post(self.now + lasts, Event::Leave(pod, placed.placements));
+        }
+    }
+
+    pub(super) fn put(&mut self, pod: u32, spot: Spot) {
         let class = self.pods[pod as usize].class;
         self.park.add(&self.plan.classes[class as usize], spot, &self.plan.setting.typical);
         self.placer.placed(self.plan, class, spot, pod);
@@ -292,7 +317,7 @@ impl<'a> Run<'a> {
     }
 
     /// Takes a pod off its node, and says which that was.
-    fn take_off(&mut self, pod: u32) -> u32 {
+    pub(super) fn take_off(&mut self, pod: u32) -> u32 {
         let Pod { class, spot, .. } = self.pods[pod as usize];
         let spot = spot.expect("a pod that is taken off a node is on one");
         self.park.remove(&self.plan.classes[class as usize], spot, &self.plan.setting.typical);
@@ -309,6 +334,11 @@ impl<'a> Run<'a> {
             self.take_off(*pod);
             self.tally.evicted += 1;
         }
+        self.come_anew(&pods);
+    }
+
+    /// Pods that lost their nodes are tried at once.
+    pub(super) fn come_anew(&mut self, pods: &[u32]) {
         let mut numbers: Vec<u32> = pods.iter().map(|pod| self.pods[*pod as usize].arrival).collect();
         numbers.dedup();
         for number in numbers {

@@ -81,6 +81,16 @@ impl Contender<'_> {
 }
 
 impl Source {
+    /// Whether there are cards on its machines.
+    pub fn has_cards(&self) -> bool {
+        let has_cards = |machines: &[Machine]| machines.iter().any(|machine| machine.cards > 0);
+        match self {
+            Source::Recorded(trace) => has_cards(&trace.machines),
+            Source::Made(file, _, machines) if file.machines.is_empty() => has_cards(machines),
+            Source::Made(file, ..) => file.machines.iter().any(|pool| pool.gpus > 0),
+        }
+    }
+
     /// The trace for a seed.
     pub fn trace(&self, seed: u64) -> Arc<Trace> {
         match self {
@@ -109,6 +119,15 @@ impl Study<'_> {
             }
         }
         cases
+    }
+
+    /// How many pods the policy takes at once that takes most.
+    pub(super) fn largest_batch(&self) -> usize {
+        let batch = |contender: &Contender<'_>| match contender {
+            Contender::Policy(policy) => policy.batch(),
+            Contender::KubeScheduler(..) => 1,
+        };
+        self.policies.iter().map(batch).max().unwrap_or(1)
     }
 
     /// The plan of a case: the same for all policies.

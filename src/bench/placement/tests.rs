@@ -4,7 +4,11 @@
 use proptest::prelude::*;
 
 use super::ranking::Ranking;
-use super::{Arrivals, Conditions, Drains, KubeScheduler, Park, Placer, Plan, Queue, Run, Scored, Spot};
+use super::{
+    Arrivals, Case, Conditions, Contender, Drains, KubeScheduler, Limits, Park, Placer, Plan, Queue, Record, Run,
+    Scored, Source, Spot, Study, Workload, all_placed, results,
+};
+use crate::explore::Seeds;
 use crate::kernel::{Span, Time};
 use crate::scheduler::policies::{ALL, CARD, Demand, NodeState, Policy, named};
 use crate::trace::{Machine, Task, Trace};
@@ -26,8 +30,8 @@ fn task() -> impl Strategy<Value = Task> {
     ];
     let models =
         prop_oneof![3 => Just(vec![]), 1 => Just(vec!["T4"]), 1 => Just(vec!["T4", "A10"]), 1 => Just(vec!["H100"])];
-    (0..4_i64, 0..4_i64, cards, models, 0..300_u64, 1..200_u64).prop_map(
-        |(cpus, gibibytes, cards, models, at, lasts)| {
+    (0..4_i64, 0..4_i64, cards, models, 0..300_u64, 1..200_u64, 0..3).prop_map(
+        |(cpus, gibibytes, cards, models, at, lasts, priority)| {
             let arrives = Time::ZERO + Span::from_secs(at);
             Task {
                 asks: [cpus * 1_500, gibibytes * (3 << 30), 0, 0, 0, 0],
@@ -36,6 +40,7 @@ fn task() -> impl Strategy<Value = Task> {
                 models: if cards.0 > 0 { models.into_iter().map(Into::into).collect() } else { vec![] },
                 arrives,
                 leaves: Some(arrives + Span::from_secs(lasts)),
+                priority,
                 ..Task::default()
             }
         },
@@ -125,8 +130,10 @@ impl Placer for Judged<'_> {
 fn judge<'a>(trace: &Trace, seed: u64, name: &str, placer: impl Fn(&Plan) -> Box<dyn Placer + 'a>) {
     let drains = Some(Drains { every: Span::from_secs(40), lasts: Span::from_secs(25) });
     let filling = Conditions::filling(1.3);
-    let recorded = Conditions { arrivals: Arrivals::AsRecorded, queue: Queue::Retry, failures: None, drains };
-    for conditions in [filling, recorded] {
+    let recorded =
+        Conditions { arrivals: Arrivals::AsRecorded, queue: Queue::Retry, preemption: false, failures: None, drains };
+    let preempting = Conditions { preemption: true, drains: None, ..recorded };
+    for conditions in [filling, recorded, preempting] {
         let plan = Plan::new(trace, conditions.arrivals, seed).expect("a plan can be made");
         let judged = Judged { name, inner: placer(&plan), pods: Vec::new() };
         Run::new(&plan, conditions, Box::new(judged), 100.0).finish();
@@ -149,6 +156,13 @@ proptest! {
     }
 
     #[test]
+    fn no_policy_does_better_than_the_bounds(trace in trace(), seed in 0..9_u64, times in 0.2..1.5_f64) {
+        for conditions in [Conditions::filling(times), recorded()] {
+            check_limits(&trace, seed, conditions);
+        }
+    }
+
+    #[test]
     fn a_ranking_says_what_a_look_at_all_nodes_says(
         trace in trace(),
         seed in 0..9_u64,
@@ -159,6 +173,105 @@ proptest! {
             check_ranking(*policy, &plan, &steps);
         }
     }
+}
+
+/// Pods come and go as recorded; what has no room is turned away.
+fn recorded() -> Conditions {
+    let arrivals = Arrivals::AsRecorded;
+    Conditions { arrivals, queue: Queue::None, preemption: false, failures: None, drains: None }
+}
+
+/// Runs all policies and holds what they reach against the bounds.
+#[track_caller]
+fn check_limits(trace: &Trace, seed: u64, conditions: Conditions) {
+    let study = Study {
+        workloads: vec![Workload { name: "w".to_owned(), source: Source::Recorded(trace.clone().into()) }],
+        conditions: vec![conditions],
+        policies: ALL.iter().map(|policy| Contender::Policy(*policy)).collect(),
+        seeds: Seeds { first: seed, last: seed },
+        moment: 100.0,
+    };
+    let has_cards = study.workloads[0].source.has_cards();
+    let first = Case { workload: 0, conditions: 0, policy: 0, seed };
+    let limits = [false, true].map(|placed| Limits::of(&study, first, placed).expect("a plan can be made"));
+    for (number, case) in study.cases().into_iter().enumerate() {
+        let outcome = study.run(case).expect("the run can be done");
+        let record = Record::new(number, case, &conditions, &outcome, false);
+        let limits = &limits[usize::from(all_placed(std::iter::once(&record)))];
+        let name = study.policies[case.policy].name();
+        let measure = if has_cards { 0 } else { 3 };
+        for (point, bound) in &limits.allocated {
+            let reached = results::at_point(std::slice::from_ref(&record), *point, measure);
+            assert!(reached.iter().all(|reached| *reached <= bound + 1e-9), "{name} at {point}: {reached:?} > {bound}");
+        }
+        for (figure, reached) in super::Figures::NAMES.iter().map(|(name, _)| *name).zip(&record.figures) {
+            let Some(bound) = limits.figure(figure, &conditions, has_cards) else { continue };
+            let is_beaten =
+                if results::better(figure) == Some(true) { *reached > bound + 1e-9 } else { *reached < bound };
+            assert!(!is_beaten, "{name}: {figure} is {reached}, the bound {bound}");
+        }
+    }
+}
+
+#[test]
+fn bounds_know_what_cards_and_cpu_keep_from_being_allocated() {
+    let machine = |cards, cpus: i64| Machine { capacity: [cpus * 1_000, 0, 0, 0, 0, 0], cards, ..Machine::default() };
+    let task = |cards, milli_per_card, cpus: i64| Task {
+        asks: [cpus * 1_000, 0, 0, 0, 0, 0],
+        cards,
+        milli_per_card,
+        ..Task::default()
+    };
+    let at_end = |machines: Vec<Machine>, tasks: Vec<Task>| {
+        let trace = Trace { resources: vec!["cpu".into()], machines, tasks };
+        let mut limits = Limits::default();
+        limits.fill(&Plan::new(&trace, Arrivals::Inflated(1.0), 1).expect("a plan can be made"), 1);
+        limits.at_end.expect("it is there")
+    };
+    // Of shares of 600 no card holds two.
+    assert_eq!(at_end(vec![machine(4, 64)], vec![task(1, 600, 1); 6]), 60.0);
+    // Of shares of 340 it holds two.
+    assert_eq!(at_end(vec![machine(1, 64)], vec![task(1, 340, 1); 2]), 68.0);
+    // CPU for two of four cards.
+    assert_eq!(at_end(vec![machine(4, 16)], vec![task(1, 1_000, 8); 4]), 50.0);
+    // Eight cards on one node are not two times four.
+    assert_eq!(at_end(vec![machine(4, 64); 2], vec![task(8, 1_000, 1)]), 0.0);
+}
+
+/// The figures of a run of one policy on one node of four CPUs.
+fn run_on_one_node(tasks: &[(i64, u64, i32)], conditions: Conditions) -> super::Figures {
+    let task = |(cpus, at, priority): &(i64, u64, i32)| Task {
+        asks: [cpus * 1_000, 0, 0, 0, 0, 0],
+        arrives: Time::ZERO + Span::from_secs(*at),
+        leaves: Some(Time::ZERO + Span::from_secs(at + 100)),
+        priority: *priority,
+        ..Task::default()
+    };
+    let trace = Trace {
+        resources: vec!["cpu".into()],
+        machines: vec![Machine { capacity: [4_000, 0, 0, 0, 0, 0], ..Machine::default() }],
+        tasks: tasks.iter().map(task).collect(),
+    };
+    let plan = Plan::new(&trace, conditions.arrivals, 1).expect("a plan can be made");
+    let placer = Box::new(Scored::new(named("bestfit").expect("it is there"), &plan));
+    Run::new(&plan, conditions, placer, 100.0).finish().figures
+}
+
+#[test]
+fn a_pod_of_high_priority_takes_the_room_of_the_fewest_and_lowest() {
+    // Of two of priority 1 and one of priority 0 the last has to go, which then waits.
+    let tasks = [(1, 0, 1), (1, 1, 1), (2, 2, 0), (2, 10, 5)];
+    let conditions = Conditions { queue: Queue::Retry, preemption: true, ..recorded() };
+    let figures = run_on_one_node(&tasks, conditions);
+    assert_eq!(figures.get("preempted"), Some(1.0));
+    assert_eq!((figures.get("waited"), figures.get("migrations")), (Some(1.0), Some(1.0)));
+    assert_eq!(figures.get("alloc_cpu_pct"), Some(100.0));
+    let without = run_on_one_node(&tasks, Conditions { preemption: false, ..conditions });
+    assert_eq!((without.get("preempted"), without.get("waited")), (Some(0.0), Some(1.0)));
+    assert_eq!(without.get("migrations"), Some(0.0));
+    // Nobody makes room for its equal.
+    let equals = run_on_one_node(&[(4, 0, 5), (4, 1, 5)], Conditions { queue: Queue::None, ..conditions });
+    assert_eq!((equals.get("preempted"), equals.get("rejected")), (Some(0.0), Some(1.0)));
 }
 
 /// Puts pods on nodes and takes them off, and asks after each step: by class, node or pod, and whether one comes.

@@ -2,7 +2,7 @@
 
 use super::{Better, CurveFigures, Difference, Estimate, Measure, Moment, StudyPage, WorkloadFigures};
 use crate::bench::placement::results::{self, Line};
-use crate::bench::placement::{Arrivals, Figures, MEASURES, Record, Study};
+use crate::bench::placement::{Arrivals, Conditions, Figures, GroupLimits, MEASURES, Record, Study};
 use crate::bench::stats::{Method, Summary, paired};
 use crate::report::chart::{Axis, Cell, CellGroup, Point, grouped};
 use crate::trace::Trace;
@@ -17,8 +17,14 @@ struct Estimates {
     level: f64,
 }
 
-/// The page of a study. Title, about and command are the caller's.
-pub fn study_page(study: &Study<'_>, records: &[Record], method: Method, level: f64) -> StudyPage {
+/// The page of a study; `limits` are by workload and conditions. Title, about and command are the caller's.
+pub fn study_page(
+    study: &Study<'_>,
+    records: &[Record],
+    limits: &[GroupLimits],
+    method: Method,
+    level: f64,
+) -> StudyPage {
     let estimates = Estimates { method, level };
     let lines = results::lines(study, records);
     let seeds = &study.seeds;
@@ -36,28 +42,37 @@ pub fn study_page(study: &Study<'_>, records: &[Record], method: Method, level: 
              comparisons."
                 .to_owned(),
         ],
-        workloads: lines.chunks(study.policies.len()).map(|group| estimates.workload(study, group)).collect(),
+        workloads: (lines.chunks(study.policies.len()).zip(limits))
+            .map(|(group, limits)| estimates.workload(study, group, limits))
+            .collect(),
         ..StudyPage::default()
     }
 }
 
 impl Estimates {
-    fn workload(self, study: &Study<'_>, group: &[Line<'_>]) -> WorkloadFigures {
+    fn workload(self, study: &Study<'_>, group: &[Line<'_>], limits: &GroupLimits) -> WorkloadFigures {
         let (workload, conditions) = (group[0].workload, group[0].conditions);
         let arrivals = study.conditions[conditions].arrivals;
         let trace = study.workloads[workload].source.trace(study.seeds.first);
-        let has_cards = trace.machines.iter().any(|machine| machine.cards > 0);
+        let has_cards = study.workloads[workload].source.has_cards();
         WorkloadFigures {
             name: results::workload_name(study, workload, conditions),
             about: about(&trace, arrivals),
             policies: group.iter().map(|line| study.policies[line.policy].name().to_owned()).collect(),
-            measures: self.measures(group, arrivals, has_cards),
+            measures: self.measures(group, &study.conditions[conditions], has_cards, limits),
             curves: self.curves(group, arrivals, has_cards),
             moments: group.iter().enumerate().filter_map(|(place, line)| moment(study, place, line, &trace)).collect(),
         }
     }
 
-    fn measures(self, group: &[Line<'_>], arrivals: Arrivals, has_cards: bool) -> Vec<Measure> {
+    fn measures(
+        self,
+        group: &[Line<'_>],
+        conditions: &Conditions,
+        has_cards: bool,
+        limits: &GroupLimits,
+    ) -> Vec<Measure> {
+        let arrivals = conditions.arrivals;
         let mut measures = Vec::new();
         let (what, first) = if has_cards { ("GPUs", 0) } else { ("CPU", 3) };
         if let Arrivals::Inflated(times) = arrivals {
@@ -72,7 +87,7 @@ impl Estimates {
             for (point, measure, name, better) in points {
                 let values: Vec<Vec<f64>> =
                     group.iter().map(|line| results::at_point(line.records, point, measure)).collect();
-                let bound = (better == Better::Higher).then_some(point.min(100) as f64);
+                let bound = if better == Better::Higher { limits.at_point(point) } else { None };
                 measures.push(self.measure(format!("{name} at {point} % arrived"), "%", better, bound, &values));
             }
         }
@@ -93,6 +108,7 @@ impl Estimates {
                 ("wait_p95_seconds", "Wait, 95th percentile", "s"),
                 ("wait_p99_seconds", "Wait, 99th percentile", "s"),
                 ("evicted", "Pods evicted", "pods"),
+                ("preempted", "Pods preempted", "pods"),
                 ("migrations", "Pods placed again", "pods"),
                 ("cost_per_hour", "Cost of the nodes used", "$/h"),
             ],
@@ -108,7 +124,8 @@ impl Estimates {
                 Some(false) => Better::Lower,
                 None => Better::Neither,
             };
-            measures.push(self.measure((*name).to_owned(), unit, better, None, &values));
+            let bound = limits.figure(figure, conditions, has_cards);
+            measures.push(self.measure((*name).to_owned(), unit, better, bound, &values));
         }
         measures
     }

@@ -1,25 +1,10 @@
 //! The JSON schemas of the scalars of synthetic files, written by hand.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::json_schema;
 
 use super::file::{AmountFile, DrawnAmountFile, ShapeFile, SizesFile};
 use super::scalar::{CountRange, Length, Positive, Share, Size};
-
-macro_rules! schema_of {
-    ($type:ty, $name:literal, $generator:ident => $schema:expr) => {
-        impl JsonSchema for $type {
-            fn schema_name() -> Cow<'static, str> {
-                $name.into()
-            }
-
-            fn json_schema($generator: &mut SchemaGenerator) -> Schema {
-                $schema
-            }
-        }
-    };
-}
+use crate::api::json_schema::schema_of;
 
 schema_of!(Length, "Length", _generator => json_schema!({
     "description": "A duration in Go's syntax, not zero: 300ms, 90s, 1h30m; days (2d) as well.",

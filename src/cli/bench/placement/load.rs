@@ -130,7 +130,8 @@ impl<'a> Loading<'_, '_, 'a> {
         let study = Study { workloads, conditions, policies, seeds, moment: typed.moment.unwrap_or(MOMENT) };
         let names = |names: Vec<&str>| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
         let identity = serde_json::json!({
-            "format": 1,
+            "wavetank": env!("CARGO_PKG_VERSION"),
+            "format": 2,
             "inputs": format!("{:032x}", digest.digest128()),
             "workloads": names(study.workloads.iter().map(|workload| workload.name.as_str()).collect()),
             "conditions": study.conditions.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -310,13 +311,19 @@ impl<'a> Loading<'_, '_, 'a> {
         let queues = or_default(typed.queue.iter().map(queue).collect(), Queue::None);
         let failures = or_default(typed.failures.iter().map(failures).collect(), None);
         let drains = or_default(typed.drains.iter().map(drains).collect(), None);
+        let preemptions = or_default(typed.preemption.clone(), false);
         let mut conditions = Vec::new();
         for arrivals in &arrive {
             for queue in &queues {
-                for failures in &failures {
-                    for drains in &drains {
-                        let (queue, failures, drains) = (*queue, *failures, *drains);
-                        conditions.push(Conditions { arrivals: *arrivals, queue, failures, drains });
+                for preemption in &preemptions {
+                    for failures in &failures {
+                        conditions.extend(drains.iter().map(|drains| Conditions {
+                            arrivals: *arrivals,
+                            queue: *queue,
+                            preemption: *preemption,
+                            failures: *failures,
+                            drains: *drains,
+                        }));
                     }
                 }
             }

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use rayon::prelude::*;
 
-use crate::bench::placement::{Case, Record, Study};
+use crate::bench::placement::{Case, GroupLimits, Limits, Record, Study, all_placed, results};
 use crate::cli::Failure;
 use crate::cli::output::Output;
 use crate::cli::progress::SweepProgress;
@@ -119,11 +119,12 @@ pub(in crate::cli) fn run(arguments: &Arguments, more: &[&dyn Policy]) -> Result
         Output::stdout().write(|out| out.write_all(text.as_bytes()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    parts.finish(&loaded, &records)?;
+    let limits = limits(arguments, &loaded, &records)?;
+    parts.finish(&loaded, &records, &limits)?;
     let text = match arguments.output {
-        Format::Table => table::text(&loaded, &records, false),
-        Format::Markdown => table::text(&loaded, &records, true),
-        Format::Csv => crate::bench::placement::results::results_csv(study, &records),
+        Format::Table => table::text(&loaded, &records, &limits, false),
+        Format::Markdown => table::text(&loaded, &records, &limits, true),
+        Format::Csv => results::results_csv(study, &records),
     };
     Output::stdout().write(|out| out.write_all(text.as_bytes()))?;
     Ok(ExitCode::SUCCESS)
@@ -137,10 +138,7 @@ fn run_all(
     parts: &Parts,
 ) -> Result<Vec<Record>, Failure> {
     let study: &Study<'_> = &loaded.study;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(arguments.jobs.map_or(0, usize::from))
-        .build()
-        .map_err(|why| Failure::Refused(format!("threads cannot be started: {why}")))?;
+    let pool = pool(arguments)?;
     let progress = SweepProgress::start(wanted.len() as u64);
     let one = |(run, case): &(usize, Case)| -> Result<Record, Failure> {
         let record = match parts.read(*run)? {
@@ -159,4 +157,32 @@ fn run_all(
     let records = pool.install(|| wanted.par_iter().map(one).collect::<Result<Vec<Record>, Failure>>());
     progress.finish();
     records
+}
+
+fn pool(arguments: &Arguments) -> Result<rayon::ThreadPool, Failure> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(arguments.jobs.map_or(0, usize::from))
+        .build()
+        .map_err(|why| Failure::Refused(format!("threads cannot be started: {why}")))
+}
+
+/// What nobody can do better than, by workload and conditions.
+fn limits(arguments: &Arguments, loaded: &Loaded<'_>, records: &[Record]) -> Result<Vec<GroupLimits>, Failure> {
+    let study = &loaded.study;
+    let lines = results::lines(study, records);
+    let groups: Vec<&[results::Line<'_>]> = lines.chunks(study.policies.len()).collect();
+    let seeds = study.seeds.first..=study.seeds.last;
+    let wanted: Vec<(Case, bool)> = (groups.iter())
+        .flat_map(|group| {
+            let first = group[0];
+            let all_placed = all_placed(group.iter().flat_map(|line| line.records));
+            let case = move |seed| Case { workload: first.workload, conditions: first.conditions, policy: 0, seed };
+            seeds.clone().map(move |seed| (case(seed), all_placed))
+        })
+        .collect();
+    let one = |(case, all_placed): &(Case, bool)| {
+        Limits::of(study, *case, *all_placed).map_err(|why| loaded.failure(case.workload, &why))
+    };
+    let limits = pool(arguments)?.install(|| wanted.par_iter().map(one).collect::<Result<Vec<Limits>, Failure>>())?;
+    Ok(limits.chunks(study.seeds.count() as usize).map(|seeds| GroupLimits { seeds: seeds.to_vec() }).collect())
 }

@@ -9,7 +9,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::load::Loaded;
-use crate::bench::placement::{Record, results};
+use crate::bench::placement::{GroupLimits, Record, results};
 use crate::cli::Failure;
 use crate::cli::columns::{Column, ColumnsReader, ColumnsWriter, write_columns};
 use crate::report::{study_page, study_svgs, write_study_page};
@@ -92,18 +92,29 @@ impl Parts {
     ///
     /// # Errors
     /// What the operating system refuses.
-    pub(super) fn finish(&self, loaded: &Loaded<'_>, records: &[Record]) -> Result<(), Failure> {
+    pub(super) fn finish(
+        &self,
+        loaded: &Loaded<'_>,
+        records: &[Record],
+        limits: &[GroupLimits],
+    ) -> Result<(), Failure> {
         let Some(out) = &self.out else { return Ok(()) };
-        self.write_results(out, loaded, records).map_err(|error| refuse("--out", out, &error.to_string()))
+        self.write_results(out, loaded, records, limits).map_err(|error| refuse("--out", out, &error.to_string()))
     }
 
-    fn write_results(&self, out: &Path, loaded: &Loaded<'_>, records: &[Record]) -> io::Result<()> {
+    fn write_results(
+        &self,
+        out: &Path,
+        loaded: &Loaded<'_>,
+        records: &[Record],
+        limits: &[GroupLimits],
+    ) -> io::Result<()> {
         let study = &loaded.study;
         self.join_samples(&out.join("runs.parquet"), records)?;
         write_whole(&out.join("results.csv"), results::results_csv(study, records).as_bytes())?;
-        let figures = results::figures_csv(study, records, loaded.method, loaded.level);
+        let figures = results::figures_csv(study, records, limits, loaded.method, loaded.level);
         write_whole(&out.join("figures.csv"), figures.as_bytes())?;
-        let mut page = study_page(study, records, loaded.method, loaded.level);
+        let mut page = study_page(study, records, limits, loaded.method, loaded.level);
         page.title.clone_from(&loaded.name);
         page.about.clone_from(&loaded.about);
         page.command.clone_from(&loaded.command);

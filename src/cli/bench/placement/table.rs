@@ -1,7 +1,7 @@
 //! What a study prints: for each workload a line a policy, the best in its column marked.
 
 use super::load::Loaded;
-use crate::bench::placement::{Arrivals, Figures, Record, results};
+use crate::bench::placement::{Arrivals, Figures, GroupLimits, Record, results};
 use crate::bench::stats::{Summary, mean_ranks};
 use crate::report::Table;
 
@@ -10,19 +10,21 @@ struct Column {
     header: String,
     higher: Option<bool>,
     values: Vec<Vec<f64>>,
+    /// What nobody can do better than.
+    bound: Option<f64>,
 }
 
 /// The tables of all workloads.
-pub(super) fn text(loaded: &Loaded<'_>, records: &[Record], is_markdown: bool) -> String {
+pub(super) fn text(loaded: &Loaded<'_>, records: &[Record], limits: &[GroupLimits], is_markdown: bool) -> String {
     let study = &loaded.study;
     let mut text = String::new();
-    for group in results::lines(study, records).chunks(study.policies.len()) {
+    for (group, limits) in results::lines(study, records).chunks(study.policies.len()).zip(limits) {
         let name = results::workload_name(study, group[0].workload, group[0].conditions);
         if !text.is_empty() {
             text.push('\n');
         }
         text += &if is_markdown { format!("**{name}**\n\n") } else { format!("{name}\n") };
-        let columns = columns(loaded, group);
+        let columns = columns(loaded, group, limits);
         let headers = std::iter::once("POLICY".to_owned()).chain(columns.iter().map(|column| column.header.clone()));
         let rank = columns.first().and_then(|first| Some(mean_ranks(&first.values, first.higher?)));
         let mut table = Table::of_columns(headers.chain(rank.as_ref().map(|_| "RANK".to_owned())).collect());
@@ -32,15 +34,22 @@ pub(super) fn text(loaded: &Loaded<'_>, records: &[Record], is_markdown: bool) -
             let policy = study.policies[line.policy].name().to_owned();
             table.add_cells(std::iter::once(policy).chain(cells).chain(rank).collect());
         }
+        if columns.iter().any(|column| column.bound.is_some()) {
+            let bound = |column: &Column| column.bound.map_or(String::new(), |bound| format!("{bound:.2}"));
+            let rank = rank.iter().map(|_| String::new());
+            table.add_cells(
+                std::iter::once("(bound)".to_owned()).chain(columns.iter().map(bound)).chain(rank).collect(),
+            );
+        }
         text += &if is_markdown { table.markdown() } else { table.to_string() };
     }
     text
 }
 
-fn columns(loaded: &Loaded<'_>, group: &[results::Line<'_>]) -> Vec<Column> {
+fn columns(loaded: &Loaded<'_>, group: &[results::Line<'_>], limits: &GroupLimits) -> Vec<Column> {
     let conditions = &loaded.study.conditions[group[0].conditions];
     let mut columns = Vec::new();
-    let has_cards = group.iter().flat_map(|line| line.records).any(|record| record.figures[4] > 0.0);
+    let has_cards = loaded.study.workloads[group[0].workload].source.has_cards();
     let (measure, what) = if has_cards { (0, "GPU") } else { (3, "CPU") };
     if let Arrivals::Inflated(times) = conditions.arrivals {
         let end = (times * 100.0).round() as u64;
@@ -48,7 +57,8 @@ fn columns(loaded: &Loaded<'_>, group: &[results::Line<'_>]) -> Vec<Column> {
             let values: Vec<Vec<f64>> =
                 group.iter().map(|line| results::at_point(line.records, point, measure)).collect();
             if values.iter().all(|values| !values.is_empty()) {
-                columns.push(Column { header, higher: Some(higher), values });
+                let bound = if higher { limits.at_point(point) } else { None };
+                columns.push(Column { header, higher: Some(higher), values, bound });
             }
         };
         for point in [100, end] {
@@ -77,7 +87,8 @@ fn columns(loaded: &Loaded<'_>, group: &[results::Line<'_>]) -> Vec<Column> {
     for (name, header) in shown.iter().chain(waits) {
         let Some(figure) = Figures::NAMES.iter().position(|(known, _)| known == name) else { continue };
         let values = group.iter().map(|line| results::figure_values(line.records, figure)).collect();
-        columns.push(Column { header: (*header).to_owned(), higher: results::better(name), values });
+        let bound = limits.figure(name, conditions, has_cards);
+        columns.push(Column { header: (*header).to_owned(), higher: results::better(name), values, bound });
     }
     columns
 }
