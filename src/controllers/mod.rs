@@ -3,12 +3,15 @@
 //! Controllers never see the store, nor each other: they read the caches of their process and plan requests. What they
 //! decide are pure functions over plain data; the methods of `client::Controller` read, decide and plan.
 
+pub mod claim_users;
 pub mod deployment;
 pub mod endpoint_slice;
+pub mod external_provisioner;
 pub mod garbage_collector;
 pub mod namespace;
 pub mod node_ipam;
 pub mod node_lifecycle;
+pub mod persistent_volume;
 pub mod pod_gc;
 pub mod pod_util;
 pub mod refs;
@@ -19,11 +22,12 @@ pub mod taint_eviction;
 pub mod test_support;
 #[cfg(test)]
 mod test_toy;
+pub mod volume_protection;
 
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 9] = [
+pub static ALL: [&ControllerEntry; 13] = [
     &deployment::ENTRY,
     &replicaset::ENTRY,
     &garbage_collector::ENTRY,
@@ -33,4 +37,8 @@ pub static ALL: [&ControllerEntry; 9] = [
     &taint_eviction::ENTRY,
     &pod_gc::ENTRY,
     &endpoint_slice::ENTRY,
+    &persistent_volume::ENTRY,
+    &volume_protection::OF_CLAIMS,
+    &volume_protection::OF_VOLUMES,
+    &external_provisioner::ENTRY,
 ];
