@@ -66,6 +66,7 @@ pub mod kubelet;
 pub mod net;
 pub mod record;
 pub mod report;
+pub mod rest;
 pub mod scenario;
 pub mod scheduler;
 pub mod sim;

@@ -291,6 +291,26 @@ impl Kind {
         self.info().map(KindInfo::api_version)
     }
 
+    /// Whether objects keep a `status` apart from their wish, which only the subresource writes.
+    pub fn has_status(self) -> bool {
+        !matches!(
+            self,
+            Kind::ConfigMap
+                | Kind::Secret
+                | Kind::ServiceAccount
+                | Kind::Endpoints
+                | Kind::EndpointSlice
+                | Kind::LimitRange
+                | Kind::PodTemplate
+                | Kind::ControllerRevision
+                | Kind::PriorityClass
+                | Kind::StorageClass
+                | Kind::NetworkPolicy
+                | Kind::Event
+                | Kind::Lease
+        )
+    }
+
     /// Whether a group belongs to Kubernetes itself, so that no CRD can add a kind to it.
     pub fn is_built_in_group(group: &str) -> bool {
         all().any(|(_, info)| info.group == group)

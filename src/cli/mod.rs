@@ -4,6 +4,7 @@
 //! 0 all expectations met, 1 an expectation failed (or an action of the timeline that may not), 2 bad input, 3 a bug of
 //! wavetank's own. Of several runs the worst counts.
 
+mod api;
 mod bench;
 mod bug;
 mod columns;
@@ -74,6 +75,7 @@ enum Command {
     New(new::Arguments),
     List(list::Arguments),
     Schema(schema::Arguments),
+    Api(api::Arguments),
 }
 
 /// Reads the command line, does what it says, and says how it went.
@@ -95,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::New(arguments) => new::run(arguments),
         Command::List(arguments) => list::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
+        Command::Api(arguments) => api::run(arguments),
     });
     match outcome {
         None => ExitCode::from(bug::EXIT),

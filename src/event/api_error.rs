@@ -84,6 +84,17 @@ impl ErrorReason {
     }
 }
 
+/// `details.causes[]`: what is wrong with one field.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ErrorCause {
+    /// As `FieldValueInvalid`.
+    pub reason: Name,
+    /// A sentence.
+    pub message: Name,
+    /// The field; may be empty.
+    pub field: Name,
+}
+
 /// A failed request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ApiError {
@@ -94,6 +105,8 @@ pub struct ApiError {
     /// `details.causes[].reason` of the first cause, where a client looks at it (`NamespaceTerminating`,
     /// `DisruptionBudget`); empty otherwise.
     pub cause: Name,
+    /// `details.causes` of errors that are about fields.
+    pub causes: Vec<ErrorCause>,
     /// `details.retryAfterSeconds`.
     pub retry_after_seconds: Option<u32>,
 }
@@ -101,7 +114,7 @@ pub struct ApiError {
 impl ApiError {
     /// An error without a cause or a time to retry.
     pub fn new(reason: ErrorReason, message: impl Into<Name>) -> ApiError {
-        ApiError { reason, message: message.into(), cause: Name::new(), retry_after_seconds: None }
+        ApiError { reason, message: message.into(), cause: Name::new(), causes: Vec::new(), retry_after_seconds: None }
     }
 
     /// The same with a cause.

@@ -12,7 +12,7 @@ mod sim_event;
 mod watch;
 mod world;
 
-pub use api_error::{ApiError, ErrorReason};
+pub use api_error::{ApiError, ErrorCause, ErrorReason};
 pub use beats::{Beats, NODE_LEASES};
 pub use part::{Cause, ClientIndex, Effect, Heartbeat, Input, Note, NoteKind, PartId, TimerToken, Token};
 pub use request::{

@@ -335,7 +335,9 @@ impl Verb {
 pub enum Answer {
     /// The object as stored (after a deletion that is not complete: with its `deletionTimestamp`).
     Object(Object),
-    /// `Status: Success`: bound, evicted, deleted.
+    /// The object is gone; what it was last.
+    Deleted(Object),
+    /// `Status: Success`: bound, evicted.
     Done,
     /// A list.
     List {
@@ -351,7 +353,7 @@ impl Answer {
     pub fn object(&self) -> Option<&Object> {
         match self {
             Answer::Object(object) => Some(object),
-            Answer::Done | Answer::List { .. } => None,
+            Answer::Deleted(_) | Answer::Done | Answer::List { .. } => None,
         }
     }
 }

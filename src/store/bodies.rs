@@ -32,7 +32,7 @@ pub(super) fn keep_status(stored: &Object, new: Object) -> Object {
             Object::Namespace(new)
         }
         (Object::Untyped(stored), Object::Untyped(mut new)) => {
-            if has_status(stored.meta.id.kind) {
+            if stored.meta.id.kind.has_status() {
                 let fields = &mut Arc::make_mut(&mut new).body.fields;
                 fields.remove("status");
                 if let Some(status) = stored.body.fields.get("status") {
@@ -105,7 +105,7 @@ pub(super) fn without_status(object: Object) -> Object {
             Object::Namespace(namespace)
         }
         Object::Untyped(mut object) => {
-            if has_status(object.meta.id.kind) && object.body.fields.contains_key("status") {
+            if object.meta.id.kind.has_status() && object.body.fields.contains_key("status") {
                 Arc::make_mut(&mut object).body.fields.remove("status");
             }
             Object::Untyped(object)
@@ -168,25 +168,5 @@ pub(super) fn has_generation(kind: Kind) -> bool {
             | Kind::ValidatingAdmissionPolicy
             | Kind::ValidatingAdmissionPolicyBinding
             | Kind::Custom(_)
-    )
-}
-
-/// Whether a kind keeps a `status` apart from its wish.
-pub(super) fn has_status(kind: Kind) -> bool {
-    !matches!(
-        kind,
-        Kind::ConfigMap
-            | Kind::Secret
-            | Kind::ServiceAccount
-            | Kind::Endpoints
-            | Kind::EndpointSlice
-            | Kind::LimitRange
-            | Kind::PodTemplate
-            | Kind::ControllerRevision
-            | Kind::PriorityClass
-            | Kind::StorageClass
-            | Kind::NetworkPolicy
-            | Kind::Event
-            | Kind::Lease
     )
 }

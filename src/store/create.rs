@@ -3,7 +3,7 @@
 use super::bodies::{has_generation, without_status};
 use super::{Context, GENERATE_NAME, Store, UID, label_keys};
 use crate::api::{Kind, KindInfo, Name, Object, Uid, convert, defaults, naming};
-use crate::event::{ApiError, ChangeKind, ErrorReason};
+use crate::event::{ApiError, ChangeKind, ErrorCause, ErrorReason};
 use crate::kernel::object_hash;
 
 /// How many generated names upstream tries before it gives up.
@@ -54,7 +54,13 @@ impl Store {
                 "{}{dot}{} \"\" is invalid: metadata.name: Required value: name or generateName is required",
                 info.kind, info.group
             );
-            return Err(ApiError::new(ErrorReason::Invalid, message));
+            let mut refusal = ApiError::new(ErrorReason::Invalid, message);
+            refusal.causes.push(ErrorCause {
+                reason: "FieldValueRequired".into(),
+                message: "Required value: name or generateName is required".into(),
+                field: "metadata.name".into(),
+            });
+            return Err(refusal);
         }
         let base = format!("{}/{}/{}", info.plural, meta.namespace, meta.generate_name);
         let hash = object_hash(&base);

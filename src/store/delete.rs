@@ -80,8 +80,7 @@ impl Store {
             Arc::make_mut(namespace).body.terminating = true;
         }
         if is_complete_deletion(&next) {
-            self.commit(ChangeKind::Deleted, next, Some(stored), context);
-            return Ok(Answer::Done);
+            return Ok(Answer::Deleted(self.commit(ChangeKind::Deleted, next, Some(stored), context)));
         }
         if next == stored {
             return Ok(Answer::Object(stored));

@@ -6,7 +6,7 @@ use super::table::LogEntry;
 use super::watch::matches;
 use super::{Context, Store};
 use crate::api::{Kind, Name, Object};
-use crate::event::{Answer, ApiError, ChangeKind, ErrorReason, Filter, ListAt, Query, Reply, Target};
+use crate::event::{Answer, ApiError, ChangeKind, ErrorCause, ErrorReason, Filter, ListAt, Query, Reply, Target};
 use crate::kernel::Time;
 
 impl Store {
@@ -31,6 +31,9 @@ impl Store {
         let (undone, revision) = match at {
             ListAt::Quorum => (Undone::default(), self.revision),
             ListAt::Any => hidden(&mut log.newer_than(replica.sees_until(context.now))),
+            ListAt::NotOlderThan(wanted) | ListAt::Exact(wanted) if wanted > self.revision => {
+                return Err(too_large(wanted, self.revision));
+            }
             ListAt::NotOlderThan(wanted) => {
                 let (undone, revision) = hidden(&mut log.newer_than(replica.sees_until(context.now)));
                 // Upstream waits until the cache has caught up, at most 3 s; here it reads through at once.
@@ -99,6 +102,19 @@ impl Store {
     pub fn by_id(&self, id: crate::api::ObjectId) -> Option<&Object> {
         self.table(id.kind).get(id.slot)
     }
+}
+
+/// A revision that is not reached yet. Upstream waits for 3 s whether it is; here the answer comes at once.
+fn too_large(wanted: u64, current: u64) -> ApiError {
+    let message = format!("Timeout: Too large resource version: {wanted}, current: {current}");
+    let mut error = ApiError::new(ErrorReason::Timeout, message);
+    error.causes.push(ErrorCause {
+        reason: "ResourceVersionTooLarge".into(),
+        message: "Too large resource version".into(),
+        field: Name::new(),
+    });
+    error.retry_after_seconds = Some(1);
+    error
 }
 
 /// Objects as they were before some changes, by number; `None` where there was none.

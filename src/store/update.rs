@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::admission::admit_update;
-use super::bodies::{adopt_status, has_generation, has_status, keep_status, wish_differs};
+use super::bodies::{adopt_status, has_generation, keep_status, wish_differs};
 use super::{Context, MODIFIED, Store, conflict};
 use crate::api::{Kind, KindInfo, Meta, Name, Object, ObjectId, OwnerReference, Timestamp, Uid, no_finalizers};
-use crate::event::{ApiError, ChangeKind, ErrorReason, MetaEdit, Preconditions, Target};
+use crate::event::{ApiError, ChangeKind, ErrorCause, ErrorReason, MetaEdit, Preconditions, Target};
 
 impl Store {
     pub(super) fn update(&mut self, new: Object, context: &Context) -> Result<Object, ApiError> {
@@ -21,7 +21,7 @@ impl Store {
 
     pub(super) fn update_status(&mut self, new: Object, context: &Context) -> Result<Object, ApiError> {
         let stored = self.live(&target_of(&new))?;
-        if !has_status(stored.kind()) {
+        if !stored.kind().has_status() {
             return Err(ApiError::new(ErrorReason::NotFound, "the server could not find the requested resource"));
         }
         self.check_versions(&stored, new.meta())?;
@@ -123,7 +123,13 @@ impl Store {
                 "Scale.autoscaling {:?} is invalid: spec.replicas: Invalid value: {replicas}: must be greater than or equal to 0",
                 stored.meta().name
             );
-            return Err(ApiError::new(ErrorReason::Invalid, message));
+            let mut refusal = ApiError::new(ErrorReason::Invalid, message);
+            refusal.causes.push(ErrorCause {
+                reason: "FieldValueInvalid".into(),
+                message: ecow::eco_format!("Invalid value: {replicas}: must be greater than or equal to 0"),
+                field: "spec.replicas".into(),
+            });
+            return Err(refusal);
         }
         let next = match stored.clone() {
             Object::Deployment(mut deployment) => {

@@ -2,8 +2,8 @@
 //! JSON to be looked at again.
 
 use super::{Context, Store};
-use crate::api::{Object, convert, validation};
-use crate::event::{ApiError, ErrorReason, PartId};
+use crate::api::{Kind, Object, convert, validation};
+use crate::event::{ApiError, ErrorCause, ErrorReason, PartId};
 
 impl Store {
     pub(super) fn validate_create(&self, object: &Object, context: &Context) -> Result<(), ApiError> {
@@ -18,7 +18,8 @@ impl Store {
             return Ok(());
         }
         let (new_json, stored_json) = (convert::to_json(new), convert::to_json(stored));
-        invalid(new, validation::validate_update(new.kind(), &new_json, &stored_json))
+        let errors = validation::validate_update(new.kind(), &new_json, &stored_json);
+        invalid(new, errors.into_iter().flat_map(|error| told_again(new.kind(), error)).collect())
     }
 }
 
@@ -29,10 +30,29 @@ pub(super) fn is_foreign(part: PartId) -> bool {
     }
 }
 
+/// Upstream looks at the metadata of an update several times, as `BeforeUpdate`, as what the kind's strategy calls, and
+/// as part of its other checks; the causes of a refusal show it, the message does not.
+fn told_again(kind: Kind, error: validation::FieldError) -> Vec<validation::FieldError> {
+    let times = match (error.path.as_str(), kind) {
+        ("metadata.finalizers", _) if error.detail.starts_with("no new finalizers") => 2,
+        ("metadata.ownerReferences", Kind::Deployment) => 3,
+        ("metadata.ownerReferences", _) => 4,
+        _ => 1,
+    };
+    vec![error; times]
+}
+
 fn invalid(object: &Object, errors: Vec<validation::FieldError>) -> Result<(), ApiError> {
     if errors.is_empty() {
         return Ok(());
     }
     let message = validation::invalid_message(object.kind(), &object.meta().name, &errors);
-    Err(ApiError::new(ErrorReason::Invalid, message))
+    let mut refusal = ApiError::new(ErrorReason::Invalid, message);
+    let cause = |error: &validation::FieldError| ErrorCause {
+        reason: error.reason().into(),
+        message: error.body().into(),
+        field: error.path.as_str().into(),
+    };
+    refusal.causes = errors.iter().map(cause).collect();
+    Err(refusal)
 }

@@ -5,6 +5,7 @@ mod capacity;
 mod choices;
 mod cli;
 mod conformance;
+mod conversations;
 mod determinism;
 mod faults;
 mod guest;

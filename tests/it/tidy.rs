@@ -8,6 +8,7 @@ const ROOMS: &[&str] = &[
     "kernel",
     "api",
     "event",
+    "rest",
     "store",
     "client",
     "net",
@@ -28,6 +29,8 @@ const ROOMS: &[&str] = &[
 
 /// Imports that the order would allow and the design does not.
 const FORBIDDEN: &[(&str, &str)] = &[
+    ("store", "rest"),
+    ("client", "rest"),
     ("client", "store"),
     ("net", "store"),
     ("net", "client"),

@@ -1,6 +1,5 @@
 //! Stories and tables of the API server.
 
-mod conformance;
 mod objects;
 mod pods;
 mod watches;
