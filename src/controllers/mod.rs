@@ -3,9 +3,11 @@
 //! Controllers never see the store, nor each other: they read the caches of their process and plan requests. What they
 //! decide are pure functions over plain data; the methods of `client::Controller` read, decide and plan.
 
+pub mod daemonset;
 pub mod deployment;
 pub mod endpoint_slice;
 pub mod garbage_collector;
+pub mod history;
 pub mod namespace;
 pub mod node_ipam;
 pub mod node_lifecycle;
@@ -14,6 +16,7 @@ pub mod pod_util;
 pub mod refs;
 pub mod replicaset;
 mod script;
+pub mod statefulset;
 pub mod taint_eviction;
 #[cfg(test)]
 pub mod test_support;
@@ -23,9 +26,11 @@ mod test_toy;
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 9] = [
+pub static ALL: [&ControllerEntry; 11] = [
     &deployment::ENTRY,
     &replicaset::ENTRY,
+    &statefulset::ENTRY,
+    &daemonset::ENTRY,
     &garbage_collector::ENTRY,
     &namespace::ENTRY,
     &node_ipam::ENTRY,
