@@ -18,6 +18,7 @@ mod random;
 mod report;
 mod rollouts;
 mod schema;
+mod sets;
 mod snapshots;
 mod stories;
 mod story;
