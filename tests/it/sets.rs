@@ -84,35 +84,41 @@ impl Tale {
 
     /// What the pods do within so many seconds: `create db-0 rev1`, `ready db-0`, `terminating db-0`, `deleted db-0`.
     fn watch(&mut self, seconds: u64) -> Vec<String> {
-        let mut told = Vec::new();
-        for _ in 0..seconds * 20 {
-            self.story.sim.run_for(Span::from_millis(50));
-            let pods = self.story.pods();
-            for name in self.seen.keys().filter(|name| pods.iter().all(|pod| pod.meta.name != **name)) {
-                told.push(format!("deleted {name}"));
-            }
-            self.seen.retain(|name, _| pods.iter().any(|pod| pod.meta.name == *name));
-            for pod in pods {
-                let name = pod.meta.name.clone();
-                let now = (pod.meta.uid, pod.body.is_ready(), pod.meta.is_terminating());
-                let before = self.seen.insert(name.clone(), now);
-                if before.is_some_and(|(uid, ..)| uid != now.0) {
-                    told.push(format!("deleted {name}"));
-                }
-                let before = before.filter(|(uid, ..)| *uid == now.0);
-                if before.is_none() {
-                    let revision = self.revision(&pod);
-                    told.push(format!("create {name} {revision}"));
-                }
-                if now.1 && !before.is_some_and(|(_, ready, _)| ready) {
-                    told.push(format!("ready {name}"));
-                }
-                if now.2 && !before.is_some_and(|(.., terminating)| terminating) {
-                    told.push(format!("terminating {name}"));
-                }
+        let end = self.story.now() + Span::from_secs(seconds);
+        let (mut told, mut revision) = (Vec::new(), None);
+        while self.story.sim.next_time().is_some_and(|next| next <= end) && self.story.sim.step() {
+            let reached = Some(self.story.sim.store().revision());
+            if reached != revision {
+                revision = reached;
+                self.look(&mut told);
             }
         }
+        self.story.sim.run_until(end);
         told
+    }
+
+    /// What has become of the pods since the last look.
+    fn look(&mut self, told: &mut Vec<String>) {
+        let pods = self.story.pods();
+        for name in self.seen.keys().filter(|name| pods.iter().all(|pod| pod.meta.name != **name)) {
+            told.push(format!("deleted {name}"));
+        }
+        self.seen.retain(|name, _| pods.iter().any(|pod| pod.meta.name == *name));
+        for pod in pods {
+            let name = pod.meta.name.clone();
+            let now = (pod.meta.uid, pod.body.is_ready(), pod.meta.is_terminating());
+            let before = self.seen.insert(name.clone(), now).filter(|(uid, ..)| *uid == now.0);
+            if before.is_none() {
+                let revision = self.revision(&pod);
+                told.push(format!("create {name} {revision}"));
+            }
+            if now.1 && !before.is_some_and(|(_, ready, _)| ready) {
+                told.push(format!("ready {name}"));
+            }
+            if now.2 && !before.is_some_and(|(.., terminating)| terminating) {
+                told.push(format!("terminating {name}"));
+            }
+        }
     }
 
     /// Expects the recorded order, written with the set's name left out: `create 0 rev1, ready 0`.
