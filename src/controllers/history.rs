@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::api::{
-    Kind, Labels, Meta, Name, Obj, Object, OwnerReference, Uid, Untyped, WorkloadSelector, naming,
-};
+use crate::api::{Kind, Labels, Meta, Name, Obj, Object, OwnerReference, Uid, Untyped, WorkloadSelector, naming};
 use crate::client::{Caches, Observed, OwnerIndex};
 use crate::controllers::pod_util::selects;
 use crate::event::ChangeKind;

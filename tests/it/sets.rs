@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use wavetank::api::{Kind, Name, Obj, Pod, Uid};
-use wavetank::event::{PatchKind, Propagation};
+use wavetank::api::{Kind, Name, Obj, Object, Pod, Uid, convert};
+use wavetank::check::ExpectationStatus;
+use wavetank::event::{Patch, PatchKind, Propagation, Request, Subresource, Target};
 use wavetank::kernel::Span;
 use wavetank::sim::Action;
 
@@ -143,7 +144,7 @@ impl Tale {
         let objects = self.story.sim.store().objects(Kind::ControllerRevision, self.story.now());
         let mut objects: Vec<_> = objects.map(|object| (object.meta().id, object)).collect();
         objects.sort_by_key(|(id, _)| *id);
-        let number = |object| wavetank::api::convert::to_json(object)["revision"].as_i64().unwrap_or(0);
+        let number = |object: &Object| convert::to_json(object)["revision"].as_i64().unwrap_or(0);
         objects.iter().map(|(_, object)| number(object)).collect()
     }
 
@@ -331,7 +332,9 @@ fn claims_come_with_their_pods_and_go_as_the_policy_says() {
 
 #[test]
 fn recorded_ds_rolling() {
-    let limit = |limit: &str| format!("  updateStrategy: {{type: RollingUpdate, rollingUpdate: {{maxUnavailable: {limit}}}}}\n");
+    let limit = |limit: &str| {
+        format!("  updateStrategy: {{type: RollingUpdate, rollingUpdate: {{maxUnavailable: {limit}}}}}\n")
+    };
     let mut tale = Tale::begin(4, &daemon_set("a", "", &limit("1")));
     tale.story.apply(&daemon_set("b", "", &limit("50%")));
     tale.watch(30);
@@ -412,29 +415,20 @@ fn recorded_x_ds_nodes() {
 }
 
 #[test]
-fn a_daemon_that_ends_is_replaced() {
-    let behaviours = "behaviours:\n- {match: {image: 'once:*'}, exit: {after: 3s, code: 0}}";
-    let mut story = Story::of_nodes(1, behaviours);
-    story.apply(&daemon_set("a", "", "").replace("ok:1", "ok:1"));
+fn a_daemon_that_has_failed_is_replaced() {
+    let mut story = Story::of_nodes(1, "");
+    story.apply(&daemon_set("a", "", ""));
     story.run_for(20);
-    let first = story.pods_of("a")[0].meta.uid;
-    let name = story.pods_of("a")[0].meta.name.clone();
-    let body = json!({"status": {"phase": "Failed"}});
-    story.sim.request_at(story.now(), patch_status(&name, body));
+    let first = story.pods_of("a")[0].clone();
+    let (target, now) = (Target::Name(Kind::Pod, "default".into(), first.meta.name.clone()), story.now());
+    let patch = Patch { kind: PatchKind::Merge, body: json!({"status": {"phase": "Failed"}}) };
+    story.sim.request_at(now, Request::Patch { target, subresource: Subresource::Status, patch: patch.into() });
     story.run_for(30);
     let pods = story.pods_of("a");
-    assert!(pods.len() == 1 && pods[0].meta.uid != first, "another pod has taken its place");
-    let told = story.events("FailedDaemonPod");
+    assert!(pods.len() == 1 && pods[0].meta.uid != first.meta.uid, "another pod has taken its place");
+    let name = &first.meta.name;
     let expected = format!("Found failed daemon pod default/{name} on node node-0, will try to kill it");
-    assert_eq!(told, [expected]);
-}
-
-fn patch_status(pod: &Name, body: Value) -> wavetank::event::Request {
-    wavetank::event::Request::Patch {
-        target: wavetank::event::Target::Name(Kind::Pod, "default".into(), pod.clone()),
-        subresource: wavetank::event::Subresource::Status,
-        patch: std::sync::Arc::new(wavetank::event::Patch { kind: PatchKind::Merge, body }),
-    }
+    assert_eq!(story.events("FailedDaemonPod"), [expected]);
 }
 
 #[test]
@@ -442,7 +436,7 @@ fn the_shipped_scenarios_come_true() {
     for name in ["statefulset", "daemonset"] {
         let result = run_kept(&shipped(name), 1);
         for outcome in &result.outcomes {
-            let met = matches!(outcome.status, wavetank::check::ExpectationStatus::Met { .. });
+            let met = matches!(outcome.status, ExpectationStatus::Met { .. });
             assert!(met, "{name}: {outcome:?}");
         }
     }

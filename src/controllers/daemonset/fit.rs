@@ -72,7 +72,9 @@ impl Fit {
         let labels = &node.meta.labels;
         let named = self.node_name.is_empty() || self.node_name == node.meta.name;
         let selected = self.selector.iter().all(|(key, value)| labels.get(key) == Some(value));
-        if !named || !selected || !self.terms.as_ref().is_none_or(|terms| terms.iter().any(|term| term.allows(&node.meta)))
+        if !named
+            || !selected
+            || !self.terms.as_ref().is_none_or(|terms| terms.iter().any(|term| term.allows(&node.meta)))
         {
             return Wanted { run: false, stay: false };
         }
@@ -187,12 +189,12 @@ pub(super) fn target(pod: &Obj<Pod>) -> Option<Name> {
     let affinity = pod.body.spec.full.affinity.as_ref()?.node_affinity.as_ref()?;
     let required = affinity.required_during_scheduling_ignored_during_execution.as_ref()?;
     let fields = required.node_selector_terms.iter().flat_map(|term| term.match_fields.iter().flatten());
-    fields
-        .filter(|field| field.key == "metadata.name" && field.operator == "In")
-        .find_map(|field| match field.values.as_deref()? {
+    fields.filter(|field| field.key == "metadata.name" && field.operator == "In").find_map(|field| {
+        match field.values.as_deref()? {
             [name] => Some(name.into()),
             _ => None,
-        })
+        }
+    })
 }
 
 /// Whether a pod is of a revision, or else of a count of templates. Upstream: `IsPodUpdated`.
@@ -222,10 +224,8 @@ mod tests {
         full.containers = template("", "app:ok").spec.full.containers.clone();
         let template = PodTemplate { spec: PodSpec::new(full), ..PodTemplate::clone(&template("", "app:ok")) };
         let mut node = ready_node("n1", labels);
-        let spec_of_node = v1::NodeSpec {
-            taints: Some(taints.iter().map(|text| taint(text)).collect()),
-            ..v1::NodeSpec::default()
-        };
+        let spec_of_node =
+            v1::NodeSpec { taints: Some(taints.iter().map(|text| taint(text)).collect()), ..v1::NodeSpec::default() };
         node.body.spec = Arc::new(spec_of_node);
         assert_eq!(Fit::of(&template).wanted(&node), Wanted { run, stay }, "{spec} on {labels:?} {taints:?}");
     }

@@ -115,10 +115,8 @@ impl Flow<'_> {
             if pod.meta.labels.get(REVISION_HASH) == Some(&hash) {
                 continue;
             }
-            let edit = MetaEdit {
-                set_labels: Labels::default().with(REVISION_HASH, hash.clone()),
-                ..MetaEdit::default()
-            };
+            let edit =
+                MetaEdit { set_labels: Labels::default().with(REVISION_HASH, hash.clone()), ..MetaEdit::default() };
             let (target, preconditions) = (Target::Id(pod.meta.id), Preconditions::default());
             self.run.send(Request::PatchMeta { target, preconditions, edit: edit.into() })?.map_err(failed)?;
         }
@@ -163,4 +161,3 @@ impl Flow<'_> {
         Ok(())
     }
 }
-

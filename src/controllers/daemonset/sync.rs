@@ -253,7 +253,8 @@ impl Flow<'_> {
             self.memory.expectations.expect(key, create.len(), going, self.run.now());
         }
         let mut errors: Vec<Name> = Vec::new();
-        let replies = self.run.send_slowly(|| new_pods(&set, hash, create).into_iter().map(Request::Create).collect())?;
+        let replies =
+            self.run.send_slowly(|| new_pods(&set, hash, create).into_iter().map(Request::Create).collect())?;
         let mut missing = create.len() - replies.len();
         for reply in &replies {
             match reply {
@@ -273,10 +274,8 @@ impl Flow<'_> {
         if self.run.is_new() && missing > 0 {
             self.memory.expectations.creations_observed(key, missing);
         }
-        let deletion = |pod: &SharedPod| Request::Delete {
-            target: Target::Id(pod.meta.id),
-            options: DeleteOptions::default(),
-        };
+        let deletion =
+            |pod: &SharedPod| Request::Delete { target: Target::Id(pod.meta.id), options: DeleteOptions::default() };
         let replies = self.run.send_all(|| delete.iter().map(deletion).collect())?;
         for (pod, reply) in delete.iter().zip(replies) {
             let name = &pod.meta.name;

@@ -63,7 +63,7 @@ fn pod(word: &str, node: &str, number: usize) -> SharedPod {
 fn nodes(texts: &[&str]) -> Vec<NodeState> {
     let node = |(index, text): (usize, &&str)| {
         let name = format!("n{}", index + 1);
-        let (mark, words) = text.split_once(':').unwrap_or(("", text));
+        let (mark, words) = text.split_once(':').unwrap_or(("", *text));
         let wanted = match mark {
             "taint" => Some(Wanted { run: false, stay: true }),
             "away" => Some(Wanted { run: false, stay: false }),
@@ -131,7 +131,7 @@ fn check_update(set: &DaemonSet, texts: &[&str], expected: &str) {
         told.extend(changes.delete.iter().map(|pod| pod.meta.name.to_string()));
         told.join(" ")
     });
-    assert_eq!(told.as_deref().unwrap_or_else(|why| why), expected, "{texts:?}");
+    assert_eq!(told.as_deref().unwrap_or_else(|why| why.as_str()), expected, "{texts:?}");
 }
 
 #[test]

@@ -146,8 +146,7 @@ mod tests {
             "earlier" => controller_reference(&earlier, "v1", "Pod"),
             _ => controller_reference(&other, "v1", "ConfigMap"),
         };
-        let retention =
-            Retention { delete_with_set: policy.contains("set"), delete_with_pod: policy.contains("pod") };
+        let retention = Retention { delete_with_set: policy.contains("set"), delete_with_pod: policy.contains("pod") };
         let owners = Owners { set: &set, pod: &pod, scaled_down, retention };
         let mut claim = meta(Kind::PersistentVolumeClaim, "data-db-0", 4);
         claim.owners = before.split_whitespace().map(reference).collect();

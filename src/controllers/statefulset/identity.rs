@@ -55,9 +55,8 @@ pub(super) fn is_unavailable(pod: &Obj<Pod>, min_ready_seconds: i32, now: Timest
 
 /// Whether a pod bears the identity of its ordinal. Upstream: `identityMatches`.
 pub(super) fn identity_matches(set: &Meta, pod: &Meta) -> bool {
-    let named = parent_and_ordinal(&pod.name).is_some_and(|(parent, ordinal)| {
-        parent == set.name && pod.name == ecow::eco_format!("{parent}-{ordinal}")
-    });
+    let named = parent_and_ordinal(&pod.name)
+        .is_some_and(|(parent, ordinal)| parent == set.name && pod.name == ecow::eco_format!("{parent}-{ordinal}"));
     named && pod.namespace == set.namespace && pod.labels.get(POD_NAME) == Some(&pod.name)
 }
 

@@ -178,9 +178,7 @@ impl StatefulSetController {
         }
         let adoptable = match change.kind {
             ChangeKind::Added => !pod.meta().is_terminating(),
-            ChangeKind::Modified => {
-                before != after || old.is_some_and(|old| old.meta().labels != pod.meta().labels)
-            }
+            ChangeKind::Modified => before != after || old.is_some_and(|old| old.meta().labels != pod.meta().labels),
             ChangeKind::Deleted => false,
         };
         if adoptable {

@@ -12,7 +12,9 @@ use super::identity::{
 };
 use super::set::{Status, Strategy};
 use super::sync::{Flow, Revisions, Verb, failed};
-use crate::api::{EventType, IntOrPercent, Kind, Meta, Name, Obj, Object, Pod, PodPhase, PodSpec, PodTemplate, convert};
+use crate::api::{
+    EventType, IntOrPercent, Kind, Meta, Name, Obj, Object, Pod, PodPhase, PodSpec, PodTemplate, convert,
+};
 use crate::controllers::script::Stop;
 use crate::event::{ApiError, DeleteOptions, ErrorReason, Request, Target};
 
@@ -107,12 +109,7 @@ impl Flow<'_> {
     }
 
     /// Creates and removes pods. Gives whether all is as the wish has it, but for revisions.
-    fn process(
-        &mut self,
-        revisions: &Revisions,
-        replicas: &[Replica],
-        condemned: &[SharedPod],
-    ) -> Result<bool, Stop> {
+    fn process(&mut self, revisions: &Revisions, replicas: &[Replica], condemned: &[SharedPod]) -> Result<bool, Stop> {
         let monotonic = !self.snapshot.set.spec.parallel;
         if self.for_all(replicas.len(), monotonic, |flow, round| {
             flow.process_replicas(revisions, &replicas[round], monotonic)
@@ -163,12 +160,7 @@ impl Flow<'_> {
     }
 
     /// Upstream: `processReplica`, for the replicas of a round.
-    fn process_replicas(
-        &mut self,
-        revisions: &Revisions,
-        replicas: &[Replica],
-        monotonic: bool,
-    ) -> Result<bool, Stop> {
+    fn process_replicas(&mut self, revisions: &Revisions, replicas: &[Replica], monotonic: bool) -> Result<bool, Stop> {
         let (mut tasks, mut stops) = (Vec::new(), false);
         for replica in replicas {
             match self.judge(replica, monotonic)? {

@@ -219,9 +219,8 @@ impl Status {
     /// Whether it tells something else than another, but for the count of collisions. Upstream: `inconsistentStatus`.
     pub(super) fn differs(&self, written: &Status) -> bool {
         let same_generation = self.observed_generation <= written.observed_generation;
-        let numbers = |status: &Status| {
-            [status.replicas, status.ready, status.available, status.current, status.updated]
-        };
+        let numbers =
+            |status: &Status| [status.replicas, status.ready, status.available, status.current, status.updated];
         !same_generation
             || numbers(self) != numbers(written)
             || self.current_revision != written.current_revision

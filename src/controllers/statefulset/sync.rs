@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::identity::{is_member, revision};
-use super::set::{Status, StatefulSet, Strategy, reference};
+use super::set::{StatefulSet, Status, Strategy, reference};
 use crate::api::{EventType, Kind, Meta, Name, Obj, Object, Pod};
 use crate::client::Caches;
 use crate::controllers::history::{self, DATA_HASH, Histories, Revision};
@@ -139,12 +139,7 @@ impl Flow<'_> {
 
     /// Brings pods and status up to date; `live` becomes the names of the revisions that are in use.
     /// Upstream: `performUpdate`.
-    fn update(
-        &mut self,
-        pods: &[Arc<Obj<Pod>>],
-        revisions: &[Revision],
-        live: &mut Vec<Name>,
-    ) -> Result<Status, Stop> {
+    fn update(&mut self, pods: &[Arc<Obj<Pod>>], revisions: &[Revision], live: &mut Vec<Name>) -> Result<Status, Stop> {
         let revisions = self.find_revisions(revisions)?;
         live.extend([revisions.current.name().clone(), revisions.update.name().clone()]);
         let (status, result) = self.converge(&revisions, pods)?;
@@ -235,12 +230,7 @@ impl Flow<'_> {
     }
 
     /// Deletes the oldest revisions that no pod has, beyond the limit. Upstream: `truncateHistory`.
-    fn truncate_history(
-        &mut self,
-        pods: &[Arc<Obj<Pod>>],
-        revisions: &[Revision],
-        live: &[Name],
-    ) -> Result<(), Stop> {
+    fn truncate_history(&mut self, pods: &[Arc<Obj<Pod>>], revisions: &[Revision], live: &[Name]) -> Result<(), Stop> {
         let Ok(limit) = usize::try_from(self.snapshot.set.spec.history_limit) else { return Ok(()) };
         if revisions.len() <= limit {
             return Ok(());
