@@ -1,7 +1,7 @@
 //! The volume claims of a StatefulSet's pods: which there are, and who owns them by the retention policy.
 //! Upstream: `pkg/controller/statefulset/stateful_set_utils.go` (`isClaimOwnerUpToDate`, `updateClaimOwnerRefForSetAndPod`).
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::identity::claim_name;
 use super::set::{ClaimTemplate, Retention, StatefulSet};
@@ -9,19 +9,18 @@ use crate::api::{Kind, Meta, Name, Object, OwnerReference, convert};
 use crate::controllers::pod_util::controller_reference;
 
 /// The claim of a template for an ordinal as it is to be created. Upstream: `getPersistentVolumeClaims`.
-pub(super) fn new_claim(set: &StatefulSet, template: &ClaimTemplate, ordinal: i32) -> Option<Object> {
+pub(super) fn new_claim(set: &StatefulSet, template: &ClaimTemplate, ordinal: i32) -> Object {
     let mut claim = template.json.clone();
     let name = claim_name(&template.name, &set.meta().name, ordinal);
-    let selected = set.spec.selector.written.match_labels.clone().unwrap_or_default();
-    let metadata = claim.as_object_mut()?.entry("metadata").or_insert_with(|| json!({})).as_object_mut()?;
-    metadata.insert("name".to_owned(), json!(name.as_str()));
-    metadata.insert("namespace".to_owned(), json!(set.meta().namespace.as_str()));
-    if !selected.is_empty() {
-        let labels = metadata.entry("labels").or_insert_with(|| json!({}));
-        let labels = labels.as_object_mut()?;
-        labels.extend(selected.into_iter().map(|(key, value)| (key, Value::String(value))));
+    if let Some(metadata) = claim["metadata"].as_object_mut() {
+        metadata.remove("resourceVersion");
     }
-    convert::from_json(Kind::PersistentVolumeClaim, claim).ok()
+    claim["metadata"]["name"] = json!(name.as_str());
+    claim["metadata"]["namespace"] = json!(set.meta().namespace.as_str());
+    for (key, value) in set.spec.selector.written.match_labels.iter().flatten() {
+        claim["metadata"]["labels"][key] = json!(value);
+    }
+    convert::from_json(Kind::PersistentVolumeClaim, claim).expect("a claim template makes a claim")
 }
 
 /// Who could own a claim.

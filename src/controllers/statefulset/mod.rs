@@ -8,8 +8,8 @@
 //!
 //! Left out: metrics. Differences: a pod that has lost its labels or volumes is put right once a sync, without upstream's
 //! retries on conflict within one; a conflict on the status is retried at once with what the cache shows, and after the
-//! queue's back-off where it shows nothing newer (upstream waits 10 ms, five times); in a Parallel set the claims, pods
-//! and owners of one round go out together, kind by kind.
+//! queue's back-off where it shows nothing newer (upstream waits 10 ms, five times); in a Parallel set the requests of
+//! one round go out one after the other, claims before pods before the owners of claims.
 
 mod claims;
 mod identity;

@@ -2,13 +2,14 @@
 //! after the other or, where the set is Parallel, in rounds of 1, 2, 4, ….
 //! Upstream: `stateful_set_control.go` (`updateStatefulSet`), `stateful_pod_control.go`.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::claims::{Owners, conflicting, new_claim};
 use super::identity::{
-    belongs_to_current, claim_name, identity_matches, is_running_and_ready, is_unavailable, new_pod, ordinal, revision,
-    storage_matches, with_identity, with_storage,
+    belongs_to_current, claim_name, identity_matches, is_running_and_ready, is_unavailable, new_pod, ordinal,
+    parent_and_ordinal, revision, storage_matches, with_identity, with_storage,
 };
 use super::set::{Status, Strategy};
 use super::sync::{Flow, Revisions, Verb, failed};
@@ -16,7 +17,7 @@ use crate::api::{
     EventType, IntOrPercent, Kind, Meta, Name, Obj, Object, Pod, PodPhase, PodSpec, PodTemplate, convert,
 };
 use crate::controllers::script::Stop;
-use crate::event::{ApiError, DeleteOptions, ErrorReason, Request, Target};
+use crate::event::{ApiError, DeleteOptions, ErrorReason, Reply, Request, Target};
 
 /// How many pods a round of a Parallel set works on at most. Upstream: `MaxBatchSize`.
 const ROUND_MAX: usize = 500;
@@ -146,6 +147,16 @@ impl Flow<'_> {
         Ok(false)
     }
 
+    /// Sends the requests of a round one after the other, all of them whatever becomes of each. Upstream sends them at the
+    /// same time over one connection, which keeps their order; messages here would overtake one another.
+    fn send_each(&mut self, count: usize, request: impl Fn(usize) -> Request) -> Result<Vec<Reply>, Stop> {
+        let mut replies = Vec::with_capacity(count);
+        for number in 0..count {
+            replies.extend(self.run.send_all(|| vec![request(number)])?);
+        }
+        Ok(replies)
+    }
+
     /// The condemned pod that may go although it does not serve: the only thing that is wrong below it is itself.
     fn first_unavailable(&self, replicas: &[Replica], condemned: &[SharedPod]) -> Option<SharedPod> {
         let (now, min) = (self.run.timestamp(), self.snapshot.set.spec.min_ready_seconds);
@@ -264,12 +275,10 @@ impl Flow<'_> {
             errors[index].extend(going.map(|(name, _)| ecow::eco_format!("pvc {name} is being deleted")));
         }
         if !missing.is_empty() {
-            let replies = self.run.send_all(|| {
-                let claim = |(index, template, _): &(usize, usize, Name)| {
-                    let ordinal = ordinal(&tasks[*index].meta);
-                    new_claim(&set, &set.spec.claims[*template], ordinal).map(Request::Create)
-                };
-                missing.iter().filter_map(claim).collect()
+            let replies = self.send_each(missing.len(), |number| {
+                let (_, template, name) = &missing[number];
+                let (_, ordinal) = parent_and_ordinal(name).unwrap_or_default();
+                Request::Create(new_claim(&set, &set.spec.claims[*template], ordinal))
             })?;
             for ((index, _, name), reply) in missing.iter().zip(&replies) {
                 let error = reply.as_ref().err();
@@ -303,29 +312,27 @@ impl Flow<'_> {
         if concerned.is_empty() {
             return Ok(());
         }
-        let replies = self.run.send_all(|| {
-            let current = former_template(revisions);
-            let request = |task: &&mut Task| match &task.deed {
-                Deed::Create(ordinal) => {
-                    let (template, revision) = match &current {
-                        Some(current) if belongs_to_current(&set, *ordinal) => (current, &revisions.current),
-                        Some(_) | None => (&set.spec.template, &revisions.update),
-                    };
-                    Request::Create(new_pod(&set, template, revision.name(), *ordinal).into_object())
+        let former = OnceCell::new();
+        let replies = self.send_each(concerned.len(), |number| match &concerned[number].deed {
+            Deed::Create(ordinal) => {
+                let former = former.get_or_init(|| former_template(revisions));
+                let (template, revision) = match former {
+                    Some(former) if belongs_to_current(&set, *ordinal) => (former, &revisions.current),
+                    Some(_) | None => (&set.spec.template, &revisions.update),
+                };
+                Request::Create(new_pod(&set, template, revision.name(), *ordinal).into_object())
+            }
+            Deed::Correct(pod) => {
+                let mut pod = Obj::clone(pod);
+                with_identity(&mut pod);
+                if !storage_matches(&set, &pod) {
+                    let mut full = pod.body.spec.full.clone();
+                    with_storage(&set, ordinal(&pod.meta), &mut full);
+                    pod.body.spec = PodSpec::new(full);
                 }
-                Deed::Correct(pod) => {
-                    let mut pod = Obj::clone(pod);
-                    with_identity(&mut pod);
-                    if !storage_matches(&set, &pod) {
-                        let mut full = pod.body.spec.full.clone();
-                        with_storage(&set, ordinal(&pod.meta), &mut full);
-                        pod.body.spec = PodSpec::new(full);
-                    }
-                    Request::Update(pod.into_object())
-                }
-                Deed::Delete | Deed::Claims => deletion(&task.meta),
-            };
-            concerned.iter().map(request).collect()
+                Request::Update(pod.into_object())
+            }
+            Deed::Delete | Deed::Claims => deletion(&concerned[number].meta),
         })?;
         for (task, reply) in concerned.iter_mut().zip(replies) {
             let verb = match task.deed {
@@ -367,8 +374,7 @@ impl Flow<'_> {
         if wrong.is_empty() {
             return Ok(());
         }
-        let requests = || wrong.iter().map(|(_, claim)| Request::Update(claim.clone())).collect();
-        let replies = self.run.send_all(requests)?;
+        let replies = self.send_each(wrong.len(), |number| Request::Update(wrong[number].1.clone()))?;
         for ((index, claim), reply) in wrong.iter().zip(replies) {
             if let Err(error) = reply {
                 let name = &claim.meta().name;
@@ -417,7 +423,7 @@ impl Flow<'_> {
         if victims.is_empty() {
             return Ok(false);
         }
-        let replies = self.run.send_all(|| victims.iter().map(|pod| deletion(&pod.meta)).collect())?;
+        let replies = self.send_each(victims.len(), |number| deletion(&victims[number].meta))?;
         let mut first_error = None;
         for (pod, reply) in victims.iter().zip(replies) {
             let error = reply.err();

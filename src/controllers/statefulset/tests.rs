@@ -71,7 +71,7 @@ fn a_pod_has_the_identity_and_the_claims_of_its_ordinal() {
 #[test]
 fn a_claim_is_named_and_labelled_after_set_and_ordinal() {
     let set = set(json!({}));
-    let claim = new_claim(&set, &set.spec.claims[0], 4).expect("a claim");
+    let claim = new_claim(&set, &set.spec.claims[0], 4);
     let meta = claim.meta();
     assert_eq!((meta.name.as_str(), meta.namespace.as_str()), ("data-db-4", "default"));
     let labels: Vec<(&str, &str)> = meta.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
