@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::field::{Comparison, FieldPath, shown};
-use crate::api::{Condition, ConditionStatus, Deployment, Kind, Name, Object, PodConditionType, Selector, convert};
+use super::rollout;
+use crate::api::{Condition, ConditionStatus, Kind, Name, Object, PodConditionType, Selector, convert};
 use serde_json::Value;
 
 /// What must hold of one object.
@@ -13,7 +14,8 @@ pub enum Predicate {
     Condition(Name, ConditionStatus),
     /// A field compares.
     Field(FieldPath, Comparison),
-    /// `kubectl rollout status` would report success. For Deployments. Upstream: `kubectl/pkg/polymorphichelpers`.
+    /// `kubectl rollout status` would report success. For Deployments, StatefulSets and
+    /// DaemonSets. Upstream: `kubectl/pkg/polymorphichelpers`.
     RolledOut,
 }
 
@@ -79,9 +81,7 @@ impl Predicate {
         match self {
             Predicate::Condition(kind, wanted) => condition(object, kind).is_some_and(|found| found.status == *wanted),
             Predicate::Field(path, comparison) => comparison.holds(path.of(&convert::to_json(object))),
-            Predicate::RolledOut => object
-                .get::<Deployment>()
-                .is_some_and(|deployment| rollout(deployment.meta.generation, &deployment.body).is_none()),
+            Predicate::RolledOut => rollout::waits_for(object).is_none(),
         }
     }
 
@@ -97,38 +97,12 @@ impl Predicate {
                 Value::Null => write!(text, "it has no {path}"),
                 value => write!(text, "{path} is {}", shown(value)),
             },
-            Predicate::RolledOut => match object.get::<Deployment>() {
-                None => write!(text, "it is no Deployment"),
-                Some(deployment) => {
-                    let waits = rollout(deployment.meta.generation, &deployment.body);
-                    write!(text, "{}", waits.unwrap_or_else(|| "it is rolled out".to_owned()))
-                }
-            },
+            Predicate::RolledOut => {
+                let waits = rollout::waits_for(object);
+                write!(text, "{}", waits.unwrap_or_else(|| "it is rolled out".to_owned()))
+            }
         };
     }
-}
-
-/// What a rollout waits for; `None`: nothing, it is done.
-fn rollout(generation: i64, deployment: &Deployment) -> Option<String> {
-    let status = &deployment.status;
-    if status.observed_generation < generation {
-        return Some("its new spec has not been observed yet".to_owned());
-    }
-    if status.updated_replicas < deployment.replicas {
-        return Some(format!(
-            "{} out of {} new replicas have been updated",
-            status.updated_replicas, deployment.replicas
-        ));
-    }
-    if status.replicas > status.updated_replicas {
-        let old = status.replicas - status.updated_replicas;
-        return Some(format!("{old} old replicas are pending termination"));
-    }
-    if status.available_replicas < status.updated_replicas {
-        let (available, updated) = (status.available_replicas, status.updated_replicas);
-        return Some(format!("{available} of {updated} updated replicas are available"));
-    }
-    None
 }
 
 /// A condition of any kind of object.

@@ -18,6 +18,7 @@ mod no_address_twice;
 mod node_not_overcommitted;
 mod one_live_pod_per_name;
 mod owners_exist_at_rest;
+mod rollout;
 
 pub use claim::{Claim, Predicate, Quantifier};
 pub use expectation::{Expectation, ExpectationOutcome, ExpectationStatus, Expectations, When};

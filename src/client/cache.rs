@@ -119,6 +119,20 @@ impl OwnerIndex {
         }
     }
 
+    /// Takes one change in, of an object that was like `before`.
+    pub fn changed(&mut self, before: Option<&Meta>, after: &Meta, is_gone: bool) {
+        let owner = |meta: &Meta| meta.controller().map(|owner| owner.uid);
+        if !is_gone && before.is_some_and(|before| owner(before) == owner(after)) {
+            return;
+        }
+        if let Some(before) = before {
+            self.remove(before);
+        }
+        if !is_gone {
+            self.add(after);
+        }
+    }
+
     /// The numbers of the objects whose controller has this uid, rising.
     pub fn owned_by(&self, owner: Uid) -> impl Iterator<Item = u32> + '_ {
         self.by_owner.get(&owner).into_iter().flat_map(|slots| slots.iter().copied())
@@ -253,15 +267,5 @@ fn put<T>(cache: &mut Cache<T>, object: &Arc<Obj<T>>, deleted: bool) -> Option<A
 }
 
 fn reindex<T>(index: &mut OwnerIndex, before: Option<&Obj<T>>, after: &Obj<T>, deleted: bool) {
-    let same_owner =
-        |before: &Obj<T>| before.meta.controller().map(|o| o.uid) == after.meta.controller().map(|o| o.uid);
-    if !deleted && before.is_some_and(same_owner) {
-        return;
-    }
-    if let Some(before) = before {
-        index.remove(&before.meta);
-    }
-    if !deleted {
-        index.add(&after.meta);
-    }
+    index.changed(before.map(|before| &before.meta), &after.meta, deleted);
 }

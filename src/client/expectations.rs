@@ -35,6 +35,12 @@ impl Expectations {
         self.by_key.insert(key, Expected { creations: 0, deletions, since: now });
     }
 
+    /// Expects so many creations and these deletions.
+    pub fn expect(&mut self, key: ObjectId, creations: usize, deletions: impl IntoIterator<Item = Uid>, now: Time) {
+        let deletions = deletions.into_iter().collect();
+        self.by_key.insert(key, Expected { creations: creations as i64, deletions, since: now });
+    }
+
     /// A creation was seen, or will not come.
     pub fn creation_observed(&mut self, key: ObjectId) {
         self.creations_observed(key, 1);

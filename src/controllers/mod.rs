@@ -4,10 +4,12 @@
 //! decide are pure functions over plain data; the methods of `client::Controller` read, decide and plan.
 
 pub mod claim_users;
+pub mod daemonset;
 pub mod deployment;
 pub mod endpoint_slice;
 pub mod external_provisioner;
 pub mod garbage_collector;
+pub mod history;
 pub mod namespace;
 pub mod node_ipam;
 pub mod node_lifecycle;
@@ -17,6 +19,7 @@ pub mod pod_util;
 pub mod refs;
 pub mod replicaset;
 mod script;
+pub mod statefulset;
 pub mod taint_eviction;
 #[cfg(test)]
 pub mod test_support;
@@ -27,9 +30,11 @@ pub mod volume_protection;
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 13] = [
+pub static ALL: [&ControllerEntry; 15] = [
     &deployment::ENTRY,
     &replicaset::ENTRY,
+    &statefulset::ENTRY,
+    &daemonset::ENTRY,
     &garbage_collector::ENTRY,
     &namespace::ENTRY,
     &node_ipam::ENTRY,

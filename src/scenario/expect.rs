@@ -136,8 +136,9 @@ fn predicates(
         None => return Err(place.error_help("a value to compare, but no field", "add field: status.availableReplicas")),
     }
     if file.rolled_out {
-        if kind != Kind::Deployment {
-            return Err(place.key("rolledOut").error("only Deployments are rolled out"));
+        if !matches!(kind, Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet) {
+            let message = "only Deployments, StatefulSets and DaemonSets are rolled out";
+            return Err(place.key("rolledOut").error(message));
         }
         text.push_str(" rolled out");
         predicates.push(Predicate::RolledOut);

@@ -15,6 +15,7 @@ mod patch;
 mod pods;
 mod read;
 mod table;
+mod template_generation;
 #[cfg(test)]
 mod tests;
 mod update;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::admission::admit_update;
 use super::bodies::{adopt_status, has_generation, keep_status, wish_differs};
-use super::{Context, MODIFIED, Store, conflict};
+use super::{Context, MODIFIED, Store, conflict, template_generation};
 use crate::api::{Kind, KindInfo, Meta, Name, Object, ObjectId, OwnerReference, Timestamp, Uid, no_finalizers};
 use crate::event::{ApiError, ChangeKind, ErrorCause, ErrorReason, MetaEdit, Preconditions, Target};
 
@@ -13,6 +13,7 @@ impl Store {
         let stored = self.live(&target_of(&new))?;
         self.check_versions(&stored, new.meta())?;
         let mut next = keep_status(&stored, new);
+        template_generation::count(&stored, &mut next);
         keep_identity(&stored, &mut next, stored.meta().generation);
         let next = admit_update(next, context);
         self.validate_update(&next, &stored, context)?;

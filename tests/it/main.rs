@@ -19,6 +19,7 @@ mod random;
 mod report;
 mod rollouts;
 mod schema;
+mod sets;
 mod snapshots;
 mod stories;
 mod story;

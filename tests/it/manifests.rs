@@ -106,10 +106,10 @@ fn ingress_nginx_becomes_available_without_its_jobs() {
 }
 
 #[test]
-fn a_stateful_set_is_stored_for_the_controller_that_is_to_come() {
+fn cassandra_waits_for_the_volume_of_its_first_pod() {
     let cassandra = ["cassandra-service", "cassandra-statefulset"];
     let files = cassandra.map(|name| shared().join(format!("manifests/examples/{name}.yaml")));
-    check(&files, 0, "StatefulSet 1");
+    check(&files, 0, "PersistentVolumeClaim 1");
 }
 
 /// Its README applies `setup` with `--server-side`, since client-side apply keeps each manifest in an annotation and
@@ -125,10 +125,10 @@ fn kube_prometheus_becomes_available_but_for_crds_too_large_for_client_side_appl
     }
     assert_eq!(shown.errors().len(), 6);
     assert_eq!(shown.sim.store().count(Kind::Deployment), 5);
-    assert_eq!(shown.summary.pods.ready, 6);
+    assert_eq!(shown.summary.pods.ready, 9, "six of Deployments, and one of the DaemonSet on each of three nodes");
     assert_eq!(
         shown.unserved(),
-        "DaemonSet 1, PodDisruptionBudget 3, NetworkPolicy 8, APIService 1, Alertmanager 1, Prometheus 1, \
+        "PodDisruptionBudget 3, NetworkPolicy 8, APIService 1, Alertmanager 1, Prometheus 1, \
          ServiceMonitor 13"
     );
     // Pods come before their ServiceAccounts in the order of the files: refused at first, created when they are there.

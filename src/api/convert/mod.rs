@@ -34,6 +34,7 @@ mod untyped;
 pub use event::to_events_v1;
 pub use metadata::{meta_from, meta_to};
 pub use scale::{Scale, scale_of, with_replicas};
+pub use template::pod_template;
 
 /// Why a manifest cannot become an object.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -8,6 +8,11 @@ use super::metadata::{labels_from, labels_to};
 use super::{ConvertError, name, text};
 use crate::api::{Name, PodSpec, PodTemplate, Selector, WorkloadSelector};
 
+/// A pod template of a kind that stays JSON, as its controller reads it.
+pub fn pod_template(full: v1::PodTemplateSpec) -> Arc<PodTemplate> {
+    read(full)
+}
+
 pub(super) fn read(full: v1::PodTemplateSpec) -> Arc<PodTemplate> {
     let metadata = full.metadata.unwrap_or_default();
     let mut spec = full.spec.unwrap_or_default();

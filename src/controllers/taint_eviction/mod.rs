@@ -6,7 +6,7 @@
 
 #[cfg(test)]
 mod tests;
-mod tolerance;
+pub(super) mod tolerance;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;

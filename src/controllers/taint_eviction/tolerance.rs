@@ -24,8 +24,8 @@ pub(super) fn stay(taints: &[v1::Taint], tolerations: &[v1::Toleration]) -> Opti
     Some(shortest)
 }
 
-/// Upstream: `ToleratesTaint`.
-fn tolerates(toleration: &v1::Toleration, taint: &v1::Taint) -> bool {
+/// Whether a toleration tolerates a taint. Upstream: `ToleratesTaint`.
+pub(in crate::controllers) fn tolerates(toleration: &v1::Toleration, taint: &v1::Taint) -> bool {
     let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let fits = |wanted: Option<String>, found: &str| wanted.is_none_or(|wanted| wanted == found);
     fits(set(&toleration.effect), &taint.effect)

@@ -52,7 +52,7 @@ pub struct ClaimFile {
     pub at_least: Option<Value>,
     /// With `field`: a number or quantity that is not above this.
     pub at_most: Option<Value>,
-    /// With Deployments: `kubectl rollout status` would report success.
+    /// With Deployments, StatefulSets and DaemonSets: `kubectl rollout status` would report success.
     pub rolled_out: bool,
     /// It exists.
     pub exists: bool,

@@ -17,6 +17,7 @@ mod shell;
 mod tests;
 mod text;
 mod undo;
+mod undo_revision;
 
 use std::collections::BTreeMap;
 use std::hash::Hash;
@@ -33,6 +34,7 @@ use drain::Drain;
 use edit::{Edit, Wish};
 use shell::{Kinds, Progress, Session, Shell, Subject};
 use undo::Undo;
+use undo_revision::UndoRevision;
 
 /// How an action ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -93,6 +95,7 @@ enum Flow {
     Delete(Delete),
     Edit(Edit),
     Undo(Undo),
+    UndoRevision(UndoRevision),
     Drain(Drain),
 }
 
@@ -168,6 +171,11 @@ impl User {
                 Flow::Edit(Edit::new(self.kinds.subject(resource)?, Wish::Paused(paused)))
             }
             Action::RolloutRestart { resource } => Flow::Edit(Edit::new(self.kinds.subject(resource)?, Wish::Restart)),
+            Action::RolloutUndo { resource, to_revision }
+                if matches!(resource.kind, Kind::StatefulSet | Kind::DaemonSet) =>
+            {
+                Flow::UndoRevision(UndoRevision::new(self.kinds.subject(resource)?, to_revision)?)
+            }
             Action::RolloutUndo { resource, to_revision } => {
                 Flow::Undo(Undo::new(self.kinds.subject(resource)?, to_revision)?)
             }
@@ -193,6 +201,7 @@ impl User {
             Flow::Delete(delete) => delete.step(step, shell),
             Flow::Edit(edit) => edit.step(step, shell),
             Flow::Undo(undo) => undo.step(step, shell),
+            Flow::UndoRevision(undo) => undo.step(step, shell),
             Flow::Drain(drain) => drain.step(step, shell),
         };
         if progress == Progress::Ended
@@ -247,6 +256,7 @@ impl Part for User {
                 Flow::Delete(delete) => (1u8, delete.place()).hash(&mut hasher),
                 Flow::Edit(edit) => (2u8, edit.place()).hash(&mut hasher),
                 Flow::Undo(undo) => (3u8, undo.place()).hash(&mut hasher),
+                Flow::UndoRevision(undo) => (6u8, undo.place()).hash(&mut hasher),
                 Flow::Drain(drain) => {
                     4u8.hash(&mut hasher);
                     drain.places().for_each(|place| place.hash(&mut hasher));

@@ -2,7 +2,7 @@
 //! Upstream: `kubectl/pkg/polymorphichelpers/rollback.go`.
 //!
 //! kubectl reads the Deployment twice, for its command line and for the rollback; here once. StatefulSets and DaemonSets
-//! are not undone yet.
+//! have `undo_revision`.
 
 use std::sync::Arc;
 
@@ -37,9 +37,6 @@ impl Undo {
     /// A kind that cannot be undone.
     pub(super) fn new(subject: Subject, to_revision: Option<i64>) -> Result<Undo, String> {
         match (subject.kind, to_revision) {
-            (Kind::StatefulSet | Kind::DaemonSet, _) => {
-                Err(format!("{}: rollout undo of this kind is not supported yet", subject.quoted()))
-            }
             (Kind::Deployment, Some(revision)) if revision < 0 => {
                 Err(format!("unable to find specified revision {revision} in history"))
             }
