@@ -5,35 +5,53 @@
 //! reads must not change between runs: it works on a snapshot, and look-ups in between go through [`Run::look_up`].
 
 use crate::api::{Clock, EventType, Name, Object, Reference, Timestamp};
-use crate::client::Plan;
+use crate::client::{Outcome, Plan};
 use crate::event::{ApiError, Reply, Request};
 use crate::kernel::{Span, Time};
 
 /// The label of the steps that a script asks.
 pub(super) const ASKED: u32 = 1;
+/// The label of the requests that a script sends together.
+const TOGETHER: u32 = 2;
 
 /// What a sync has learnt so far.
 #[derive(Clone, Debug)]
 pub(super) struct Script {
     started: Time,
     answers: Vec<Answered>,
+    /// The rounds so far of requests that were sent together.
+    rounds: Vec<Reply>,
 }
 
 #[derive(Clone, Debug)]
 enum Answered {
     Reply(Reply, Time),
+    Replies(Vec<Reply>, Time),
     Seen(Option<Object>),
 }
 
 impl Script {
     /// A sync that begins.
     pub(super) fn new(started: Time) -> Script {
-        Script { started, answers: Vec::new() }
+        Script { started, answers: Vec::new(), rounds: Vec::new() }
     }
 
     /// Takes the answer to what was asked last.
     pub(super) fn answer(&mut self, reply: Reply, at: Time) {
         self.answers.push(Answered::Reply(reply, at));
+    }
+
+    /// Takes the answers to a step, whether it was one request or some sent together; whether the sync can go on.
+    pub(super) fn take(&mut self, outcome: &Outcome, at: Time) -> bool {
+        if outcome.label == ASKED {
+            self.answer(outcome.replies[0].clone(), at);
+            return true;
+        }
+        self.rounds.extend_from_slice(outcome.replies);
+        if outcome.last {
+            self.answers.push(Answered::Replies(std::mem::take(&mut self.rounds), at));
+        }
+        outcome.last
     }
 }
 
@@ -90,8 +108,8 @@ impl<'a> Run<'a> {
         self.clock
     }
 
-    /// Whether the code at this place runs for the first time.
-    fn is_new(&self) -> bool {
+    /// Whether the code at this place runs for the first time: what changes the controller's memory belongs here.
+    pub(super) fn is_new(&self) -> bool {
         self.next == self.script.answers.len()
     }
 
@@ -103,12 +121,43 @@ impl<'a> Run<'a> {
                 self.now = *at;
                 Ok(reply.clone())
             }
-            Some(Answered::Seen(_)) => panic!("a sync took another path when it was run again"),
+            Some(Answered::Replies(..) | Answered::Seen(_)) => panic!("a sync took another path when it was run again"),
             None => {
                 self.plan.ask(ASKED, request);
                 Err(Stop::Asked)
             }
         }
+    }
+
+    /// Sends requests all at once and gives their replies, in the same order.
+    pub(super) fn send_all(&mut self, requests: impl FnOnce() -> Vec<Request>) -> Result<Vec<Reply>, Stop> {
+        self.together(requests, |plan, requests| plan.batch(TOGETHER, requests))
+    }
+
+    /// Sends requests in rounds of 1, 2, 4, … and gives the replies: fewer than requests where a round had an error.
+    pub(super) fn send_slowly(&mut self, requests: impl FnOnce() -> Vec<Request>) -> Result<Vec<Reply>, Stop> {
+        self.together(requests, |plan, requests| plan.slow_start(TOGETHER, requests))
+    }
+
+    fn together(
+        &mut self,
+        requests: impl FnOnce() -> Vec<Request>,
+        ask: impl FnOnce(&mut Plan, Vec<Request>),
+    ) -> Result<Vec<Reply>, Stop> {
+        if self.is_new() {
+            let requests = requests();
+            if !requests.is_empty() {
+                ask(self.plan, requests);
+                return Err(Stop::Asked);
+            }
+            self.script.answers.push(Answered::Replies(Vec::new(), self.now));
+        }
+        let Some(Answered::Replies(replies, at)) = self.script.answers.get(self.next) else {
+            panic!("a sync took another path when it was run again");
+        };
+        self.next += 1;
+        self.now = *at;
+        Ok(replies.clone())
     }
 
     /// Looks something up that may change between runs.
