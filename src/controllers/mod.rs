@@ -3,9 +3,11 @@
 //! Controllers never see the store, nor each other: they read the caches of their process and plan requests. What they
 //! decide are pure functions over plain data; the methods of `client::Controller` read, decide and plan.
 
+pub mod cronjob;
 pub mod deployment;
 pub mod endpoint_slice;
 pub mod garbage_collector;
+pub mod job;
 pub mod namespace;
 pub mod node_ipam;
 pub mod node_lifecycle;
@@ -19,11 +21,12 @@ pub mod taint_eviction;
 pub mod test_support;
 #[cfg(test)]
 mod test_toy;
+pub mod ttl_after_finished;
 
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 9] = [
+pub static ALL: [&ControllerEntry; 12] = [
     &deployment::ENTRY,
     &replicaset::ENTRY,
     &garbage_collector::ENTRY,
@@ -33,4 +36,7 @@ pub static ALL: [&ControllerEntry; 9] = [
     &taint_eviction::ENTRY,
     &pod_gc::ENTRY,
     &endpoint_slice::ENTRY,
+    &job::ENTRY,
+    &cronjob::ENTRY,
+    &ttl_after_finished::ENTRY,
 ];
