@@ -76,7 +76,7 @@ fn patch(story: &mut Story, id: ObjectId, field: &str, value: Value) {
 fn a_job_starts_each_minute_and_old_ones_go() {
     let mut story = story();
     let cron = create(&mut story, json!({"successfulJobsHistoryLimit": 2, "failedJobsHistoryLimit": 1}));
-    story.run_for(Span::from_secs(59));
+    story.run_for(Span::from_secs(51));
     check(&story, cron, &[], 0);
     story.run_for(Span::from_secs(2));
     check(&story, cron, &[1], 1);

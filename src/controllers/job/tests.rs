@@ -270,7 +270,7 @@ fn a_suspended_job_has_no_pods_and_counts_none_of_them() {
     end_first(&mut story, 0);
     check(&story, id, [0, 2, 0]);
     let told = |reason: &str| story.events.iter().filter(|event| event.contains(reason)).count();
-    assert_eq!((told("Suspended"), told("Resumed"), told("Completed")), (2, 2, 1));
+    assert_eq!((told("Job suspended"), told("Job resumed"), told("Job completed")), (2, 2, 1));
 }
 
 #[test]
@@ -381,7 +381,7 @@ fn a_refused_pod_is_told_and_tried_again_with_back_off() {
         _ => None,
     });
     let id = create(&mut story, json!({"parallelism": 3, "completions": 3}));
-    story.run_for(Span::from_millis(3_500));
+    story.run_for(Span::from_millis(2_500));
     assert_eq!(story.events, ["Job/j FailedCreate Error creating: no", "again Error creating: no"]);
     story.refuse = None;
     story.run_for(Span::from_secs(30));

@@ -53,7 +53,10 @@ impl Story {
     pub(super) fn run_kubelet(&mut self) {
         while let Some((&key, &(id, uid, ready))) = self.kubelet.queue.first_key_value() {
             let pod = self.objects.get(&id).and_then(|object| object.get::<Pod>());
-            let Some(pod) = pod.filter(|pod| pod.meta.uid == uid && !pod.meta.is_terminating()) else {
+            let gets_on = |pod: &&std::sync::Arc<Obj<Pod>>| {
+                pod.meta.uid == uid && !pod.meta.is_terminating() && !pod.body.status.phase.is_finished()
+            };
+            let Some(pod) = pod.filter(gets_on) else {
                 self.kubelet.queue.remove(&key);
                 continue;
             };
