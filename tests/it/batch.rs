@@ -1,8 +1,10 @@
 //! Jobs and CronJobs in a whole cluster: the essentials of what real controllers were recorded to do, and what becomes of
 //! tracked pods when their owner, their namespace or their machine goes.
 
-use wavetank::api::{Kind, PodPhase};
+use wavetank::api::{Kind, Object, PodPhase};
+use wavetank::check::ExpectationStatus;
 use wavetank::event::Propagation;
+use wavetank::scenario::RunResult;
 use wavetank::sim::Action;
 
 use crate::story::{Story, resource, run_kept, shipped};
@@ -39,9 +41,7 @@ fn conditions(story: &Story, kind: Kind, name: &str) -> Vec<String> {
     let object = story.get(kind, name).unwrap_or_default();
     let all = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
     let is_true = all.into_iter().filter(|condition| condition["status"] == "True");
-    is_true
-        .map(|c| format!("{} {}", c["type"].as_str().unwrap_or(""), c["reason"].as_str().unwrap_or("")))
-        .collect()
+    is_true.map(|c| format!("{} {}", c["type"].as_str().unwrap_or(""), c["reason"].as_str().unwrap_or(""))).collect()
 }
 
 fn delete(story: &mut Story, kind: Kind, name: &str, propagation: Propagation) {
@@ -180,9 +180,27 @@ fn forbidden_runs_start_late_and_old_jobs_go() {
     assert_eq!(story.events("SuccessfulDelete").len(), 1);
 }
 
+/// The expectations that were not met, and how.
+fn unmet(result: &RunResult) -> Vec<String> {
+    let unmet = result.outcomes.iter().filter(|outcome| !matches!(outcome.status, ExpectationStatus::Met { .. }));
+    unmet.map(|outcome| format!("{outcome:?}")).collect()
+}
+
+#[test]
+fn cron_jobs_go_on_after_the_controllers_were_away() {
+    let result = run_kept(&shipped("cronjobs"), 1);
+    assert_eq!(unmet(&result), Vec::<String>::new());
+    let events = |reason: &str| {
+        let all = result.sim.store().objects(Kind::Event, result.sim.now());
+        all.filter(|object| matches!(object, Object::Event(event) if event.body.reason == reason)).count()
+    };
+    assert!(events("JobAlreadyActive") > 0 && events("MissSchedule") > 0 && events("SuccessfulDelete") > 0);
+}
+
 #[test]
 fn a_batch_tells_its_makespan_and_what_was_wasted() {
     let result = run_kept(&shipped("batch"), 1);
+    assert_eq!(unmet(&result), Vec::<String>::new());
     let batch = wavetank::report::batch_report(&result.sim.tally().batch).expect("there were Jobs");
     assert_eq!((batch.jobs, batch.complete, batch.failed), (19, 17, 2));
     assert!(batch.makespan_seconds.is_some_and(|seconds| (400.0..1_800.0).contains(&seconds)), "{batch:?}");
