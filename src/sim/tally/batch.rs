@@ -68,9 +68,9 @@ impl Batch {
         let Some(since) = self.bound.remove(&pod.meta.uid) else { return };
         let work = now.since(since);
         if phase == PodPhase::Succeeded {
-            self.useful = self.useful + work;
+            self.useful += work;
         } else {
-            self.wasted = self.wasted + work;
+            self.wasted += work;
             self.wasted_pods += 1;
         }
     }
