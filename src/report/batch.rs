@@ -66,7 +66,9 @@ mod tests {
     fn jobs_are_summed_up_in_a_sentence_where_there_are_any() {
         assert_eq!(batch_report(&Batch::default()), None);
         let at = |seconds| Some(Time::ZERO + Span::from_secs(seconds));
-        let mut batch = Batch { jobs: 3, complete: 2, failed: 1, first: at(10), last_end: at(70), ..Batch::default() };
+        let mut batch = Batch::default();
+        (batch.jobs, batch.complete, batch.failed) = (3, 2, 1);
+        (batch.first, batch.last_end) = (at(10), at(70));
         batch.useful = Span::from_secs(40);
         (batch.wasted, batch.wasted_pods) = (Span::from_millis(2_500), 1);
         let text = batch_report(&batch).map(|report| report.sentence());
