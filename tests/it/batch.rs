@@ -210,7 +210,9 @@ fn cron_jobs_go_on_after_the_controllers_were_away() {
         let all = result.sim.store().objects(Kind::Event, result.sim.now());
         all.filter(|object| matches!(object, Object::Event(event) if event.body.reason == reason)).count()
     };
-    assert!(events("JobAlreadyActive") > 0 && events("MissSchedule") > 0 && events("SuccessfulDelete") > 0);
+    // A run that is too late by its deadline is not even looked for: nothing tells that it was missed.
+    let told = ["JobAlreadyActive", "SuccessfulDelete", "MissSchedule"].map(|reason| events(reason) > 0);
+    assert_eq!(told, [true, true, false]);
 }
 
 #[test]
