@@ -7,6 +7,7 @@
 pub mod cidr;
 mod condition;
 pub mod convert;
+pub mod cron;
 pub mod defaults;
 pub mod dump;
 mod event;

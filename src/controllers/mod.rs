@@ -5,11 +5,13 @@
 
 pub mod claim_users;
 pub mod daemonset;
+pub mod cronjob;
 pub mod deployment;
 pub mod endpoint_slice;
 pub mod external_provisioner;
 pub mod garbage_collector;
 pub mod history;
+pub mod job;
 pub mod namespace;
 pub mod node_ipam;
 pub mod node_lifecycle;
@@ -26,11 +28,12 @@ pub mod test_support;
 #[cfg(test)]
 mod test_toy;
 pub mod volume_protection;
+pub mod ttl_after_finished;
 
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 15] = [
+pub static ALL: [&ControllerEntry; 18] = [
     &deployment::ENTRY,
     &replicaset::ENTRY,
     &statefulset::ENTRY,
@@ -46,4 +49,7 @@ pub static ALL: [&ControllerEntry; 15] = [
     &volume_protection::OF_CLAIMS,
     &volume_protection::OF_VOLUMES,
     &external_provisioner::ENTRY,
+    &job::ENTRY,
+    &cronjob::ENTRY,
+    &ttl_after_finished::ENTRY,
 ];

@@ -97,6 +97,8 @@ pub struct MetaEdit {
     pub remove_owners: Vec<Uid>,
     /// Owner references whose `blockOwnerDeletion` becomes false, by uid.
     pub unblock_owners: Vec<Uid>,
+    /// Finalizers to add where they are not there.
+    pub add_finalizers: Vec<Name>,
     /// Finalizers to drop.
     pub remove_finalizers: Vec<Name>,
     /// Labels to set.

@@ -5,6 +5,7 @@
 
 mod actions;
 mod age;
+mod batch;
 pub mod chart;
 mod cost;
 mod events;
@@ -29,6 +30,7 @@ mod workloads;
 
 pub use actions::action_text;
 pub use age::human_duration;
+pub use batch::{BatchReport, batch_report};
 pub use cost::{CostReport, Machines, PoolCost, cost_report};
 pub use events::{EventLine, notable_events};
 pub use faults::{FaultLine, fault_lines};

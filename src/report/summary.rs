@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::cost::cost_report;
 use super::{
-    CostReport, EventLine, FaultLine, Machines, NodesReport, PodsReport, RequestLine, UnservedKind, WorkloadLine,
-    fault_lines, nodes_report, notable_events, pods_report, requests_by_client, unserved_kinds, workloads,
+    BatchReport, CostReport, EventLine, FaultLine, Machines, NodesReport, PodsReport, RequestLine, UnservedKind,
+    WorkloadLine, batch_report, fault_lines, nodes_report, notable_events, pods_report, requests_by_client,
+    unserved_kinds, workloads,
 };
 use crate::api::Name;
 use crate::check::Violation;
@@ -140,6 +141,9 @@ pub struct Summary {
     /// What the machines cost, where any has a price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<CostReport>,
+    /// What became of the Jobs, where there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchReport>,
     /// What nothing acts on.
     pub unserved: Vec<UnservedKind>,
     /// The command that repeats the run.
@@ -175,6 +179,7 @@ impl Summary {
             unfinished_actions: sim.parts().user.under_way().collect(),
             requests: requests_by_client(sim),
             cost: cost_report(sim, &machines, currency),
+            batch: batch_report(&sim.tally().batch),
             unserved: unserved_kinds(sim),
             repeat,
         }

@@ -44,6 +44,9 @@ pub fn write_text(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::R
     if let Some(cost) = &summary.cost {
         writeln!(out, "{}\n{}", cost.sentence(), cost.table())?;
     }
+    if let Some(batch) = &summary.batch {
+        writeln!(out, "{}\n", batch.sentence())?;
+    }
     if let Some(sentence) = sentence(&summary.unserved) {
         writeln!(out, "{sentence}\n")?;
     }
@@ -337,6 +340,7 @@ mod tests {
                 by_verb: BTreeMap::from([("create", 2)]),
             }],
             cost: Some(cost()),
+            batch: None,
             unserved: vec![UnservedKind { kind: "Service".into(), count: 1 }],
             repeat: "wavetank run hello.yaml --seed 7".into(),
         }

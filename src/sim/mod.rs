@@ -19,8 +19,8 @@ pub use guest::{Guest, NotForkable};
 pub use parts::Parts;
 pub use setup::{NodePool, Setup, TimedAction, replicas};
 pub use tally::{
-    Happening, HappeningKind, Happenings, Load, NodeUse, PartClass, PodCounts, RolloutCounts, Rollouts, Sample, Tally,
-    Usage,
+    Batch, Happening, HappeningKind, Happenings, Load, NodeUse, PartClass, PodCounts, RolloutCounts, Rollouts, Sample,
+    Tally, Usage,
 };
 pub use timed_fault::{StrikeRecord, TimedFault, Trigger};
 pub use user::{ActionOutcome, Printed, Tone, User};

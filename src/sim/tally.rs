@@ -4,12 +4,14 @@
 //! All of it is read off commits and requests, a few additions each, and kept in bounded memory: series become coarser
 //! as they grow ([`Series`]). Nothing in the tank reads it back.
 
+mod batch;
 mod happenings;
 mod rollouts;
 mod usage;
 
 use std::collections::BTreeMap;
 
+pub use batch::Batch;
 pub use happenings::{Happening, HappeningKind, Happenings};
 pub use rollouts::{RolloutCounts, Rollouts};
 pub use usage::{Load, NodeUse, Usage};
@@ -68,6 +70,8 @@ pub struct Tally {
     pub rollouts: Rollouts,
     /// What happened of note.
     pub happenings: Happenings,
+    /// The Jobs and the work of their pods.
+    pub batch: Batch,
     objects: u64,
     requests: u64,
     by_client: BTreeMap<(PartClass, u8), ClientCounts>,
@@ -89,6 +93,7 @@ impl Default for Tally {
             usage: Usage::default(),
             rollouts: Rollouts::default(),
             happenings: Happenings::default(),
+            batch: Batch::default(),
             objects: 0,
             requests: 0,
             by_client: BTreeMap::new(),
@@ -165,6 +170,7 @@ impl Tally {
     }
 
     pub(super) fn observe(&mut self, now: Time, commit: &Commit) {
+        self.batch.observe(now, commit);
         match &commit.object {
             Object::Event(event) => {
                 if commit.kind != ChangeKind::Deleted {

@@ -294,7 +294,8 @@ fn keep_identity(stored: &Object, next: &mut Object, generation: i64) {
 }
 
 fn edit_meta(meta: &mut Meta, edit: &MetaEdit) {
-    let MetaEdit { add_owners, remove_owners, unblock_owners, remove_finalizers, set_labels, set_annotations } = edit;
+    let MetaEdit { add_owners, remove_owners, unblock_owners, .. } = edit;
+    let MetaEdit { add_finalizers, remove_finalizers, set_labels, set_annotations, .. } = edit;
     if !(add_owners.is_empty() && remove_owners.is_empty() && unblock_owners.is_empty()) {
         let replaced = |owner: &OwnerReference| add_owners.iter().any(|added| added.uid == owner.uid);
         meta.owners = meta
@@ -311,8 +312,10 @@ fn edit_meta(meta: &mut Meta, edit: &MetaEdit) {
             .chain(add_owners.iter().cloned())
             .collect();
     }
-    if !remove_finalizers.is_empty() {
-        meta.finalizers = meta.finalizers.iter().filter(|f| !remove_finalizers.contains(f)).cloned().collect();
+    if !(add_finalizers.is_empty() && remove_finalizers.is_empty()) {
+        let kept = meta.finalizers.iter().filter(|f| !remove_finalizers.contains(f));
+        let added = add_finalizers.iter().filter(|f| !meta.has_finalizer(f));
+        meta.finalizers = kept.chain(added).cloned().collect();
     }
     for (key, value) in set_labels.iter() {
         meta.labels = meta.labels.with(key.clone(), value.clone());

@@ -1,5 +1,6 @@
 //! wavetank from outside: one file a behaviour.
 
+mod batch;
 mod benches;
 mod capacity;
 mod choices;

@@ -1,12 +1,14 @@
-//! Jobs and CronJobs. Upstream: `pkg/apis/batch/validation`. Left out: pod failure and success policies, time zones,
-//! what exactly a schedule may say.
+//! Jobs and CronJobs. Upstream: `pkg/apis/batch/validation`. Left out: pod failure and success policies, and that an old
+//! CronJob may keep a zone in its schedule.
 
+use jiff::tz::TimeZone;
 use k8s_openapi::api::batch::v1 as batch;
 use serde_json::Value;
 
 use super::field::{Errors, Path};
 use super::{pod, selectors, shown};
 use crate::api::Selector;
+use crate::api::cron::{Schedule, time_zone};
 
 /// The longest name of a CronJob, whose Jobs get a suffix of eleven characters.
 const CRON_JOB_NAME_MAX: usize = 52;
@@ -34,11 +36,25 @@ pub(super) fn cron_job(job: &batch::CronJob, errors: &mut Errors) {
     let at = path.child("schedule");
     if spec.schedule.is_empty() {
         errors.required(&at, "");
-    } else if !spec.schedule.starts_with('@') {
-        let fields: Vec<&str> = spec.schedule.split_whitespace().collect();
-        if fields.len() != 5 {
-            let detail = format!("expected exactly 5 fields, found {}: [{}]", fields.len(), fields.join(" "));
+    } else {
+        if spec.schedule.contains("TZ") {
+            let detail = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead";
             errors.invalid(&at, spec.schedule.as_str(), detail);
+        }
+        if let Err(detail) = Schedule::parse(&spec.schedule, TimeZone::UTC) {
+            errors.invalid(&at, spec.schedule.as_str(), detail);
+        }
+    }
+    if let Some(zone) = &spec.time_zone {
+        let wrong = match zone.as_str() {
+            "" => Some("timeZone must be nil or non-empty string".to_owned()),
+            local if local.eq_ignore_ascii_case("local") => {
+                Some("timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones".to_owned())
+            }
+            name => time_zone(name).err(),
+        };
+        if let Some(detail) = wrong {
+            errors.invalid(&path.child("timeZone"), zone.as_str(), detail);
         }
     }
     errors.non_negative(&path.child("startingDeadlineSeconds"), spec.starting_deadline_seconds);

@@ -53,7 +53,10 @@ impl Story {
     pub(super) fn run_kubelet(&mut self) {
         while let Some((&key, &(id, uid, ready))) = self.kubelet.queue.first_key_value() {
             let pod = self.objects.get(&id).and_then(|object| object.get::<Pod>());
-            let Some(pod) = pod.filter(|pod| pod.meta.uid == uid && !pod.meta.is_terminating()) else {
+            let gets_on = |pod: &&std::sync::Arc<Obj<Pod>>| {
+                pod.meta.uid == uid && !pod.meta.is_terminating() && !pod.body.status.phase.is_finished()
+            };
+            let Some(pod) = pod.filter(gets_on) else {
                 self.kubelet.queue.remove(&key);
                 continue;
             };
@@ -82,11 +85,24 @@ impl Story {
         self.store(pod.into_object());
     }
 
-    /// A pod that was asked to go is gone.
+    /// A pod that was asked to go is gone; one with finalizers has ended and waits for them.
     pub(super) fn finish_pod(&mut self, id: ObjectId, uid: Uid) {
-        if self.objects.get(&id).is_some_and(|object| object.meta().uid == uid) {
-            self.remove(id);
+        let Some(pod) = self.objects.get(&id).and_then(|object| object.get::<Pod>()) else { return };
+        if pod.meta.uid != uid {
+            return;
         }
+        if pod.meta.finalizers.is_empty() {
+            self.remove(id);
+            return;
+        }
+        let mut pod = Obj::clone(pod);
+        if !pod.body.status.phase.is_finished() {
+            pod.body.status.phase = PodPhase::Failed;
+        }
+        if let Some(deletion) = &mut pod.meta.deletion {
+            deletion.grace_seconds = None;
+        }
+        self.store(pod.into_object());
     }
 }
 

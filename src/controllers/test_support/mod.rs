@@ -49,6 +49,8 @@ pub struct Story {
     pub fewest_ready: usize,
     /// The most pods since [`Story::forget`].
     pub most_pods: usize,
+    /// The most pods that had not ended since [`Story::forget`].
+    pub most_pods_active: usize,
     agenda: BTreeMap<(Time, u64), Todo>,
     posted: u64,
     slots: BTreeMap<(Kind, Name, Name), u32>,
@@ -80,6 +82,7 @@ impl Story {
             rollout: Vec::new(),
             fewest_ready: usize::MAX,
             most_pods: 0,
+            most_pods_active: 0,
             agenda: BTreeMap::new(),
             posted: 0,
             slots: BTreeMap::new(),
@@ -127,7 +130,7 @@ impl Story {
         self.events.clear();
         self.requests.clear();
         self.rollout.clear();
-        (self.fewest_ready, self.most_pods) = (usize::MAX, 0);
+        (self.fewest_ready, self.most_pods, self.most_pods_active) = (usize::MAX, 0, 0);
         self.note_pods();
         self.note_sizes();
     }
@@ -150,6 +153,27 @@ impl Story {
     pub fn put(&mut self, mut object: Object) {
         object.meta_mut().resource_version = 0;
         self.serve(Request::Update(object)).expect("the toy server takes it");
+    }
+
+    /// Replaces the status of an object, whoever would.
+    pub fn put_status(&mut self, mut object: Object) {
+        object.meta_mut().resource_version = 0;
+        self.serve(Request::UpdateStatus(object)).expect("the toy server takes it");
+    }
+
+    /// The process of the controllers dies, its memory with it, and starts anew. What it has asked for still happens.
+    pub fn restart(&mut self) {
+        let (to_process, other): (Vec<_>, Vec<_>) = std::mem::take(&mut self.agenda)
+            .into_iter()
+            .partition(|(_, todo)| matches!(todo, Todo::Hand(_) | Todo::Serve(..)));
+        self.agenda = other.into_iter().collect();
+        self.watches.clear();
+        for (_, todo) in to_process {
+            if let Todo::Serve(_, request) = todo {
+                self.serve(request).ok();
+            }
+        }
+        self.hand(Input::Boot);
     }
 
     /// Changes the status of an object as its kubelet would.
@@ -247,12 +271,14 @@ impl Story {
 
     fn note_pods(&mut self) {
         let pods = self.all::<Pod>().filter(|pod| !pod.meta.is_terminating());
-        let (mut most, mut ready) = (0, 0);
+        let (mut most, mut active, mut ready) = (0, 0, 0);
         for pod in pods {
             most += 1;
+            active += usize::from(!pod.body.status.phase.is_finished());
             ready += usize::from(pod.body.is_ready());
         }
         self.most_pods = self.most_pods.max(most);
+        self.most_pods_active = self.most_pods_active.max(active);
         self.fewest_ready = self.fewest_ready.min(ready);
     }
 }
