@@ -4,6 +4,7 @@
 //! decide are pure functions over plain data; the methods of `client::Controller` read, decide and plan.
 
 pub mod deployment;
+pub mod disruption;
 pub mod endpoint_slice;
 pub mod garbage_collector;
 pub mod namespace;
@@ -13,7 +14,10 @@ pub mod pod_gc;
 pub mod pod_util;
 pub mod refs;
 pub mod replicaset;
+pub mod resource_quota;
+pub mod root_ca;
 mod script;
+pub mod service_account;
 pub mod taint_eviction;
 #[cfg(test)]
 pub mod test_support;
@@ -23,7 +27,7 @@ mod test_toy;
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 9] = [
+pub static ALL: [&ControllerEntry; 13] = [
     &deployment::ENTRY,
     &replicaset::ENTRY,
     &garbage_collector::ENTRY,
@@ -33,4 +37,8 @@ pub static ALL: [&ControllerEntry; 9] = [
     &taint_eviction::ENTRY,
     &pod_gc::ENTRY,
     &endpoint_slice::ENTRY,
+    &disruption::ENTRY,
+    &resource_quota::ENTRY,
+    &service_account::ENTRY,
+    &root_ca::ENTRY,
 ];

@@ -204,6 +204,14 @@ fn with_status(object: &Object, status_of: &Object) -> Object {
             merged.body.status = other.body.status.clone();
             merged.into_object()
         }
+        (Object::Untyped(one), Object::Untyped(other)) => {
+            let mut merged = Obj::clone(one);
+            merged.body.fields.remove("status");
+            if let Some(status) = other.body.fields.get("status") {
+                merged.body.fields.insert("status".to_owned(), status.clone());
+            }
+            Object::Untyped(Arc::new(merged))
+        }
         (one, _) => one.clone(),
     }
 }
@@ -220,6 +228,11 @@ fn strip(object: &Object) -> Object {
             let mut stripped = Obj::clone(set);
             stripped.body.status = Default::default();
             stripped.into_object()
+        }
+        Object::Untyped(object) => {
+            let mut stripped = Obj::clone(object);
+            stripped.body.fields.remove("status");
+            Object::Untyped(Arc::new(stripped))
         }
         other => other.clone(),
     };

@@ -3,6 +3,7 @@
 mod conformance;
 mod objects;
 mod pods;
+mod quota;
 mod watches;
 
 use serde_json::{Value, json};
