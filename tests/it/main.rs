@@ -7,6 +7,7 @@ mod cli;
 mod conformance;
 mod determinism;
 mod faults;
+mod guards;
 mod guest;
 mod invariants;
 mod leaders;
