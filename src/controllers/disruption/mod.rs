@@ -5,8 +5,8 @@
 //! what counts of them, so that a change of one pod costs no look at the others.
 //!
 //! Upstream chooses among several budgets of a pod at random: here the first by name. Its three queues are one, and
-//! events come from `disruption-controller`, upstream's from `controllermanager`. How a custom owner is scaled: see
-//! [`scale`].
+//! events come from `disruption-controller`, upstream's from `controllermanager`. How a custom owner is scaled is told
+//! in `scale`.
 
 mod budget;
 mod scale;

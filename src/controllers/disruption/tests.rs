@@ -212,13 +212,13 @@ fn a_pod_that_was_to_be_disrupted_and_was_not_is_cleared_after_two_minutes() {
     let stale = story.create(mark("stale", "PreemptionByScheduler", PodPhase::Running));
     let kept = story.create(mark("kept", "TerminationByKubelet", PodPhase::Running));
     let ended = story.create(mark("ended", "PreemptionByScheduler", PodPhase::Failed));
-    story.run_for(Span::from_secs(119));
+    story.run_for(Span::from_secs(110));
     let holds = |story: &Story, id| {
         let condition = story.get::<Pod>(id).body.condition(PodConditionType::DisruptionTarget).cloned();
         condition.map(|condition| (condition.status, condition.text.is_some()))
     };
     assert_eq!(holds(&story, stale), Some((ConditionStatus::True, true)));
-    story.run_for(Span::from_secs(2));
+    story.run_for(Span::from_secs(5));
     assert_eq!(holds(&story, stale), Some((ConditionStatus::False, false)));
     assert_eq!(holds(&story, kept), Some((ConditionStatus::True, true)));
     assert_eq!(holds(&story, ended), Some((ConditionStatus::True, true)));

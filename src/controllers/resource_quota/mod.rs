@@ -4,7 +4,7 @@
 //! takes over a new `spec.hard`, and gives back what goes: where an object is deleted, a pod ends or a Service changes
 //! its type. Every `--resource-quota-sync-period` it looks at all quotas, and so finds pods that hang.
 //!
-//! Upstream counts all objects of a namespace at each look. Here the sums are kept up with each change: see [`tally`].
+//! Upstream counts all objects of a namespace at each look. Here the sums are kept up with each change.
 //! Its two queues are one, where a quota without status does not come first.
 
 mod tally;
