@@ -128,7 +128,7 @@ fn kube_prometheus_becomes_available_but_for_crds_too_large_for_client_side_appl
     assert_eq!(shown.summary.pods.ready, 6);
     assert_eq!(
         shown.unserved(),
-        "DaemonSet 1, PodDisruptionBudget 3, NetworkPolicy 8, APIService 1, Alertmanager 1, Prometheus 1, \
+        "DaemonSet 1, NetworkPolicy 8, APIService 1, Alertmanager 1, Prometheus 1, \
          ServiceMonitor 13"
     );
     // Pods come before their ServiceAccounts in the order of the files: refused at first, created when they are there.
