@@ -118,7 +118,7 @@ fn a_stateful_set_is_stored_for_the_controller_that_is_to_come() {
 #[test]
 fn kube_prometheus_becomes_available_but_for_crds_too_large_for_client_side_apply() {
     let folder = shared().join("manifests/kube-prometheus");
-    let shown = Shown::of(&[folder.join("setup"), folder]);
+    let shown = Shown::of(&[folder.join("setup"), folder, root().join("tests/it/grafana.yaml")]);
     for error in shown.errors() {
         let too_large = "is invalid: metadata.annotations: Too long: may not be more than 262144 bytes";
         assert!(error.contains("CustomResourceDefinition") && error.ends_with(too_large), "{error}");
