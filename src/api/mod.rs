@@ -28,6 +28,7 @@ mod object;
 mod pod;
 mod podspec;
 pub mod quantity;
+pub mod quota;
 pub mod resources;
 pub mod selector;
 pub mod strict;

@@ -7,6 +7,7 @@ pub mod claim_users;
 pub mod daemonset;
 pub mod cronjob;
 pub mod deployment;
+pub mod disruption;
 pub mod endpoint_slice;
 pub mod external_provisioner;
 pub mod garbage_collector;
@@ -20,8 +21,11 @@ pub mod pod_gc;
 pub mod pod_util;
 pub mod refs;
 pub mod replicaset;
+pub mod resource_quota;
+pub mod root_ca;
 mod script;
 pub mod statefulset;
+pub mod service_account;
 pub mod taint_eviction;
 #[cfg(test)]
 pub mod test_support;
@@ -33,7 +37,7 @@ pub mod ttl_after_finished;
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 18] = [
+pub static ALL: [&ControllerEntry; 22] = [
     &deployment::ENTRY,
     &replicaset::ENTRY,
     &statefulset::ENTRY,
@@ -52,4 +56,8 @@ pub static ALL: [&ControllerEntry; 18] = [
     &job::ENTRY,
     &cronjob::ENTRY,
     &ttl_after_finished::ENTRY,
+    &disruption::ENTRY,
+    &resource_quota::ENTRY,
+    &service_account::ENTRY,
+    &root_ca::ENTRY,
 ];

@@ -181,13 +181,22 @@ impl Kubelet {
         }
     }
 
-    /// Creates and starts a container whose image is there.
+    /// Creates and starts a container whose image is there, once its environment is known.
     fn create(&mut self, at: usize, index: usize, out: &mut Outbox) {
-        let range = self.settings().container_start;
         let record = &mut self.pods[at];
         record.active = index as u16;
+        record.containers[index].stage = Stage::Starting;
+        record.containers[index].due = Time::MAX;
+        if self.has_environment(at, index, out) {
+            self.launch(at, index, out);
+        }
+    }
+
+    /// The runtime starts a container.
+    pub(super) fn launch(&mut self, at: usize, index: usize, out: &mut Outbox) {
+        let range = self.settings().container_start;
+        let record = &mut self.pods[at];
         let container = &mut record.containers[index];
-        container.stage = Stage::Starting;
         container.due = out.now + range.draw(out.chance, START, container.path, u64::from(attempt(container)));
         out.timer_at(container.due, Timer::Container(record.serial, index as u16).token());
     }

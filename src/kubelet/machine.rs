@@ -47,6 +47,9 @@ impl Kubelet {
         self.next_address = before.next_address;
         let found = |record: PodRecord| self.found(record, out);
         self.pods = before.pods.into_iter().filter_map(found).collect();
+        self.sources = before.sources;
+        self.sources.retain(|serial, _| self.pods.iter().any(|pod| pod.serial == *serial));
+        self.sources.values_mut().for_each(|sources| sources.forget(false));
         self.start(out);
     }
 
@@ -59,6 +62,7 @@ impl Kubelet {
             }
             self.pods[at].lose_all(out.now, out.clock);
         }
+        self.sources.values_mut().for_each(|sources| sources.forget(true));
         self.process_starts(out);
     }
 

@@ -16,8 +16,8 @@
 //! A timer that comes late (the process stood still meanwhile) counts; what containers did bears its true time, and
 //! probes count as if they had run.
 //!
-//! Left out: `postStart` hooks, `preStop` hooks other than sleeps, node-pressure eviction, volumes, preemption by
-//! critical pods, in-place resize.
+//! Left out: `postStart` hooks, `preStop` hooks other than sleeps, node-pressure eviction, preemption by critical
+//! pods, in-place resize, volumes other than ConfigMaps and Secrets.
 
 mod admission;
 mod backoff;
@@ -29,6 +29,7 @@ mod health;
 mod heartbeats;
 mod images;
 mod machine;
+mod mounts;
 mod node;
 mod pod;
 mod pods;
@@ -36,6 +37,7 @@ mod probes;
 mod program;
 mod report;
 mod settings;
+mod sources;
 mod status;
 mod termination;
 mod texts;
@@ -102,6 +104,8 @@ pub struct Kubelet {
     next_serial: u32,
     next_address: u32,
     images: Images,
+    /// What those of its pods need that refer to ConfigMaps or Secrets.
+    sources: mounts::Sources,
     /// When this process started.
     process_since: Time,
     /// Where the relist grid lies.
@@ -144,6 +148,7 @@ impl Kubelet {
             next_serial: 0,
             next_address: 0,
             images: Images::default(),
+            sources: mounts::Sources::new(),
             process_since: Time::ZERO,
             relist_phase: Span::ZERO,
             relist_at: Time::MAX,
@@ -214,6 +219,7 @@ impl Kubelet {
             Ask::LookAtNode => self.looked_at_node(reply, out),
             Ask::PodStatus(serial) => self.status_answered(serial, reply, out),
             Ask::PodDelete(serial) => self.delete_answered(serial, reply, out),
+            Ask::Source(serial, number) => self.source_answered(serial, number, &reply, out),
         }
     }
 
@@ -234,6 +240,8 @@ impl Kubelet {
             Timer::Retry(serial) => self.retry_due(serial, out),
             Timer::Deadline(serial) => self.deadline_due(serial, out),
             Timer::Reconcile(serial) => self.reconcile_due(serial, out),
+            Timer::Mount(serial) => self.mount_due(serial, out),
+            Timer::MountWait(serial) => self.mount_wait_over(serial, out),
         }
     }
 }

@@ -90,6 +90,7 @@ impl Kubelet {
             .and_then(|()| self.node.object.as_ref().map_or(Ok(()), |node| admission::suits(spec, node, beside)));
         match verdict {
             Ok(()) => {
+                self.note_needs(at);
                 self.report(at, out);
                 self.arm_deadline(at, out);
                 self.start_sandbox(at, out);
@@ -111,6 +112,7 @@ impl Kubelet {
     pub(super) fn remove(&mut self, at: usize, out: &mut Outbox) {
         let record = self.pods.remove(at);
         self.images.forget(record.serial);
+        self.sources.remove(&record.serial);
         self.start_waiting_sandboxes(out);
     }
 
@@ -148,7 +150,11 @@ impl Kubelet {
         }
     }
 
+    /// Starts the sandbox of a pod whose volumes are there.
     pub(super) fn start_sandbox(&mut self, at: usize, out: &mut Outbox) {
+        if !self.has_mounted(at, out) {
+            return;
+        }
         let reference = self.pods[at].pod.meta.reference();
         if !self.pods[at].uses_host_network() {
             if self.pod_cidrs.is_empty() {

@@ -41,6 +41,10 @@ pub(super) const REGISTER: Purpose = Purpose::new("kubelet-register");
 pub(super) const RELIST: Purpose = Purpose::new("kubelet-relist");
 /// How long a sandbox takes (object: namespace/name of the pod; n: 0).
 pub(super) const SANDBOX: Purpose = Purpose::new("kubelet-sandbox");
+/// When a pod's volumes are waited for again (object: namespace/name of the pod; n: the failed syncs before).
+pub(super) const MOUNT_WAIT: Purpose = Purpose::new("kubelet-mount-wait");
+/// When a container is tried again whose environment is missing (object: namespace/name/container; n: the failed syncs).
+pub(super) const RESYNC: Purpose = Purpose::new("kubelet-resync");
 /// How long an image pull takes (object: namespace/name/container; n: the attempt).
 pub(super) const PULL: Purpose = Purpose::new("kubelet-pull");
 /// How long the runtime takes to start a container (object: namespace/name/container; n: the restart).

@@ -23,6 +23,8 @@ pub(super) enum Ask {
     PodStatus(u32),
     /// A pod's final deletion.
     PodDelete(u32),
+    /// A ConfigMap or Secret that a pod needs, by the number of the need.
+    Source(u32, u16),
 }
 
 /// A timer.
@@ -52,6 +54,10 @@ pub(super) enum Timer {
     Deadline(u32),
     /// Somebody else has changed what the kubelet reports of a pod.
     Reconcile(u32),
+    /// A pod's volumes are tried again.
+    Mount(u32),
+    /// A pod has waited for its volumes long enough.
+    MountWait(u32),
 }
 
 fn pack(code: u64, index: u16, serial: u32) -> u64 {
@@ -79,6 +85,7 @@ impl Ask {
             Ask::PodStatus(serial) => pack(6, 0, serial),
             Ask::PodDelete(serial) => pack(7, 0, serial),
             Ask::LookAtNode => pack(8, 0, 0),
+            Ask::Source(serial, number) => pack(9, number, serial),
         })
     }
 
@@ -94,6 +101,7 @@ impl Ask {
             6 => Ask::PodStatus(serial(token)),
             7 => Ask::PodDelete(serial(token)),
             8 => Ask::LookAtNode,
+            9 => Ask::Source(serial(token), index(token)),
             _ => return None,
         })
     }
@@ -115,6 +123,8 @@ impl Timer {
             Timer::Retry(serial) => pack(9, 0, serial),
             Timer::Deadline(serial) => pack(10, 0, serial),
             Timer::Reconcile(serial) => pack(11, 0, serial),
+            Timer::Mount(serial) => pack(12, 0, serial),
+            Timer::MountWait(serial) => pack(13, 0, serial),
         })
     }
 
@@ -133,6 +143,8 @@ impl Timer {
             9 => Timer::Retry(serial(token)),
             10 => Timer::Deadline(serial(token)),
             11 => Timer::Reconcile(serial(token)),
+            12 => Timer::Mount(serial(token)),
+            13 => Timer::MountWait(serial(token)),
             _ => return None,
         })
     }

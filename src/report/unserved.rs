@@ -23,7 +23,6 @@ const ACTED_ON: &[(Kind, &[&str])] = &[
     (Kind::PersistentVolumeClaim, &["persistentvolume-binder-controller"]),
     (Kind::PersistentVolume, &["persistentvolume-binder-controller"]),
     (Kind::ResourceQuota, &["resourcequota-controller"]),
-    (Kind::LimitRange, &[]),
     (Kind::Ingress, &[]),
     (Kind::NetworkPolicy, &[]),
     (Kind::ResourceClaim, &["resourceclaim-controller"]),

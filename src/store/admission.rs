@@ -1,6 +1,6 @@
 //! Admission: what the server changes or refuses before it stores. Upstream: `plugin/pkg/admission/*`.
 //!
-//! Here: NamespaceLifecycle, ServiceAccount (the name only: no token volume is mounted, so that pods of a template
+//! Here: NamespaceLifecycle, the defaults of LimitRanger (its limits: `limits`; quotas: `quota`), ServiceAccount (the name only: no token volume is mounted, so that pods of a template
 //! share its spec), Priority, DefaultTolerationSeconds, TaintNodesByCondition (only for a node that is created not
 //! ready; upstream also for one that is ready, which then waits for the node life cycle controller), and what
 //! registries do on creation (finalizer and label of a namespace, QoS class and scheduling gate condition of a pod).
@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1;
 use rustc_hash::FxHashMap;
 
 use super::validate::is_foreign;
-use super::{Context, Store};
+use super::{Context, Store, limits};
 use crate::api::{
     ConditionStatus, Kind, KindInfo, Meta, Name, Namespace, Node, Obj, Object, Pod, PodConditionType, PodSpec,
     ReasonText, Untyped, defaults, no_finalizers,
@@ -42,9 +42,17 @@ pub const SYSTEM_PRIORITY_CLASSES: [(&str, i32, &str); 2] = [
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memo {
     /// The original is kept, so that its address cannot come to mean another.
-    specs: FxHashMap<(usize, Name), (Arc<PodSpec>, Arc<PodSpec>)>,
+    specs: FxHashMap<(usize, Name), (Arc<PodSpec>, Admitted)>,
     /// The count of changes of the objects that admission reads.
     inputs: u64,
+}
+
+/// A spec as it was admitted.
+#[derive(Clone, Debug)]
+struct Admitted {
+    spec: Arc<PodSpec>,
+    /// What LimitRanger has set in it.
+    told: Option<Name>,
 }
 
 impl Store {
@@ -74,10 +82,13 @@ impl Store {
     }
 
     fn admit_pod(&mut self, mut pod: Arc<Obj<Pod>>, context: &Context) -> Result<Arc<Obj<Pod>>, ApiError> {
-        let spec = self.admit_spec(&pod, context)?;
+        let Admitted { spec, told } = self.admit_spec(&pod, context)?;
         let now = self.timestamp(context);
         let gated = spec.full.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty());
-        let body = &mut Arc::make_mut(&mut pod).body;
+        let Obj { meta, body } = Arc::make_mut(&mut pod);
+        if let Some(told) = told {
+            meta.annotations = meta.annotations.with(limits::ANNOTATION, told);
+        }
         body.status.qos = Some(defaults::qos_class(&spec.full));
         if gated {
             let text = ReasonText {
@@ -95,8 +106,9 @@ impl Store {
         Ok(pod)
     }
 
-    fn admit_spec(&mut self, pod: &Arc<Obj<Pod>>, context: &Context) -> Result<Arc<PodSpec>, ApiError> {
-        let inputs = self.table(Kind::PriorityClass).log.end() + self.table(Kind::ServiceAccount).log.end();
+    fn admit_spec(&mut self, pod: &Arc<Obj<Pod>>, context: &Context) -> Result<Admitted, ApiError> {
+        let read = [Kind::PriorityClass, Kind::ServiceAccount, Kind::LimitRange];
+        let inputs = read.into_iter().map(|kind| self.table(kind).log.end()).sum();
         if self.admitted.inputs != inputs || self.admitted.specs.len() >= MEMO_ENTRIES {
             self.admitted = Memo { specs: FxHashMap::default(), inputs };
         }
@@ -106,10 +118,12 @@ impl Store {
             return Ok(admitted.clone());
         }
         let mut full = spec.full.clone();
+        let told = self.set_default_resources(&mut full, &pod.meta.namespace);
         self.set_service_account(&mut full, &pod.meta)?;
         self.set_priority(&mut full, &pod.meta, context)?;
         add_default_tolerations(&mut full);
-        let admitted = if full == spec.full { spec.clone() } else { PodSpec::new(full) };
+        let spec_admitted = if full == spec.full { spec.clone() } else { PodSpec::new(full) };
+        let admitted = Admitted { spec: spec_admitted, told };
         self.admitted.specs.insert(key, (spec.clone(), admitted.clone()));
         Ok(admitted)
     }

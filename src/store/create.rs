@@ -27,6 +27,8 @@ impl Store {
         }
         let mut object = self.admit_create(without_status(object), context)?;
         self.validate_create(&object, context)?;
+        self.check_limits(&object)?;
+        self.charge_create(&object, context)?;
         let uid_hash = self.draw_hash(kind, &namespace, &name);
         let (id, life) = self.table_mut(kind).intern(&namespace, &name);
         let draw = self.chance.draw(UID, uid_hash, u64::from(life));

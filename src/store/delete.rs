@@ -26,7 +26,7 @@ impl Store {
     }
 
     /// Upstream: the head of `BeforeDelete`.
-    fn check_delete_preconditions(&self, stored: &Object, wanted: Preconditions) -> Result<(), ApiError> {
+    pub(super) fn check_delete_preconditions(&self, stored: &Object, wanted: Preconditions) -> Result<(), ApiError> {
         let meta = stored.meta();
         let info = self.info(meta.id.kind);
         let refuse = |what: &str, wanted: String, found: String, happened: &str| {

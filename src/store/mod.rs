@@ -3,16 +3,19 @@
 //! Requests come in whole and are answered at once; latency and loss are `net`'s business. Every change has a revision;
 //! watches and lagging watch caches read the change log. Parts never see this room: they get answers and notices.
 //!
-//! Left out so far: server-side apply, API priority and fairness, quotas and limit ranges, webhooks, CRD schemas.
+//! Left out so far: server-side apply, API priority and fairness, webhooks, CRD schemas.
 
 mod admission;
 mod bodies;
 mod create;
 mod delete;
+mod eviction;
 mod heartbeat;
 mod label_keys;
+mod limits;
 mod patch;
 mod pods;
+mod quota;
 mod read;
 mod table;
 mod template_generation;

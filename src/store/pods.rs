@@ -1,10 +1,10 @@
-//! What only pods have: binding and eviction. Upstream: `pkg/registry/core/pod/storage`.
+//! Binding pods. Upstream: `pkg/registry/core/pod/storage/storage.go`.
 
 use std::sync::Arc;
 
 use super::{Context, Store};
-use crate::api::{ConditionStatus, Kind, Labels, Name, Obj, Object, PodConditionType, PodPhase, Selector, Uid};
-use crate::event::{Answer, ApiError, DeleteOptions, ErrorReason, Preconditions, Reply, Target};
+use crate::api::{ConditionStatus, Labels, Name, Obj, Object, PodConditionType, Uid};
+use crate::event::{ApiError, ErrorReason, Preconditions, Target};
 
 impl Store {
     /// The binding's annotations go over to the pod. Upstream: `setPodHostAndAnnotations`.
@@ -42,77 +42,4 @@ impl Store {
         body.status.set_condition(PodConditionType::PodScheduled, ConditionStatus::True, None, now);
         self.replace(stored, |_| Object::Pod(pod), context).map(|_| ())
     }
-
-    /// Eviction: a deletion that PodDisruptionBudgets may forbid. Upstream: `eviction.go`.
-    ///
-    /// The budgets' status is what their controller has written; where nobody has, `disruptionsAllowed` counts as 0, as
-    /// upstream's does. Each allowed eviction takes one off it.
-    pub(super) fn evict(&mut self, target: &Target, options: DeleteOptions, context: &Context) -> Reply {
-        let stored = self.live(target)?;
-        let Object::Pod(pod) = &stored else {
-            return Err(ApiError::new(ErrorReason::BadRequest, "only pods can be evicted"));
-        };
-        let phase = pod.body.status.phase;
-        let free = phase.is_finished() || phase == PodPhase::Pending || pod.meta.is_terminating();
-        if !free && let Some(budget) = self.budget_of(&stored)? {
-            self.take_disruption(budget, &pod.meta.name, pod.body.is_ready(), context)?;
-        }
-        self.delete_stored(stored, options, context).map(|_| Answer::Done)
-    }
-
-    fn budget_of(&self, pod: &Object) -> Result<Option<Object>, ApiError> {
-        let meta = pod.meta();
-        let mut found = None;
-        for budget in self.table(Kind::PodDisruptionBudget).in_namespace(&meta.namespace) {
-            let Object::Untyped(body) = budget else { continue };
-            let selector = body.body.fields.get("spec").and_then(|spec| spec.get("selector")).cloned();
-            let written = selector.and_then(|selector| serde_json::from_value(selector).ok());
-            let Ok(selector) = Selector::from_label_selector(written.as_ref()) else { continue };
-            if !selector.matches(|key| meta.labels.get(key).map(Name::as_str)) {
-                continue;
-            }
-            if found.replace(budget.clone()).is_some() {
-                let message =
-                    "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
-                return Err(ApiError::new(ErrorReason::InternalError, message));
-            }
-        }
-        Ok(found)
-    }
-
-    fn take_disruption(&mut self, budget: Object, pod: &Name, ready: bool, context: &Context) -> Result<(), ApiError> {
-        let Object::Untyped(mut next) = budget.clone() else { return Ok(()) };
-        let status = next.body.fields.get("status").cloned().unwrap_or_default();
-        let number = |name: &str| status.get(name).and_then(serde_json::Value::as_i64).unwrap_or(0);
-        let (healthy, desired) = (number("currentHealthy"), number("desiredHealthy"));
-        let policy = next.body.fields.get("spec").and_then(|spec| spec.get("unhealthyPodEvictionPolicy"));
-        let always = policy.and_then(serde_json::Value::as_str) == Some("AlwaysAllow");
-        if !ready && (always || (healthy >= desired && desired > 0)) {
-            return Ok(());
-        }
-        // A budget that its controller has not looked at since it was changed: come back in ten seconds.
-        if number("observedGeneration") < next.meta.generation {
-            return Err(refused(10));
-        }
-        if number("disruptionsAllowed") <= 0 {
-            return Err(refused(0));
-        }
-        let now = self.timestamp(context).to_string();
-        let fields = &mut Arc::make_mut(&mut next).body.fields;
-        if let Some(status) = fields.get_mut("status").and_then(serde_json::Value::as_object_mut) {
-            status.insert("disruptionsAllowed".to_owned(), (number("disruptionsAllowed") - 1).into());
-            let disrupted = status.entry("disruptedPods").or_insert_with(|| serde_json::json!({}));
-            if let Some(disrupted) = disrupted.as_object_mut() {
-                disrupted.insert(pod.to_string(), now.into());
-            }
-        }
-        self.replace(budget, |_| Object::Untyped(next), context).map(|_| ())
-    }
-}
-
-fn refused(retry_after_seconds: u32) -> ApiError {
-    let message = "Cannot evict pod as it would violate the pod's disruption budget.";
-    let mut error = ApiError::new(ErrorReason::TooManyRequests, message).with_cause("DisruptionBudget");
-    error.retry_after_seconds = Some(retry_after_seconds);
-    error
 }

@@ -17,6 +17,10 @@ impl Store {
         keep_identity(&stored, &mut next, stored.meta().generation);
         let next = admit_update(next, context);
         self.validate_update(&next, &stored, context)?;
+        if next.kind() == Kind::PersistentVolumeClaim {
+            self.check_limits(&next)?;
+        }
+        self.charge_update(&next, &stored, context)?;
         self.replace(stored, |_| next, context)
     }
 

@@ -9,6 +9,7 @@ mod conformance;
 mod conversations;
 mod determinism;
 mod faults;
+mod guards;
 mod guest;
 mod invariants;
 mod leaders;

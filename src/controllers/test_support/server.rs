@@ -104,6 +104,9 @@ impl Story {
             let spec_changed = strip(&object) != strip(&stored);
             meta.generation = stored.meta().generation + i64::from(spec_changed);
         }
+        if merged == stored {
+            return Ok(Answer::Object(stored));
+        }
         Ok(Answer::Object(self.store(merged)))
     }
 

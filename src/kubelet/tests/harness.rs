@@ -30,6 +30,10 @@ pub(super) struct Story {
     /// Statuses of the node that have been stored, and that have been sent.
     pub(super) node_statuses: usize,
     pub(super) node_status_tries: usize,
+    /// ConfigMaps and Secrets by name.
+    pub(super) sources: BTreeMap<(Kind, Name), Object>,
+    /// ConfigMaps and Secrets that were asked for.
+    pub(super) look_ups: usize,
     /// While set, requests about pods fail with it.
     pub(super) outage: Option<ErrorReason>,
     /// While set, all requests fail: there is no way to the API server, and no notice comes.
@@ -106,6 +110,8 @@ impl Story {
             renewals: 0,
             node_statuses: 0,
             node_status_tries: 0,
+            sources: BTreeMap::new(),
+            look_ups: 0,
             outage: None,
             cut: false,
             down: false,
@@ -221,6 +227,10 @@ impl Story {
         match request {
             Request::Create(Object::Node(_)) if self.node.is_some() => {
                 Err(ApiError::new(ErrorReason::AlreadyExists, "it is there"))
+            }
+            Request::Get(Target::Name(kind @ (Kind::ConfigMap | Kind::Secret), _, name)) => {
+                self.look_ups += 1;
+                self.sources.get(&(kind, name)).cloned().map(Answer::Object).ok_or_else(not_found)
             }
             Request::Get(_) => Ok(Answer::Object(Object::Node(self.node.clone().unwrap()))),
             Request::Create(Object::Node(node)) => {

@@ -5,6 +5,7 @@ mod harness;
 mod heartbeats;
 mod machine;
 mod probes;
+mod sources;
 mod termination;
 mod usage;
 

@@ -2,6 +2,7 @@
 
 mod objects;
 mod pods;
+mod quota;
 mod watches;
 
 use serde_json::{Value, json};
