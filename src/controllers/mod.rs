@@ -5,6 +5,7 @@
 
 pub mod deployment;
 pub mod endpoint_slice;
+pub mod endpoints;
 pub mod garbage_collector;
 pub mod namespace;
 pub mod node_ipam;
@@ -14,6 +15,7 @@ pub mod pod_util;
 pub mod refs;
 pub mod replicaset;
 mod script;
+mod service_view;
 pub mod taint_eviction;
 #[cfg(test)]
 pub mod test_support;
@@ -23,7 +25,7 @@ mod test_toy;
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 9] = [
+pub static ALL: [&ControllerEntry; 10] = [
     &deployment::ENTRY,
     &replicaset::ENTRY,
     &garbage_collector::ENTRY,
@@ -33,4 +35,5 @@ pub static ALL: [&ControllerEntry; 9] = [
     &taint_eviction::ENTRY,
     &pod_gc::ENTRY,
     &endpoint_slice::ENTRY,
+    &endpoints::ENTRY,
 ];

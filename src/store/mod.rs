@@ -14,6 +14,7 @@ mod label_keys;
 mod patch;
 mod pods;
 mod read;
+mod services;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use crate::api::{Clock, Kind, KindInfo, Name, Object, ObjectId, Timestamp};
 use crate::event::{Answer, ApiError, Cause, ChangeKind, ErrorReason, PartId, Parties, Reply, Request, Target};
 use crate::kernel::{Chance, Purpose, Span, Time, object_hash};
 pub use admission::{SYSTEM_PRIORITY_CLASSES, add_default_tolerations};
+pub use services::ServiceRanges;
 use table::{LogEntry, Table};
 use watch::Watchers;
 pub use watch::{Delivery, Watcher, WatcherId, WatcherSpec};
@@ -102,6 +104,7 @@ pub struct Store {
     generated: FxHashMap<u64, u64>,
     heartbeats: heartbeat::Heartbeats,
     events_expire: std::collections::VecDeque<(Time, ObjectId)>,
+    services: services::Services,
 }
 
 impl Store {
@@ -125,6 +128,7 @@ impl Store {
             generated: FxHashMap::default(),
             heartbeats: heartbeat::Heartbeats::default(),
             events_expire: std::collections::VecDeque::new(),
+            services: services::Services::new(&ServiceRanges::default()),
         }
     }
 
@@ -333,6 +337,9 @@ impl Store {
             cause: context.cause,
         };
         let id = object.meta().id;
+        if let (ChangeKind::Deleted, Kind::Service, Object::Untyped(service)) = (kind, id.kind, &object) {
+            self.services.release(service);
+        }
         let table = self.tables.get_mut(&id.kind).expect("every kind has a table");
         let position = table.log.end();
         self.watchers.written(id.kind, position, &entry);

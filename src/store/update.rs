@@ -14,8 +14,10 @@ impl Store {
         self.check_versions(&stored, new.meta())?;
         let mut next = keep_status(&stored, new);
         keep_identity(&stored, &mut next, stored.meta().generation);
-        let next = admit_update(next, context);
-        self.validate_update(&next, &stored, context)?;
+        let services = self.services_now(stored.kind());
+        let next = admit_update(self.update_service(next, &stored)?, context);
+        let checked = self.validate_update(&next, &stored, context);
+        checked.inspect_err(|_| self.restore_services(services))?;
         self.replace(stored, |_| next, context)
     }
 

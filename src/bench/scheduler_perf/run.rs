@@ -16,7 +16,7 @@ use crate::kubelet::{Behaviours, KubeletSettings};
 use crate::net::NetSettings;
 use crate::scheduler::SchedulerSettings;
 use crate::sim::{Setup, Sim};
-use crate::store::Context;
+use crate::store::{Context, ServiceRanges};
 
 /// How many events one call handles at most.
 const EVENTS_PER_CALL: u32 = 8_192;
@@ -381,6 +381,7 @@ fn tank(settings: &SchedulerSettings, invariants: &[&'static InvariantEntry]) ->
         clock: Clock::DEFAULT,
         net: NetSettings::DEFAULT,
         api_servers: 1,
+        service_ranges: ServiceRanges::default(),
         custom_kinds: Vec::new(),
         pools: Vec::new(),
         nodes_registered: true,

@@ -145,6 +145,9 @@ pub struct ComponentsFile {
     /// Flags of all kubelets.
     #[cfg_attr(feature = "cli", schemars(schema_with = "crate::scenario::schema::flags_of_kubelet"))]
     pub kubelet: FlagsFile,
+    /// Flags of kube-apiserver, such as `service-cluster-ip-range`.
+    #[cfg_attr(feature = "cli", schemars(schema_with = "crate::scenario::schema::flags_of_api_server"))]
+    pub kube_apiserver: FlagsFile,
     /// The API server.
     pub api_server: ApiServerFile,
     /// How many replicas of other components there are.
