@@ -29,6 +29,7 @@ mod schema;
 mod tests;
 mod timeline;
 mod trace;
+mod traffic;
 
 use std::sync::Arc;
 

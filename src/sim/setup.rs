@@ -12,6 +12,7 @@ use crate::event::{Cause, PartId, Request, SimEvent};
 use crate::kernel::{Agenda, Chance, Time};
 use crate::kubelet::{Behaviours, Kubelet, KubeletSettings, NodeTemplate};
 use crate::net::{Net, NetSettings};
+use crate::network::{Network, TrafficSettings};
 use crate::record::{Entry, EntryKind, Journal};
 use crate::scheduler::{Scheduler, SchedulerSettings};
 use crate::store::{Context, ServiceRanges, Store};
@@ -71,6 +72,8 @@ pub struct Setup {
     pub timeline: Vec<TimedAction>,
     /// What breaks.
     pub faults: Vec<TimedFault>,
+    /// Which requests are sent to Services.
+    pub traffic: Arc<TrafficSettings>,
     /// What is checked all the time.
     pub invariants: Vec<&'static InvariantEntry>,
     /// Whether the journal keeps its entries or only digests them.
@@ -124,6 +127,7 @@ impl Setup {
             net: Net::new(self.net, chance),
             journal: Journal::new(self.keep_journal),
             tally: Tally::default(),
+            network: Network::new(&self.traffic, chance),
             timeline: self.timeline.clone().into(),
             world: World::new(&self.faults),
             invariants: Invariants::new(self.invariants.iter().filter(|entry| self.can_hold(entry))),

@@ -14,6 +14,7 @@ use crate::event::{Cause, DeleteOptions, PartId, Request, Target};
 use crate::kernel::{Span, Time};
 use crate::kubelet::{Behaviours, KubeletSettings};
 use crate::net::NetSettings;
+use crate::network::TrafficSettings;
 use crate::scheduler::SchedulerSettings;
 use crate::sim::{Setup, Sim};
 use crate::store::{Context, ServiceRanges};
@@ -395,6 +396,7 @@ fn tank(settings: &SchedulerSettings, invariants: &[&'static InvariantEntry]) ->
         controller_managers: 1,
         timeline: Vec::new(),
         faults: Vec::new(),
+        traffic: Arc::new(TrafficSettings::none()),
         invariants: invariants.to_vec(),
         keep_journal: false,
     }

@@ -12,6 +12,7 @@ mod scalar;
 mod scheduler;
 mod timeline;
 mod trace;
+mod traffic;
 
 use std::collections::BTreeMap;
 
@@ -33,6 +34,7 @@ pub use timeline::{
     SetImageFile,
 };
 pub use trace::{Arrive, TraceFile, TraceFormat, TraceNodesFile, TraceOnly, TracePodsFile};
+pub use traffic::{ClientsFile, NetworkFile, TrafficFile};
 
 /// `apiVersion` of scenario files.
 pub const API_VERSION: &str = "wavetank.dev/v1";
@@ -93,6 +95,12 @@ pub struct ScenarioFile {
     /// What breaks, and when.
     #[serde(default)]
     pub faults: Vec<FaultFile>,
+    /// Requests to Services, which are counted as served, refused or lost.
+    #[serde(default)]
+    pub traffic: Vec<TrafficFile>,
+    /// How proxies and names follow what happens.
+    #[serde(default)]
+    pub network: NetworkFile,
     /// What must come true.
     #[serde(default)]
     pub expect: Vec<ExpectationFile>,
