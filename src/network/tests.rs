@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::{
-    Body, ConditionStatus, Deletion, Labels, ObjectId, PodConditionType, PodIps, PodPhase, PodSpec, PodStatus,
-    Selector, Timestamp, convert,
+    ConditionStatus, Deletion, Labels, ObjectId, PodConditionType, PodIps, PodPhase, PodSpec, PodStatus, Selector,
+    Timestamp, convert,
 };
 use crate::kernel::Span;
 

@@ -334,6 +334,7 @@ mod tests {
                 },
             ],
             unfinished_actions: vec![2],
+            traffic: Vec::new(),
             requests: vec![RequestLine {
                 client: "kubectl".into(),
                 total: 2,

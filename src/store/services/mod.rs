@@ -20,7 +20,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ServiceSpec;
-use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 
 use self::pool::{Pool, Refused, to_bits};
@@ -42,7 +41,7 @@ pub(super) struct Services {
     addresses: Vec<(&'static str, Pool)>,
     ports: Pool,
     /// How many draws were made for each Service, by the hash of its path.
-    draws: FxHashMap<u64, u64>,
+    draws: imbl::OrdMap<u64, u64>,
 }
 
 impl Services {
@@ -57,7 +56,7 @@ impl Services {
         Services {
             addresses: ranges.cluster_ips.iter().map(pool).collect(),
             ports: Pool::of_ports(ranges.node_ports.0, ranges.node_ports.1),
-            draws: FxHashMap::default(),
+            draws: imbl::OrdMap::new(),
         }
     }
 
@@ -177,7 +176,7 @@ struct Draws {
 
 impl Draws {
     /// A draw among so many, by the number of draws so far.
-    fn next(&self, purpose: Purpose, draws: &mut FxHashMap<u64, u64>) -> impl FnMut(u128) -> u128 + use<> {
+    fn next(&self, purpose: Purpose, draws: &mut imbl::OrdMap<u64, u64>) -> impl FnMut(u128) -> u128 + use<> {
         let count = draws.entry(self.path).or_default();
         let draw = self.chance.draw(purpose, self.path, *count);
         *count += 1;
