@@ -25,6 +25,7 @@
 //! | [`scheduler`] | kube-scheduler: queue, framework, plugins; placement policies |
 //! | [`kubelet`] | the node agent |
 //! | [`controllers`] | the control loops of kube-controller-manager |
+//! | [`network`] | Services as users meet them: proxies, names, requests |
 //! | [`fault`] | what breaks, as compositions of primitive effects |
 //! | [`check`] | claims, expectations, invariants |
 //! | [`sim`] | the tank |
@@ -34,8 +35,8 @@
 //! | [`report`] | tables and files: pure functions of a finished simulation |
 //! | `cli` | the command line: all other I/O |
 //!
-//! A room imports only rooms above it in this table; [`scheduler`], [`kubelet`] and [`controllers`] never import
-//! [`store`]. A test checks it.
+//! A room imports only rooms above it in this table; [`scheduler`], [`kubelet`], [`controllers`] and
+//! [`network`] never import [`store`]. A test checks it.
 //!
 //! # What always holds
 //! - Parts know the world only through their caches and the answers to their requests. They hold no references to one
@@ -64,6 +65,7 @@ pub mod fault;
 pub mod kernel;
 pub mod kubelet;
 pub mod net;
+pub mod network;
 pub mod record;
 pub mod report;
 pub mod rest;

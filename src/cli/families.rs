@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::check::{self, InvariantEntry};
 use crate::client::{ControllerEntry, Flag, FlagValue, Watches};
 use crate::fault::{self, FaultEntry, Parameter, ParameterKind};
-use crate::scenario::{controller_manager_flags, schema};
+use crate::scenario::{API_SERVER_FLAGS, controller_manager_flags, schema};
 use crate::scheduler::{PluginEntry, SchedulerSettings, plugins, policies};
 use crate::trace::{self, FormatEntry};
 use crate::{controllers, kubelet};
@@ -132,6 +132,7 @@ fn flags() -> Vec<Member> {
         flags.iter().map(member).collect()
     };
     let mut all = of("kubeControllerManager", &controller_manager_flags());
+    all.extend(of("kubeApiserver", API_SERVER_FLAGS));
     all.extend(of("kubeScheduler", SchedulerSettings::FLAGS));
     all.extend(of("kubelet", kubelet::FLAGS));
     all

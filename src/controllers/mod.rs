@@ -10,6 +10,7 @@ pub mod deployment;
 pub mod disruption;
 pub mod endpoint_slice;
 pub mod external_provisioner;
+pub mod endpoints;
 pub mod garbage_collector;
 pub mod history;
 pub mod job;
@@ -26,6 +27,7 @@ pub mod root_ca;
 mod script;
 pub mod statefulset;
 pub mod service_account;
+mod service_view;
 pub mod taint_eviction;
 #[cfg(test)]
 pub mod test_support;
@@ -37,7 +39,7 @@ pub mod ttl_after_finished;
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 22] = [
+pub static ALL: [&ControllerEntry; 23] = [
     &deployment::ENTRY,
     &replicaset::ENTRY,
     &statefulset::ENTRY,
@@ -60,4 +62,5 @@ pub static ALL: [&ControllerEntry; 22] = [
     &resource_quota::ENTRY,
     &service_account::ENTRY,
     &root_ca::ENTRY,
+    &endpoints::ENTRY,
 ];

@@ -25,6 +25,7 @@ mod summary;
 mod sweep;
 mod table;
 mod text;
+mod traffic;
 mod unserved;
 mod workloads;
 
@@ -48,5 +49,6 @@ pub use summary::{ActionLine, ExpectationLine, FailedActionLine, Story, Summary,
 pub use sweep::{AxisLine, FirstFailed, SweepLine, SweepSummary, write_sweep};
 pub use table::Table;
 pub use text::{Looks, write_text};
+pub use traffic::{EndpointReport, TrafficReport};
 pub use unserved::{UnservedKind, counted, unserved_kinds};
 pub use workloads::{WorkloadLine, workloads};

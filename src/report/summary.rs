@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use super::cost::cost_report;
+use super::traffic::traffic;
 use super::{
-    BatchReport, CostReport, EventLine, FaultLine, Machines, NodesReport, PodsReport, RequestLine, UnservedKind,
-    WorkloadLine, batch_report, fault_lines, nodes_report, notable_events, pods_report, requests_by_client,
-    unserved_kinds, workloads,
+    BatchReport, CostReport, EventLine, FaultLine, Machines, NodesReport, PodsReport, RequestLine, TrafficReport,
+    UnservedKind, WorkloadLine, batch_report, fault_lines, nodes_report, notable_events, pods_report,
+    requests_by_client, unserved_kinds, workloads,
 };
 use crate::api::Name;
 use crate::check::Violation;
@@ -138,6 +139,9 @@ pub struct Summary {
     pub unfinished_actions: Vec<u32>,
     /// Requests by client.
     pub requests: Vec<RequestLine>,
+    /// Streams of requests to Services, where the scenario has any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub traffic: Vec<TrafficReport>,
     /// What the machines cost, where any has a price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<CostReport>,
@@ -178,6 +182,7 @@ impl Summary {
             faults: fault_lines(sim),
             unfinished_actions: sim.parts().user.under_way().collect(),
             requests: requests_by_client(sim),
+            traffic: traffic(sim),
             cost: cost_report(sim, &machines, currency),
             batch: batch_report(&sim.tally().batch),
             unserved: unserved_kinds(sim),

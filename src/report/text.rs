@@ -41,6 +41,9 @@ pub fn write_text(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::R
     write_pods(summary, out)?;
     write_nodes(summary, out)?;
     write_events(summary, out)?;
+    if !summary.traffic.is_empty() {
+        writeln!(out, "{}", super::traffic::traffic_table(&summary.traffic))?;
+    }
     if let Some(cost) = &summary.cost {
         writeln!(out, "{}\n{}", cost.sentence(), cost.table())?;
     }
@@ -334,6 +337,7 @@ mod tests {
                 },
             ],
             unfinished_actions: vec![2],
+            traffic: Vec::new(),
             requests: vec![RequestLine {
                 client: "kubectl".into(),
                 total: 2,

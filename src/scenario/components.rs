@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::api_server::{API_SERVER_FLAGS, service_ranges};
 use super::file::{ComponentsFile, FlagsFile, LatencyFile, SchedulerConfigFile, SchedulerFlagsFile};
 use super::manifests::{Gathering, files};
 use crate::api::located::{InputError, InputErrors, Place};
@@ -14,6 +15,7 @@ use crate::kernel::Span;
 use crate::kubelet::{self, KubeletSettings};
 use crate::net::{Latency, NetSettings};
 use crate::scheduler::{CONFIG, Configuration, SchedulerSettings, configuration};
+use crate::store::ServiceRanges;
 
 /// `--controllers` of kube-controller-manager.
 pub const CONTROLLERS: Flag = Flag {
@@ -49,6 +51,7 @@ pub(super) struct Lowered {
     pub(super) controller_election: Option<LeaderElection>,
     pub(super) controller_managers: u8,
     pub(super) schedulers: u8,
+    pub(super) service_ranges: ServiceRanges,
 }
 
 /// The flags of kube-controller-manager and of its controllers, each name once.
@@ -78,6 +81,9 @@ pub(super) fn lower(file: &ComponentsFile, place: &Place<'_>, gathering: &mut Ga
             None
         });
     let kubelet_flags = flags(&file.kubelet, kubelet::FLAGS, &place.key("kubelet"), errors);
+    let of_api_server = place.key("kubeApiserver");
+    let api_server_flags = flags(&file.kube_apiserver, API_SERVER_FLAGS, &of_api_server, errors);
+    let service_ranges = service_ranges(&api_server_flags, &of_api_server, errors);
     let mut count = |given: Option<u8>, section: &str, key: &str| {
         let count = given.unwrap_or(1);
         if !(1..=REPLICAS_MAX).contains(&count) {
@@ -98,6 +104,7 @@ pub(super) fn lower(file: &ComponentsFile, place: &Place<'_>, gathering: &mut Ga
         controllers: chosen(controller_flags.text(&CONTROLLERS), &of_manager.key(CONTROLLERS.name), errors),
         controller_flags,
         scheduler,
+        service_ranges,
     }
 }
 
@@ -133,7 +140,7 @@ fn scheduler_config(
 }
 
 /// The place of the flag that a message begins with, as `--name: …`, where it stands in the file.
-fn of_flag<'a>(message: &str, place: &Place<'a>) -> Place<'a> {
+pub(super) fn of_flag<'a>(message: &str, place: &Place<'a>) -> Place<'a> {
     let name = message.strip_prefix("--").and_then(|rest| rest.split_once(':')).map_or("", |(name, _)| name);
     let flag = place.key(name);
     if flag.value().is_some() { flag } else { place.clone() }

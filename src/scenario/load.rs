@@ -11,7 +11,7 @@ use super::node_types::NodeTypes;
 use super::nodes::{default_pools, has_node, node_names};
 use super::resource::Kinds;
 use super::timeline::{self, Known};
-use super::{Draft, Origin, Scenario, behaviours, checks, expect, faults, nodes, trace};
+use super::{Draft, Origin, Scenario, behaviours, checks, expect, faults, nodes, trace, traffic};
 use crate::api::located::{InputErrors, Located, Place, suggestion};
 use crate::api::{Clock, Name, text};
 use crate::kernel::Time;
@@ -74,6 +74,7 @@ impl<'a> Lowering<'a> {
         timeline.extend(trace.timeline.into_iter().filter(is_seen));
         timeline.sort_by_key(|(timed, _)| timed.at);
         let (timeline, origins) = timeline.into_iter().unzip();
+        let traffic = traffic::lower(&typed.traffic, &typed.network, &place.key("traffic"), &mut self.gathering.errors);
         let expectations = self.expectations();
         let faults = self.faults(&setup_pools);
         let invariants = checks::lower(&typed.checks, &place.key("checks"), &mut self.gathering.errors);
@@ -85,6 +86,7 @@ impl<'a> Lowering<'a> {
             clock: start,
             net: components::latency(&typed.latency),
             api_servers: components.api_servers,
+            service_ranges: components.service_ranges,
             nodes_registered: true,
             custom_kinds: self.gathering.kinds.custom.clone(),
             pools: setup_pools,
@@ -98,6 +100,7 @@ impl<'a> Lowering<'a> {
             controller_managers: components.controller_managers,
             timeline,
             faults,
+            traffic: Arc::new(traffic),
             invariants,
             keep_journal: false,
         };

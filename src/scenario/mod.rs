@@ -7,6 +7,7 @@
 //! This room does no I/O: whoever loads a scenario hands in how paths are read ([`ReadPath`]). It knows flags,
 //! controllers and kinds only through their registries. What it lowers into never sees a file.
 
+mod api_server;
 mod axes;
 mod behaviours;
 mod checks;
@@ -28,9 +29,11 @@ mod schema;
 mod tests;
 mod timeline;
 mod trace;
+mod traffic;
 
 use std::sync::Arc;
 
+pub use api_server::API_SERVER_FLAGS;
 pub use axes::Axis;
 pub use components::{CONTROLLERS, controller_manager_flags};
 pub use draft::Draft;

@@ -157,6 +157,11 @@ pub(super) fn flags_of_kubelet(_: &mut SchemaGenerator) -> Schema {
     of_flags(crate::kubelet::FLAGS)
 }
 
+/// Flags of kube-apiserver.
+pub(super) fn flags_of_api_server(_: &mut SchemaGenerator) -> Schema {
+    of_flags(super::api_server::API_SERVER_FLAGS)
+}
+
 /// Invariants by name.
 pub(super) fn names_of_invariants(_: &mut SchemaGenerator) -> Schema {
     let names: Vec<&str> = check::ALL.iter().map(|entry| entry.name).collect();

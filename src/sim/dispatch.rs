@@ -118,6 +118,7 @@ impl Sim {
             let (id, revision) = (meta.id, meta.resource_version);
             self.write(kind, by.part, Some(id), revision, cause);
             self.tally.observe(self.now, &commit);
+            self.network.observe(self.now, commit.kind, &commit.object);
             let look = Look { store: &self.store, now: self.now };
             self.invariants.observe(&Sight::Commit(&commit, by), look, cause);
         }

@@ -33,6 +33,7 @@ use crate::client::FORGET;
 use crate::event::{Cause, ClientIndex, PartId, Request, SimEvent};
 use crate::kernel::{Agenda, Chance, Span, Time};
 use crate::net::Net;
+use crate::network::Network;
 use crate::record::{DigestValue, Journal};
 use crate::store::Store;
 
@@ -50,6 +51,7 @@ pub struct Sim {
     parts: Parts,
     journal: Journal,
     tally: Tally,
+    network: Network,
     timeline: Arc<[TimedAction]>,
     world: world::World,
     invariants: Invariants,
@@ -84,6 +86,11 @@ impl Sim {
     /// Counts and samples of pods, nodes and requests.
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// How requests to Services fare.
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// The parts, to be read.
@@ -192,6 +199,7 @@ impl Sim {
             parts: self.parts.fork()?,
             journal: self.journal.clone(),
             tally: self.tally.clone(),
+            network: self.network.clone(),
             timeline: self.timeline.clone(),
             world: self.world.clone(),
             invariants: self.invariants.clone(),

@@ -12,9 +12,10 @@ use crate::event::{Cause, PartId, Request, SimEvent};
 use crate::kernel::{Agenda, Chance, Time};
 use crate::kubelet::{Behaviours, Kubelet, KubeletSettings, NodeTemplate};
 use crate::net::{Net, NetSettings};
+use crate::network::{Network, TrafficSettings};
 use crate::record::{Entry, EntryKind, Journal};
 use crate::scheduler::{Scheduler, SchedulerSettings};
-use crate::store::{Context, Store};
+use crate::store::{Context, ServiceRanges, Store};
 
 /// Nodes of one shape.
 #[derive(Clone, Debug)]
@@ -43,6 +44,8 @@ pub struct Setup {
     pub net: NetSettings,
     /// How many API server replicas there are.
     pub api_servers: u8,
+    /// From where Services get their addresses and node ports.
+    pub service_ranges: ServiceRanges,
     /// The kinds that CRDs bring, by the number in `Kind::Custom`.
     pub custom_kinds: Vec<Arc<KindInfo>>,
     /// The nodes.
@@ -69,6 +72,8 @@ pub struct Setup {
     pub timeline: Vec<TimedAction>,
     /// What breaks.
     pub faults: Vec<TimedFault>,
+    /// Which requests are sent to Services.
+    pub traffic: Arc<TrafficSettings>,
     /// What is checked all the time.
     pub invariants: Vec<&'static InvariantEntry>,
     /// Whether the journal keeps its entries or only digests them.
@@ -86,6 +91,7 @@ impl Setup {
         let chance = Chance { seed };
         let lags = vec![self.net.watch_cache_lag; usize::from(self.api_servers.max(1))];
         let mut store = Store::new(chance, self.clock, &lags);
+        store.set_service_ranges(&self.service_ranges);
         let custom: Vec<(Kind, Arc<KindInfo>)> =
             self.custom_kinds.iter().map(|info| (store.add_kind(KindInfo::clone(info)), info.clone())).collect();
         let kinds = store.kinds();
@@ -121,6 +127,7 @@ impl Setup {
             net: Net::new(self.net, chance),
             journal: Journal::new(self.keep_journal),
             tally: Tally::default(),
+            network: Network::new(&self.traffic, chance),
             timeline: self.timeline.clone().into(),
             world: World::new(&self.faults),
             invariants: Invariants::new(self.invariants.iter().filter(|entry| self.can_hold(entry))),

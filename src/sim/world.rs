@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Sim, StrikeRecord, TimedFault, Trigger};
+use crate::api::Kind;
 use crate::check::{By, Follow, Sight};
 use crate::event::{Cause, Input, NetEffect, NetRule, PartId, Parties, Primitive, SimEvent, WatchEnd, Way};
 use crate::fault::{Cluster, Fault, NodeFacts};
@@ -289,6 +290,7 @@ impl Sim {
         let Some(heals) = self.world.heals.remove(&strike) else { return };
         let cause = self.write(EntryKind::FaultEnds, PartId::World, None, u64::from(strike), Cause::START);
         self.world.strikes[strike as usize].until = Some(self.now);
+        self.network.rejoin(self.now, strike);
         if self.net.rules.lift(strike) {
             self.wake_silenced();
         }
@@ -317,6 +319,7 @@ impl Sim {
                 if *count == 1 && !self.world.stopped.contains_key(&PartId::Kubelet(node)) {
                     self.kill(PartId::Kubelet(node), cause);
                 }
+                self.tell_power(node, false);
                 self.show(&Sight::PowerOff { node }, cause);
             }
             Primitive::PowerOn(node) => self.post(self.now, SimEvent::Boot(node)),
@@ -351,9 +354,21 @@ impl Sim {
         }
     }
 
+    /// Tells the network whether the machine of a node runs.
+    fn tell_power(&mut self, node: u32, is_on: bool) {
+        if let Some(kubelet) = self.parts.kubelets.get(node as usize) {
+            let name = kubelet.name().clone();
+            self.network.set_power(self.now, &name, is_on);
+        }
+    }
+
     fn impose(&mut self, strike: u32, rule: Arc<NetRule>) {
         if rule.effect == NetEffect::Drop {
             let parts: Vec<PartId> = [PartId::User].into_iter().chain(self.parts.ids()).collect();
+            let hears_nothing = |node: u32| rule.concerns(PartId::Kubelet(node), 0, Way::Watch, Kind::EndpointSlice);
+            let kubelets = self.parts.kubelets.iter().zip(0..).filter(|(_, number)| hears_nothing(*number));
+            let cut_off = kubelets.map(|(kubelet, _)| kubelet.name().clone()).collect();
+            self.network.cut_off(self.now, strike, cut_off);
             for part in parts.into_iter().filter(|part| rule.parts.contains(*part)) {
                 self.post(self.now + SILENT_AFTER, SimEvent::Silent(part, strike));
             }
@@ -448,6 +463,7 @@ impl Sim {
         if !release(&mut self.world.off, &node) {
             return;
         }
+        self.tell_power(node, true);
         let part = PartId::Kubelet(node);
         if self.world.stopped.contains_key(&part) {
             return;

@@ -25,10 +25,16 @@ impl Store {
         if !generated && let Some(taken) = self.table(kind).by_name(&namespace, &name) {
             return Err(already_exists(&info, taken, &object.meta().generate_name));
         }
-        let mut object = self.admit_create(without_status(object), context)?;
-        self.validate_create(&object, context)?;
-        self.check_limits(&object)?;
-        self.charge_create(&object, context)?;
+        let services = self.services_now(kind);
+        let object = self.give_to_service(object)?;
+        let admitted = self.admit_create(without_status(object), context);
+        let checked = admitted.and_then(|object| {
+            self.validate_create(&object, context)?;
+            self.check_limits(&object)?;
+            self.charge_create(&object, context)?;
+            Ok(object)
+        });
+        let mut object = checked.inspect_err(|_| self.restore_services(services))?;
         let uid_hash = self.draw_hash(kind, &namespace, &name);
         let (id, life) = self.table_mut(kind).intern(&namespace, &name);
         let draw = self.chance.draw(UID, uid_hash, u64::from(life));

@@ -17,6 +17,7 @@ mod patch;
 mod pods;
 mod quota;
 mod read;
+mod services;
 mod table;
 mod template_generation;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use crate::api::{Clock, Kind, KindInfo, Name, Object, ObjectId, Timestamp};
 use crate::event::{Answer, ApiError, Cause, ChangeKind, ErrorReason, PartId, Parties, Reply, Request, Target};
 use crate::kernel::{Chance, Purpose, Span, Time, object_hash};
 pub use admission::{SYSTEM_PRIORITY_CLASSES, add_default_tolerations};
+pub use services::ServiceRanges;
 use table::{LogEntry, Table};
 use watch::Watchers;
 pub use watch::{Delivery, Watcher, WatcherId, WatcherSpec};
@@ -106,6 +108,7 @@ pub struct Store {
     generated: FxHashMap<u64, u64>,
     heartbeats: heartbeat::Heartbeats,
     events_expire: std::collections::VecDeque<(Time, ObjectId)>,
+    services: services::Services,
 }
 
 impl Store {
@@ -129,6 +132,7 @@ impl Store {
             generated: FxHashMap::default(),
             heartbeats: heartbeat::Heartbeats::default(),
             events_expire: std::collections::VecDeque::new(),
+            services: services::Services::new(&ServiceRanges::default()),
         }
     }
 
@@ -337,6 +341,9 @@ impl Store {
             cause: context.cause,
         };
         let id = object.meta().id;
+        if let (ChangeKind::Deleted, Kind::Service, Object::Untyped(service)) = (kind, id.kind, &object) {
+            self.services.release(service);
+        }
         let table = self.tables.get_mut(&id.kind).expect("every kind has a table");
         let position = table.log.end();
         self.watchers.written(id.kind, position, &entry);

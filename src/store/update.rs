@@ -15,13 +15,20 @@ impl Store {
         let mut next = keep_status(&stored, new);
         template_generation::count(&stored, &mut next);
         keep_identity(&stored, &mut next, stored.meta().generation);
-        let next = admit_update(next, context);
-        self.validate_update(&next, &stored, context)?;
-        if next.kind() == Kind::PersistentVolumeClaim {
-            self.check_limits(&next)?;
-        }
-        self.charge_update(&next, &stored, context)?;
+        let services = self.services_now(stored.kind());
+        let next = admit_update(self.update_service(next, &stored)?, context);
+        let checked = self.check_update(&next, &stored, context);
+        checked.inspect_err(|_| self.restore_services(services))?;
         self.replace(stored, |_| next, context)
+    }
+
+    /// Validation, limits and quota of an update.
+    fn check_update(&mut self, next: &Object, stored: &Object, context: &Context) -> Result<(), ApiError> {
+        self.validate_update(next, stored, context)?;
+        if next.kind() == Kind::PersistentVolumeClaim {
+            self.check_limits(next)?;
+        }
+        self.charge_update(next, stored, context)
     }
 
     pub(super) fn update_status(&mut self, new: Object, context: &Context) -> Result<Object, ApiError> {

@@ -44,6 +44,9 @@ pub fn prepare_for_create(kind: Kind, value: &mut Value) {
             object.remove("status");
             generate_selector(object);
         }
+        Kind::Service => {
+            object.insert("status".to_owned(), json!({"loadBalancer": {}}));
+        }
         Kind::LimitRange => within_new(object, "metadata", |metadata| {
             let uid = text(metadata, "uid").to_owned();
             if !uid.is_empty() && text(metadata, "generateName").is_empty() {
@@ -69,7 +72,6 @@ fn status_is_reset(kind: Kind) -> bool {
             | Kind::HorizontalPodAutoscaler
             | Kind::HorizontalPodAutoscalerV1
             | Kind::PodDisruptionBudget
-            | Kind::Service
             | Kind::Ingress
             | Kind::ResourceQuota
             | Kind::VolumeAttachment

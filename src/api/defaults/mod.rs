@@ -4,7 +4,7 @@
 //! Pure functions over JSON, one a kind, so that kinds without a record are served as well. Values that are there are
 //! never changed. Upstream: `pkg/apis/*/v*/defaults.go` at 1.34, and the strategies' `PrepareForCreate` under
 //! `pkg/registry` for [`prepare_for_create`]. Left out: defaults of alpha gates, pod-level resources, rbd, iscsi and
-//! ScaleIO volumes, priority levels; what the service allocator does (cluster IPs, node ports, IP families); what
+//! ScaleIO volumes, priority levels; what the API server gives to Services (`store`); what
 //! admission plugins do, except the protection finalizers of volumes and claims.
 
 use serde_json::{Map, Value};

@@ -25,6 +25,7 @@ mod pod_update;
 mod quantities;
 mod selectors;
 mod service;
+mod service_addresses;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,13 @@ pub fn validate_update(kind: Kind, new: &Value, old: &Value) -> Vec<FieldError> 
         body(kind, new, &mut errors);
         updates::after_body(kind, new, old, &mut errors);
     }
+    errors.0
+}
+
+/// The mistakes in the cluster IPs and families of a Service.
+pub fn service_addresses(spec: &v1::ServiceSpec) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    service_addresses::addresses(spec, &mut errors);
     errors.0
 }
 

@@ -1,5 +1,5 @@
-//! Services and Ingresses. Upstream: `ValidateService`, `pkg/apis/networking/validation`. Left out: IP families and
-//! addresses, load balancer settings, TLS of ingresses.
+//! Services and Ingresses. Upstream: `ValidateService`, `pkg/apis/networking/validation`. Left out: ranges of a
+//! load balancer's sources, addresses outside the cluster, TLS of ingresses.
 
 use k8s_openapi::api::core::v1;
 use k8s_openapi::api::networking::v1 as networking;
@@ -10,6 +10,9 @@ use super::container::{port, port_number};
 use super::field::{Errors, Path};
 use super::metadata;
 use crate::api::text::{is_dns1123_label, is_dns1123_subdomain};
+
+/// `trafficDistribution` at 1.34.
+const DISTRIBUTIONS: [&str; 3] = ["PreferClose", "PreferSameNode", "PreferSameZone"];
 
 pub(super) fn service(service: &v1::Service, errors: &mut Errors) {
     let spec = service.spec.clone().unwrap_or_default();
@@ -34,6 +37,7 @@ pub(super) fn service(service: &v1::Service, errors: &mut Errors) {
     }
     metadata::labels(&path.child("selector"), spec.selector.as_ref(), errors);
     errors.one_of(&path.child("sessionAffinity"), spec.session_affinity.as_deref(), &["ClientIP", "None"]);
+    super::service_addresses::addresses(&spec, errors);
     errors.one_of(&path.child("type"), Some(kind), &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]);
     let external = matches!(kind, "NodePort" | "LoadBalancer");
     if kind == "ClusterIP" {
@@ -45,12 +49,42 @@ pub(super) fn service(service: &v1::Service, errors: &mut Errors) {
         }
     }
     duplicates(&path.child("ports"), ports, errors);
+    load_balancer(&path, &spec, errors);
     traffic_policies(&path, &spec, external, errors);
+    if let Some(distribution) = spec.traffic_distribution.as_deref()
+        && !DISTRIBUTIONS.contains(&distribution)
+    {
+        errors.not_supported(&path.child("trafficDistribution"), distribution, &DISTRIBUTIONS);
+    }
+}
+
+fn load_balancer(path: &Path, spec: &v1::ServiceSpec, errors: &mut Errors) {
+    let at = path.child("allocateLoadBalancerNodePorts");
+    let is = spec.type_.as_deref() == Some("LoadBalancer");
+    match spec.allocate_load_balancer_node_ports {
+        None if is => errors.required(&at, ""),
+        Some(_) if !is => errors.forbidden(&at, "may only be used when `type` is 'LoadBalancer'"),
+        _ => {}
+    }
+    if !is && spec.load_balancer_class.is_some() {
+        errors.forbidden(&path.child("loadBalancerClass"), "may only be used when `type` is 'LoadBalancer'");
+    }
+    let checks = is && spec.external_traffic_policy.as_deref() == Some("Local");
+    if !checks && let Some(number) = spec.health_check_node_port.filter(|number| *number != 0) {
+        let detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+        errors.invalid(&path.child("healthCheckNodePort"), number, detail);
+    }
 }
 
 fn external_name(path: &Path, spec: &v1::ServiceSpec, errors: &mut Errors) {
     if spec.cluster_ip.as_deref().is_some_and(|ip| !ip.is_empty()) {
         errors.forbidden(&path.child("clusterIPs").index(0), "may not be set for ExternalName services");
+    }
+    if spec.ip_families.as_ref().is_some_and(|families| !families.is_empty()) {
+        errors.forbidden(&path.child("ipFamilies"), "may not be set for ExternalName services");
+    }
+    if spec.ip_family_policy.is_some() {
+        errors.forbidden(&path.child("ipFamilyPolicy"), "may not be set for ExternalName services");
     }
     match spec.external_name.as_deref().unwrap_or_default().trim_end_matches('.') {
         "" => errors.required(&path.child("externalName"), ""),

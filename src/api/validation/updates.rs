@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::field::{Errors, Path};
-use super::{pod_update, shown};
-use crate::api::Kind;
+use super::{pod_update, service_addresses};
+use crate::api::{Kind, convert};
 
 const STATEFUL_SET: &str = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', \
 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
@@ -14,6 +14,11 @@ const CLAIM: &str =
 
 /// Checks that come before those of the object itself; whether the others follow.
 pub(super) fn before_body(kind: Kind, new: &Value, old: &Value, errors: &mut Errors) -> bool {
+    if kind == Kind::Service
+        && let (Ok(new), Ok(old)) = (convert::decode(new.clone()), convert::decode(old.clone()))
+    {
+        service_addresses::update(&new, &old, errors);
+    }
     kind != Kind::Pod || pod_update::containers_stay(new, old, errors)
 }
 
@@ -24,7 +29,6 @@ pub(super) fn after_body(kind: Kind, new: &Value, old: &Value, errors: &mut Erro
         Kind::Deployment | Kind::ReplicaSet | Kind::DaemonSet => selector(new, old, errors),
         Kind::StatefulSet => stateful_set(new, old, errors),
         Kind::Job => job(new, old, errors),
-        Kind::Service => cluster_ip(new, old, errors),
         Kind::PersistentVolumeClaim => claim(new, old, errors),
         Kind::PriorityClass => {
             if new.get("value") != old.get("value") {
@@ -109,17 +113,6 @@ fn job(new: &Value, old: &Value, errors: &mut Errors) {
             continue;
         }
         errors.immutable(&path.child(name), field(new, name).as_ref(), field(old, name).as_ref());
-    }
-}
-
-fn cluster_ip(new: &Value, old: &Value, errors: &mut Errors) {
-    let text = |value: &Value, name: &str| {
-        value.pointer(&format!("/spec/{name}")).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
-    let (was, is) = (text(old, "clusterIP"), text(new, "clusterIP"));
-    if !was.is_empty() && was != is && text(new, "type") != "ExternalName" && text(old, "type") != "ExternalName" {
-        let path = Path::new("spec").child("clusterIPs").index(0);
-        errors.invalid(&path, shown(&vec![is]), "may not change once set");
     }
 }
 

@@ -14,9 +14,10 @@ use crate::event::{Cause, DeleteOptions, PartId, Request, Target};
 use crate::kernel::{Span, Time};
 use crate::kubelet::{Behaviours, KubeletSettings};
 use crate::net::NetSettings;
+use crate::network::TrafficSettings;
 use crate::scheduler::SchedulerSettings;
 use crate::sim::{Setup, Sim};
-use crate::store::Context;
+use crate::store::{Context, ServiceRanges};
 
 /// How many events one call handles at most.
 const EVENTS_PER_CALL: u32 = 8_192;
@@ -381,6 +382,7 @@ fn tank(settings: &SchedulerSettings, invariants: &[&'static InvariantEntry]) ->
         clock: Clock::DEFAULT,
         net: NetSettings::DEFAULT,
         api_servers: 1,
+        service_ranges: ServiceRanges::default(),
         custom_kinds: Vec::new(),
         pools: Vec::new(),
         nodes_registered: true,
@@ -394,6 +396,7 @@ fn tank(settings: &SchedulerSettings, invariants: &[&'static InvariantEntry]) ->
         controller_managers: 1,
         timeline: Vec::new(),
         faults: Vec::new(),
+        traffic: Arc::new(TrafficSettings::none()),
         invariants: invariants.to_vec(),
         keep_journal: false,
     }

@@ -3,11 +3,11 @@
 //! Follows Kubernetes 1.34 (`pkg/controller/endpointslice`, `staging/src/k8s.io/endpointslice`). A change of a pod is work
 //! only for the Services that select it, whose pods are remembered.
 //!
-//! Left out: hints for topology aware routing and traffic distribution, the annotation
-//! `endpoints.kubernetes.io/last-change-trigger-time`, and the end of retries after the fifteenth. The server gives
-//! Services neither addresses nor families yet: without `spec.ipFamilies` a Service is IPv4, or both where it is
-//! dual-stack and its pods are; and only `clusterIP: None` makes a Service headless. Recent writes are told by revision,
-//! not by generation. Events come from `endpointslice-controller`, upstream's from `endpoint-slice-controller`.
+//! Left out: the annotation `service.kubernetes.io/topology-mode` with its hints by the share of CPUs (hints by
+//! `trafficDistribution` are there), the annotation `endpoints.kubernetes.io/last-change-trigger-time`, the end of
+//! retries after the fifteenth, and the EndpointSlice mirroring controller: Endpoints that users write have no slices.
+//! Recent writes are told by revision, not by generation. Events come from `endpointslice-controller`, upstream's from
+//! `endpoint-slice-controller`.
 
 mod reconcile;
 mod slice;
@@ -19,10 +19,11 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use reconcile::{Changes, changes};
-use slice::{MANAGED_BY, MANAGER, SERVICE_NAME, Service, Slice};
+use slice::{MANAGED_BY, MANAGER, SERVICE_NAME, Slice};
 
 use super::pod_util::is_namespace_terminating;
 use super::script::{Run, Script, Stop};
+use super::service_view::{Memberships, Service};
 use crate::api::{EventType, Kind, Labels, Name, Obj, Object, ObjectId, Pod, Untyped};
 use crate::client::{
     Controller, ControllerEntry, Flag, FlagValue, Flags, ItemBackoff, Observed, Outcome, Plan, TokenBucket, View,
@@ -80,21 +81,12 @@ enum Written {
 pub struct EndpointSliceController {
     max: usize,
     batch: Span,
-    services: BTreeMap<u32, Known>,
-    /// The Services with selectors of each namespace, by number.
-    by_namespace: BTreeMap<Name, BTreeSet<u32>>,
+    members: Memberships,
+    /// What it has written of each Service that its cache may not show yet. Upstream: `EndpointSliceTracker`.
+    written: BTreeMap<u32, BTreeMap<u32, Written>>,
     /// The slices of each Service, by namespace and name.
     slices: BTreeMap<(Name, Name), BTreeSet<u32>>,
     running: BTreeMap<ObjectId, (Work, Script)>,
-}
-
-/// A Service that it looks after.
-#[derive(Clone, Debug)]
-struct Known {
-    service: Arc<Service>,
-    pods: BTreeSet<u32>,
-    /// What it has written that its cache may not show yet. Upstream: `EndpointSliceTracker`.
-    written: BTreeMap<u32, Written>,
 }
 
 /// A sync that is under way.
@@ -109,64 +101,20 @@ impl EndpointSliceController {
         EndpointSliceController {
             max: flags.int(&MAX_ENDPOINTS_PER_SLICE).clamp(1, 1000) as usize,
             batch: flags.span(&ENDPOINTSLICE_UPDATES_BATCH_PERIOD),
-            services: BTreeMap::new(),
-            by_namespace: BTreeMap::new(),
+            members: Memberships::default(),
+            written: BTreeMap::new(),
             slices: BTreeMap::new(),
             running: BTreeMap::new(),
         }
     }
 
-    /// A Service has changed: its pods are looked for anew where its selector has.
+    /// A Service has changed.
     fn service_changed(&mut self, object: &Obj<Untyped>, is_gone: bool, view: &View) {
         let slot = object.meta.id.slot;
-        let service = Arc::new(Service::of(object));
-        let namespace = &object.meta.namespace;
-        if is_gone || service.selector.is_none() {
-            self.services.remove(&slot);
-            if let Some(services) = self.by_namespace.get_mut(namespace) {
-                services.remove(&slot);
-            }
-            return;
-        }
-        match self.services.get_mut(&slot) {
-            Some(known) if known.service.selector == service.selector => {
-                if known.service.meta.uid != service.meta.uid {
-                    known.written.clear();
-                }
-                known.service = service;
-            }
-            Some(_) | None => {
-                let pods = view.caches.pods.in_namespace(namespace);
-                let pods = pods.filter(|pod| service.selects(&pod.meta.labels)).map(|pod| pod.meta.id.slot).collect();
-                let written = self.services.remove(&slot).map(|known| known.written).unwrap_or_default();
-                self.services.insert(slot, Known { service, pods, written });
-                self.by_namespace.entry(namespace.clone()).or_default().insert(slot);
-            }
-        }
-    }
-
-    /// A pod has changed. Upstream: `GetServicesToUpdate`.
-    fn pod_changed(&mut self, old: Option<&Obj<Pod>>, pod: &Obj<Pod>, change: Observed, queue: &mut WorkQueue) {
-        let Some(services) = self.by_namespace.get(&pod.meta.namespace) else { return };
-        let is_gone = change.kind == ChangeKind::Deleted;
-        let old = old.filter(|_| !is_gone);
-        let differs = old.is_none_or(|old| endpoint_differs(old, pod));
-        let relabelled = old.is_none_or(|old| old.meta.labels != pod.meta.labels || !same_names(old, pod));
-        if !differs && !relabelled {
-            return;
-        }
-        for slot in services {
-            let Some(known) = self.services.get_mut(slot) else { continue };
-            let was = known.pods.contains(&pod.meta.id.slot);
-            let is = known.service.selects(&pod.meta.labels);
-            if is && !is_gone {
-                known.pods.insert(pod.meta.id.slot);
-            } else {
-                known.pods.remove(&pod.meta.id.slot);
-            }
-            if was != is || (is && (differs || is_gone)) {
-                queue.add_after(known.service.meta.id, self.batch, change.cause);
-            }
+        let before = self.members.get(slot).map(|member| member.service.meta.uid);
+        self.members.service_changed(object, is_gone, view);
+        if before != self.members.get(slot).map(|member| member.service.meta.uid) {
+            self.written.remove(&slot);
         }
     }
 
@@ -198,16 +146,17 @@ impl EndpointSliceController {
         }
         let (namespace, name) = key(slice);
         let service = view.caches.meta_by_name(Kind::Service, &namespace, &name).map(|meta| meta.id.slot);
-        let known = service.and_then(|service| self.services.get_mut(&service));
+        let known = service.filter(|service| self.members.get(*service).is_some());
+        let mut known = known.map(|service| self.written.entry(service).or_default());
         if let Some(old) = old.filter(|old| !is_gone && key(old) != key(slice)) {
             enqueue(slice, change.cause);
             enqueue(old, change.cause);
             return;
         }
-        let written = known.as_ref().and_then(|known| known.written.get(&slot)).copied();
+        let written = known.as_ref().and_then(|known| known.get(&slot)).copied();
         if is_gone {
-            if let Some(known) = known {
-                known.written.remove(&slot);
+            if let Some(known) = &mut known {
+                known.remove(&slot);
             }
             if is_ours(&slice.meta.labels) && matches!(written, Some(Written::Revision(_))) {
                 enqueue(slice, change.cause);
@@ -246,10 +195,13 @@ impl EndpointSliceController {
             Err(Stop::NamespaceTerminating) => Vec::new(),
             Ok(errors) => errors,
         };
-        if let Some(known) = self.services.get_mut(&key.slot) {
+        if self.members.get(key.slot).is_some() {
             let cache = view.caches.others.get(&Kind::EndpointSlice);
             let still = |slot: &u32| cache.is_some_and(|cache| cache.by_slot(*slot).is_some());
-            known.written.extend(deleted.into_iter().filter(still).map(|slot| (slot, Written::Deleted)));
+            self.written
+                .entry(key.slot)
+                .or_default()
+                .extend(deleted.into_iter().filter(still).map(|slot| (slot, Written::Deleted)));
         }
         if errors.is_empty() {
             return;
@@ -315,18 +267,6 @@ fn write_family(
     Ok(None)
 }
 
-/// Whether an endpoint of the pod would differ. Upstream: `podEndpointsChanged`.
-fn endpoint_differs(old: &Obj<Pod>, new: &Obj<Pod>) -> bool {
-    old.meta.deletion != new.meta.deletion
-        || old.body.is_ready() != new.body.is_ready()
-        || old.body.status.pod_ips != new.body.status.pod_ips
-}
-
-fn same_names(old: &Obj<Pod>, new: &Obj<Pod>) -> bool {
-    let (old, new) = (&old.body.spec.full, &new.body.spec.full);
-    old.hostname == new.hostname && old.subdomain == new.subdomain
-}
-
 impl Controller for EndpointSliceController {
     fn entry(&self) -> &'static ControllerEntry {
         &ENTRY
@@ -336,7 +276,9 @@ impl Controller for EndpointSliceController {
         match change.new {
             Object::Pod(pod) if !change.resync => {
                 let old = change.old.and_then(|old| old.get::<Pod>()).map(AsRef::as_ref);
-                self.pod_changed(old, pod, change, queue);
+                for service in self.members.pod_changed(old, pod, change) {
+                    queue.add_after(service, self.batch, change.cause);
+                }
             }
             Object::Untyped(object) => {
                 let old = change.old.and_then(|old| if let Object::Untyped(old) = old { Some(&**old) } else { None });
@@ -358,8 +300,8 @@ impl Controller for EndpointSliceController {
     }
 
     fn reconcile(&mut self, key: ObjectId, view: &View, plan: &mut Plan) {
-        let Some(known) = self.services.get(&key.slot) else { return };
-        let slices = self.slices_of(&known.service, view);
+        let Some(member) = self.members.get(key.slot) else { return };
+        let slices = self.slices_of(&member.service, view);
         let is_shown = |(slot, written): (&u32, &Written)| {
             let shown = slices.iter().find(|slice| slice.meta.id.slot == *slot);
             match written {
@@ -367,15 +309,16 @@ impl Controller for EndpointSliceController {
                 Written::Revision(revision) => shown.is_some_and(|slice| slice.meta.resource_version >= *revision),
             }
         };
-        if !known.written.iter().all(is_shown) {
+        if !self.written.get(&key.slot).is_none_or(|written| written.iter().all(is_shown)) {
             return plan.fail("EndpointSlice informer cache is out of date");
         }
         let in_endpoints =
             |pod: &&Arc<Obj<Pod>>| !pod.body.status.phase.is_finished() && pod.body.status.pod_ips.first.is_some();
-        let pods = known.pods.iter().filter_map(|slot| view.caches.pods.by_slot(*slot));
+        let pods = member.pods.iter().filter_map(|slot| view.caches.pods.by_slot(*slot));
         let pods: Vec<Arc<Obj<Pod>>> = pods.filter(in_endpoints).cloned().collect();
-        let service = known.service.clone();
-        let families = service.families(&pods);
+        let service = member.service.clone();
+        let mut families = service.families();
+        families.sort();
         let node = |name: &Name| view.caches.nodes.by_name("", name).map(AsRef::as_ref);
         let (kept, foreign): (Vec<Slice>, Vec<Slice>) =
             slices.into_iter().partition(|slice| slice.family.is_some_and(|family| families.contains(&family)));
@@ -395,11 +338,12 @@ impl Controller for EndpointSliceController {
             return;
         };
         // A slice that is being deleted is answered as well, where something holds it.
-        if let Some(known) = self.services.get_mut(&key.slot)
+        if self.members.get(key.slot).is_some()
             && let Some(meta) = reply.as_ref().ok().and_then(|answer| answer.object()).map(Object::meta)
             && !meta.is_terminating()
         {
-            known.written.insert(meta.id.slot, Written::Revision(meta.resource_version));
+            let written = self.written.entry(key.slot).or_default();
+            written.insert(meta.id.slot, Written::Revision(meta.resource_version));
         }
         script.answer(reply.clone(), view.now);
         self.run(key, work, script, view, plan);
@@ -415,8 +359,8 @@ impl Controller for EndpointSliceController {
 
     fn hash_memory(&self, hasher: &mut dyn std::hash::Hasher) {
         let mut hasher = hasher;
-        for known in self.services.values() {
-            (&known.service.meta.namespace, &known.service.meta.name, known.pods.len()).hash(&mut hasher);
+        for member in self.members.iter() {
+            (&member.service.meta.namespace, &member.service.meta.name, member.pods.len()).hash(&mut hasher);
         }
         (self.running.len(), self.slices.len()).hash(&mut hasher);
     }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::slice::{Family, Service, Slice, endpoint_key, ports_key};
+use super::slice::{Slice, endpoint_key, ports_key};
 use crate::api::{Name, Node, Obj, Pod};
+use crate::controllers::service_view::{Family, Service};
 
 /// What is to be sent for one family of addresses, in this order.
 #[derive(Clone, PartialEq, Debug, Default)]

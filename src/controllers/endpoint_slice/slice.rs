@@ -1,13 +1,13 @@
-//! EndpointSlices, Services and endpoints as the controller reads and writes them.
-//! Upstream: `staging/src/k8s.io/endpointslice/utils.go`, `util/controller_utils.go`.
+//! EndpointSlices and endpoints as the controller reads and writes them.
+//! Upstream: `staging/src/k8s.io/endpointslice/utils.go`, `trafficdist/trafficdist.go`.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::api::{Kind, Labels, Meta, Name, Node, Obj, Object, Pod, Untyped};
+use crate::api::{Kind, Labels, Meta, Node, Obj, Object, Pod, Untyped};
 use crate::controllers::pod_util::controller_reference;
+use crate::controllers::service_view::{Family, Service, text};
 
 /// The label that names a slice's Service.
 pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -18,105 +18,7 @@ pub(super) const MANAGER: &str = "endpointslice-controller.k8s.io";
 const HEADLESS: &str = "service.kubernetes.io/headless";
 const ZONE: &str = "topology.kubernetes.io/zone";
 
-/// A kind of address.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Family {
-    /// Four bytes.
-    V4,
-    /// Sixteen.
-    V6,
-}
-
-impl Family {
-    /// As `addressType` writes it.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Family::V4 => "IPv4",
-            Family::V6 => "IPv6",
-        }
-    }
-
-    fn fits(self, address: IpAddr) -> bool {
-        address.is_ipv4() == (self == Family::V4)
-    }
-}
-
-/// What the controller reads of a Service.
-#[derive(Clone, Debug)]
-pub(super) struct Service {
-    /// Its metadata.
-    pub(super) meta: Meta,
-    /// `spec.selector`, where this controller is to look after the Service.
-    pub(super) selector: Option<Vec<(Name, Name)>>,
-    spec: Map<String, Value>,
-}
-
 impl Service {
-    /// Reads one. Services of type ExternalName, or without a selector, are somebody else's.
-    pub(super) fn of(object: &Obj<Untyped>) -> Service {
-        let spec = object.body.fields.get("spec").and_then(Value::as_object).cloned().unwrap_or_default();
-        let pairs = spec.get("selector").and_then(Value::as_object).filter(|_| text(&spec, "type") != "ExternalName");
-        let pair = |(key, value): (&String, &Value)| (Name::from(key.as_str()), value.as_str().unwrap_or("").into());
-        Service { meta: object.meta.clone(), selector: pairs.map(|pairs| pairs.iter().map(pair).collect()), spec }
-    }
-
-    /// Whether it selects a pod with these labels. An empty selector selects all.
-    pub(super) fn selects(&self, labels: &Labels) -> bool {
-        let selector = self.selector.as_ref();
-        selector.is_some_and(|pairs| pairs.iter().all(|(key, value)| labels.get(key) == Some(value)))
-    }
-
-    /// `spec.publishNotReadyAddresses`.
-    pub(super) fn publishes_not_ready(&self) -> bool {
-        self.spec.get("publishNotReadyAddresses") == Some(&Value::Bool(true))
-    }
-
-    /// `spec.ipFamilies`. Where the server has set none: both for a dual-stack Service whose pods have both, or that
-    /// requires both; IPv4 for others.
-    pub(super) fn families(&self, pods: &[Arc<Obj<Pod>>]) -> Vec<Family> {
-        let named = self.spec.get("ipFamilies").and_then(Value::as_array).into_iter().flatten();
-        let mut families: Vec<Family> =
-            named.map(|name| if name.as_str() == Some("IPv6") { Family::V6 } else { Family::V4 }).collect();
-        if families.is_empty() {
-            let has_both = || pods.iter().any(|pod| pod.body.status.pod_ips.second.is_some());
-            let dual = match text(&self.spec, "ipFamilyPolicy") {
-                "RequireDualStack" => true,
-                "PreferDualStack" => has_both(),
-                _ => false,
-            };
-            families.push(Family::V4);
-            families.extend(dual.then_some(Family::V6));
-        }
-        families.sort();
-        families.dedup();
-        families
-    }
-
-    fn is_headless(&self) -> bool {
-        text(&self.spec, "clusterIP") == "None"
-    }
-
-    /// The ports of a pod that it serves: those that the pod has. Upstream: `getEndpointPorts`, `FindPort`.
-    pub(super) fn ports(&self, pod: &Pod) -> Vec<Value> {
-        let ports = self.spec.get("ports").and_then(Value::as_array).into_iter().flatten();
-        ports
-            .filter_map(Value::as_object)
-            .filter_map(|port| {
-                let protocol = Some(text(port, "protocol")).filter(|text| !text.is_empty()).unwrap_or("TCP");
-                let target = port.get("targetPort").filter(|target| **target != json!(0) && **target != json!(""));
-                let number = match target.or_else(|| port.get("port"))? {
-                    Value::String(name) => named_port(pod, name, protocol)?,
-                    number => number.as_i64()?,
-                };
-                let mut entry = json!({"name": text(port, "name"), "port": number, "protocol": protocol});
-                if let Some(protocol) = port.get("appProtocol") {
-                    entry["appProtocol"] = protocol.clone();
-                }
-                Some(entry)
-            })
-            .collect()
-    }
-
     /// The labels of its slices: its own, and who and whose they are. Upstream: `setEndpointSliceLabels`.
     pub(super) fn slice_labels(&self) -> Labels {
         let own = own_labels(&self.meta.labels);
@@ -135,20 +37,11 @@ impl Service {
 
     /// A pod as an endpoint; none where it has no address of the family. Upstream: `podToEndpoint`.
     pub(super) fn endpoint(&self, pod: &Obj<Pod>, node: Option<&Obj<Node>>, family: Family) -> Option<Value> {
-        let ips = pod.body.status.pod_ips;
-        let addresses: Vec<String> = [ips.first, ips.second]
-            .into_iter()
-            .flatten()
-            .filter(|address| family.fits(*address))
-            .map(|address| address.to_string())
-            .collect();
-        if addresses.is_empty() {
-            return None;
-        }
+        let address = family.address_of(&pod.body)?.to_string();
         let (serving, terminating) = (pod.body.is_ready(), pod.meta.is_terminating());
         let ready = self.publishes_not_ready() || (serving && !terminating);
         let mut endpoint = json!({
-            "addresses": addresses,
+            "addresses": [address],
             "conditions": {"ready": ready, "serving": serving, "terminating": terminating},
             "targetRef": {
                 "kind": "Pod",
@@ -160,33 +53,31 @@ impl Service {
         if !pod.body.node_name.is_empty() {
             endpoint["nodeName"] = json!(pod.body.node_name.as_str());
         }
-        if let Some(zone) = node.and_then(|node| node.meta.labels.get(ZONE)).filter(|zone| !zone.is_empty()) {
+        let zone = node.and_then(|node| node.meta.labels.get(ZONE)).filter(|zone| !zone.is_empty());
+        if let Some(zone) = zone {
             endpoint["zone"] = json!(zone.as_str());
         }
-        let full = &pod.body.spec.full;
-        let hostname = full.hostname.as_deref().filter(|name| !name.is_empty());
-        if let Some(hostname) = hostname.filter(|_| full.subdomain.as_deref() == Some(self.meta.name.as_str())) {
+        if let Some(hostname) = self.hostname(&pod.body) {
             endpoint["hostname"] = json!(hostname);
+        }
+        let (zones, nodes) = self.hints();
+        if let Some(zone) = zone.filter(|_| ready && zones) {
+            endpoint["hints"] = json!({"forZones": [{"name": zone.as_str()}]});
+            if nodes && !pod.body.node_name.is_empty() {
+                endpoint["hints"]["forNodes"] = json!([{"name": pod.body.node_name.as_str()}]);
+            }
         }
         Some(endpoint)
     }
-}
 
-/// The port of a container, or of a sidecar, by name.
-fn named_port(pod: &Pod, name: &str, protocol: &str) -> Option<i64> {
-    let full = &pod.spec.full;
-    let sidecars = full.init_containers.iter().flatten();
-    let sidecars = sidecars.filter(|container| container.restart_policy.as_deref() == Some("Always"));
-    let ports = full.containers.iter().chain(sidecars).flat_map(|container| container.ports.iter().flatten());
-    let fits = |found: &str| found == protocol || (found.is_empty() && protocol == "TCP");
-    ports
-        .filter(|port| port.name.as_deref() == Some(name) && fits(port.protocol.as_deref().unwrap_or("")))
-        .map(|port| i64::from(port.container_port))
-        .next()
-}
-
-fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> &'a str {
-    fields.get(name).and_then(Value::as_str).unwrap_or("")
+    /// Whether endpoints are hinted at clients of their zone, and of their node. Upstream: `trafficDistribution`.
+    fn hints(&self) -> (bool, bool) {
+        match self.traffic_distribution() {
+            "PreferClose" | "PreferSameZone" => (true, false),
+            "PreferSameNode" => (true, true),
+            _ => (false, false),
+        }
+    }
 }
 
 /// Labels without those that slices have for themselves.

@@ -16,7 +16,11 @@ fn story(max: &str) -> Story {
     story
 }
 
-fn service(story: &mut Story, name: &str, spec: Value) -> ObjectId {
+fn service(story: &mut Story, name: &str, mut spec: Value) -> ObjectId {
+    // As the server would give it.
+    if spec["clusterIP"].is_null() {
+        spec["clusterIP"] = json!("10.96.0.10");
+    }
     let json = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "default"}, "spec": spec
     });
@@ -147,8 +151,8 @@ fn a_dual_stack_service_has_slices_of_both_families_and_a_named_port_is_looked_u
     story.create(one.into_object());
     pod(&mut story, 2);
     let ports = json!([{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}, {"name": "m", "port": 90, "targetPort": 9090, "protocol": "TCP"}]);
-    let policy = "PreferDualStack";
-    service(&mut story, "web", json!({"selector": {"app": "web"}, "ports": ports, "ipFamilyPolicy": policy}));
+    let families = json!(["IPv4", "IPv6"]);
+    service(&mut story, "web", json!({"selector": {"app": "web"}, "ports": ports, "ipFamilies": families}));
     check(
         &mut story,
         "web",

@@ -12,6 +12,7 @@ mod scalar;
 mod scheduler;
 mod timeline;
 mod trace;
+mod traffic;
 
 use std::collections::BTreeMap;
 
@@ -33,6 +34,7 @@ pub use timeline::{
     SetImageFile,
 };
 pub use trace::{Arrive, TraceFile, TraceFormat, TraceNodesFile, TraceOnly, TracePodsFile};
+pub use traffic::{ClientsFile, NetworkFile, TrafficFile};
 
 /// `apiVersion` of scenario files.
 pub const API_VERSION: &str = "wavetank.dev/v1";
@@ -93,6 +95,12 @@ pub struct ScenarioFile {
     /// What breaks, and when.
     #[serde(default)]
     pub faults: Vec<FaultFile>,
+    /// Requests to Services, which are counted as served, refused or lost.
+    #[serde(default)]
+    pub traffic: Vec<TrafficFile>,
+    /// How proxies and names follow what happens.
+    #[serde(default)]
+    pub network: NetworkFile,
     /// What must come true.
     #[serde(default)]
     pub expect: Vec<ExpectationFile>,
@@ -145,6 +153,9 @@ pub struct ComponentsFile {
     /// Flags of all kubelets.
     #[cfg_attr(feature = "cli", schemars(schema_with = "crate::scenario::schema::flags_of_kubelet"))]
     pub kubelet: FlagsFile,
+    /// Flags of kube-apiserver, such as `service-cluster-ip-range`.
+    #[cfg_attr(feature = "cli", schemars(schema_with = "crate::scenario::schema::flags_of_api_server"))]
+    pub kube_apiserver: FlagsFile,
     /// The API server.
     pub api_server: ApiServerFile,
     /// How many replicas of other components there are.

@@ -7,14 +7,14 @@ mod watches;
 
 use serde_json::{Value, json};
 
-use super::{Context, Store};
+use super::{Context, ServiceRanges, Store};
 use crate::api::{Clock, Kind, Labels, Name, Object, Selector, Uid, convert};
 use crate::event::{Answer, ApiError, Cause, Filter, ListAt, PartId, Query, Reply, Request, Target};
 use crate::kernel::{Chance, Span, Time};
 
 /// A server, the time, and who asks.
-struct Server {
-    store: Store,
+pub(super) struct Server {
+    pub(super) store: Store,
     now: Time,
     from: PartId,
     replica: u8,
@@ -22,13 +22,15 @@ struct Server {
 
 impl Server {
     /// A server as it is after the start, with one replica that does not lag; a user asks.
-    fn new() -> Server {
+    pub(super) fn new() -> Server {
         Server::with_lags(&[Span::ZERO])
     }
 
     /// The same with so many replicas and these lags.
     fn with_lags(lags: &[Span]) -> Server {
         let mut store = Store::new(Chance { seed: 1 }, Clock::DEFAULT, lags);
+        let cluster_ips = ServiceRanges::cluster_ips("10.0.0.0/16,fd00:10::/108").expect("two ranges");
+        store.set_service_ranges(&ServiceRanges { cluster_ips, ..ServiceRanges::default() });
         store.bootstrap(&Context { now: Time::ZERO, cause: Cause::START, from: PartId::User, replica: 0 });
         store.take_commits();
         Server { store, now: Time::ZERO, from: PartId::User, replica: 0 }
@@ -43,7 +45,7 @@ impl Server {
         Context { now: self.now, cause: Cause::START, from: self.from, replica: self.replica }
     }
 
-    fn handle(&mut self, request: Request) -> Reply {
+    pub(super) fn handle(&mut self, request: Request) -> Reply {
         let context = self.context();
         self.store.handle(request, &context)
     }
@@ -106,7 +108,7 @@ impl Server {
 
 /// An object of a manifest, as the server reads it.
 #[track_caller]
-fn read(manifest: Value) -> Object {
+pub(super) fn read(manifest: Value) -> Object {
     let (api_version, kind) = (manifest["apiVersion"].as_str(), manifest["kind"].as_str());
     let kind = Kind::from_gvk(api_version.unwrap_or("v1"), kind.unwrap_or("Pod")).expect("a built-in kind");
     convert::from_json(kind, manifest).expect("a readable manifest")
