@@ -7,6 +7,7 @@
 mod bench;
 mod bug;
 mod columns;
+mod conformance;
 mod dumps;
 mod failure;
 mod families;

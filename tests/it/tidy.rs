@@ -20,6 +20,7 @@ const ROOMS: &[&str] = &[
     "check",
     "sim",
     "scenario",
+    "conformance",
     "explore",
     "bench",
     "report",
