@@ -114,7 +114,12 @@ fn table(outcomes: &[Outcome], out: &mut dyn Write) -> io::Result<()> {
     let mut sum = [0; 4];
     for outcome in outcomes {
         let Some(comparison) = &outcome.comparison else {
-            writeln!(out, "{}: {}, nothing to compare with", outcome.name, counted(outcome.steps.len() as u64, "step"))?;
+            writeln!(
+                out,
+                "{}: {}, nothing to compare with",
+                outcome.name,
+                counted(outcome.steps.len() as u64, "step")
+            )?;
             continue;
         };
         let counts = counts(comparison);
@@ -139,7 +144,8 @@ fn line([compared, equal, different, by_design]: [usize; 4]) -> String {
 }
 
 fn tell(difference: &Difference, out: &mut dyn Write) -> io::Result<()> {
-    let value = |value: &Option<serde_json::Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    let value =
+        |value: &Option<serde_json::Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
     let (wanted, got) = (value(&difference.wanted), value(&difference.got));
     writeln!(out, "  step {} {}: wanted {wanted}, got {got}", difference.step, difference.path.join(" > "))?;
     match difference.known {

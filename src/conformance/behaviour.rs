@@ -70,12 +70,16 @@ impl Behaviour {
 /// Where a container is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stage {
-    Running { ready: bool },
+    Running {
+        ready: bool,
+    },
     /// Waits to be started again; it has ended with 1.
     BackOff,
     ErrImagePull,
     ImagePullBackOff,
-    Ended { code: i32 },
+    Ended {
+        code: i32,
+    },
 }
 
 /// One container of a pod.

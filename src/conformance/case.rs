@@ -115,7 +115,11 @@ pub(super) enum PropagationFile {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "op", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub(super) enum StepFile {
-    Apply { files: Vec<String>, #[serde(flatten)] wait: WaitFile },
+    Apply {
+        files: Vec<String>,
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
     Patch {
         kind: String,
         name: String,
@@ -125,8 +129,20 @@ pub(super) enum StepFile {
         #[serde(flatten)]
         wait: WaitFile,
     },
-    Image { kind: String, name: String, image: String, #[serde(flatten)] wait: WaitFile },
-    Scale { kind: String, name: String, replicas: i32, #[serde(flatten)] wait: WaitFile },
+    Image {
+        kind: String,
+        name: String,
+        image: String,
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
+    Scale {
+        kind: String,
+        name: String,
+        replicas: i32,
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
     Delete {
         kind: String,
         name: String,
@@ -135,13 +151,47 @@ pub(super) enum StepFile {
         #[serde(flatten)]
         wait: WaitFile,
     },
-    Pause { kind: String, name: String, #[serde(flatten)] wait: WaitFile },
-    Resume { kind: String, name: String, #[serde(flatten)] wait: WaitFile },
-    Restart { kind: String, name: String, #[serde(flatten)] wait: WaitFile },
-    Undo { kind: String, name: String, to_revision: Option<i64>, #[serde(flatten)] wait: WaitFile },
-    Cordon { node: String, #[serde(flatten)] wait: WaitFile },
-    Uncordon { node: String, #[serde(flatten)] wait: WaitFile },
-    Drain { node: String, timeout: f64, #[serde(flatten)] wait: WaitFile },
+    Pause {
+        kind: String,
+        name: String,
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
+    Resume {
+        kind: String,
+        name: String,
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
+    Restart {
+        kind: String,
+        name: String,
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
+    Undo {
+        kind: String,
+        name: String,
+        to_revision: Option<i64>,
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
+    Cordon {
+        node: String,
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
+    Uncordon {
+        node: String,
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
+    Drain {
+        node: String,
+        timeout: f64,
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
     EvictOnce {
         selector: Option<String>,
         node: Option<String>,
@@ -150,11 +200,33 @@ pub(super) enum StepFile {
         #[serde(flatten)]
         wait: WaitFile,
     },
-    NodeStop { node: String, #[serde(flatten)] wait: WaitFile },
-    NodeStart { node: String, #[serde(flatten)] wait: WaitFile },
-    NodeAdd { spec: NodeFile, #[serde(flatten)] wait: WaitFile },
-    NodeDelete { node: String, #[serde(flatten)] wait: WaitFile },
-    PodDelete { selector: String, #[serde(default)] index: usize, #[serde(flatten)] wait: WaitFile },
+    NodeStop {
+        node: String,
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
+    NodeStart {
+        node: String,
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
+    NodeAdd {
+        spec: NodeFile,
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
+    NodeDelete {
+        node: String,
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
+    PodDelete {
+        selector: String,
+        #[serde(default)]
+        index: usize,
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
     PodPatch {
         selector: String,
         #[serde(default)]
@@ -165,8 +237,15 @@ pub(super) enum StepFile {
         #[serde(flatten)]
         wait: WaitFile,
     },
-    WaitSecond { second: u32, #[serde(flatten)] wait: WaitFile },
-    Sleep { #[serde(flatten)] wait: WaitFile },
+    WaitSecond {
+        second: u32,
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
+    Sleep {
+        #[serde(flatten)]
+        wait: WaitFile,
+    },
 }
 
 /// The op's names, and the fields that each takes beside `op`, `wait`, `quiet` and `max`.
@@ -352,7 +431,11 @@ fn step(item: &Located) -> Result<StepFile, Vec<Issue>> {
     let Some((_, own)) = OPS.iter().find(|(name, _)| *name == op) else {
         let names: Vec<&str> = OPS.iter().map(|(name, _)| *name).collect();
         let help = suggestion(op, &names).or_else(|| Some(format!("there are {}", names.join(", "))));
-        return Err(vec![Issue { path: Path(vec![key("op")]), help, ..Issue::whole(format!("no op is called {op:?}")) }]);
+        return Err(vec![Issue {
+            path: Path(vec![key("op")]),
+            help,
+            ..Issue::whole(format!("no op is called {op:?}"))
+        }]);
     };
     let known = |name: &String| name == "op" || own.contains(&name.as_str()) || WAITS.contains(&name.as_str());
     let unknown: Vec<Issue> = fields
@@ -363,7 +446,7 @@ fn step(item: &Located) -> Result<StepFile, Vec<Issue>> {
     if !unknown.is_empty() {
         return Err(unknown);
     }
-    let step: StepFile = serde_json::from_value(value).map_err(|error| vec![Issue::whole(format!("{op}: {error}"))])?;
+    let step: StepFile = StepFile::deserialize(&value).map_err(|error| vec![Issue::whole(format!("{op}: {error}"))])?;
     let wrong = step.seconds().into_iter().find(|(_, seconds)| !is_span(*seconds));
     if let Some((name, seconds)) = wrong {
         return Err(vec![no_span(Path(vec![key(name)]), seconds)]);

@@ -1,13 +1,16 @@
 //! Field by field: a recorded step against ours.
 //!
-//! A field is a leaf: a text, a number, a list. What is on one side only counts leaf by leaf. Paths that the recording
+//! A field is a leaf: a text, a number, a list. What is on one side only counts leaf by leaf. Events and scheduling
+//! messages that v1.34 words otherwise are compared as v1.23 worded them and count as different by design. Paths that the recording
 //! calls unstable are passed over with all below them. Vectors of counts (`timeline` of StatefulSets, Jobs, DaemonSets)
 //! agree where one sequence is the other with vectors left out, and both end alike: a faster or slower controller merges
 //! them.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
-use super::differences::{Known, known};
+use super::differences::{Known, known, reworded};
 
 /// How all steps of a case compare.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +60,8 @@ pub(super) fn compare(case: &str, expected: &[Value], steps: &[Value]) -> Compar
         let Some(step) = wanted["step"].as_u64() else { continue };
         let got = steps.iter().find(|ours| ours["step"].as_u64() == Some(step));
         let unstable = wanted["unstable"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let mut walk = Walk { case, step, unstable, path: Vec::new(), comparison: &mut comparison };
+        let combined = [Some(wanted), got].into_iter().flatten().flat_map(combined).collect();
+        let mut walk = Walk { case, step, unstable, combined, path: Vec::new(), comparison: &mut comparison };
         walk.values(Some(wanted), got);
     }
     comparison
@@ -67,6 +71,8 @@ struct Walk<'a> {
     case: &'a str,
     step: u64,
     unstable: &'a [Value],
+    /// The objects and reasons of events that were combined on either side.
+    combined: Vec<String>,
     path: Vec<String>,
     comparison: &'a mut Comparison,
 }
@@ -83,6 +89,8 @@ impl Walk<'_> {
         }
         let empty = Map::new();
         let (wanted, got) = (wanted_map.unwrap_or(&empty), got_map.unwrap_or(&empty));
+        let (old, why) = if self.holds_texts() { in_old_words(wanted, got) } else { (got.clone(), BTreeMap::new()) };
+        let got = &old;
         if wanted.is_empty() && got.is_empty() {
             self.comparison.equal += 1;
         }
@@ -91,7 +99,12 @@ impl Walk<'_> {
         keys.dedup();
         for key in keys {
             self.path.push(key.clone());
-            self.values(wanted.get(key), got.get(key));
+            match why.get(key) {
+                Some(known) if wanted.get(key) == got.get(key) => {
+                    self.differ(wanted.get(key), got.get(key), Some(*known));
+                }
+                _ => self.values(wanted.get(key), got.get(key)),
+            }
             self.path.pop();
         }
     }
@@ -113,19 +126,61 @@ impl Walk<'_> {
             self.comparison.equal += 1;
             return;
         }
-        self.comparison.differences.push(Difference {
-            step: self.step,
-            path: self.path.clone(),
-            wanted: wanted.cloned(),
-            got: got.cloned(),
-            known: known(self.case, &self.path),
-        });
+        let is_combined = |prefix: &str| self.combined.iter().any(|combined| combined == prefix);
+        let combined = self.path.get(1).and_then(|key| object_and_reason(key)).is_some_and(is_combined);
+        self.differ(wanted, got, known(self.case, &self.path, combined));
+    }
+
+    fn differ(&mut self, wanted: Option<&Value>, got: Option<&Value>, known: Option<&'static Known>) {
+        let (step, path) = (self.step, self.path.clone());
+        let (wanted, got) = (wanted.cloned(), got.cloned());
+        self.comparison.differences.push(Difference { step, path, wanted, got, known });
+    }
+
+    /// Whether the keys here are, or hold, texts of the cluster.
+    fn holds_texts(&self) -> bool {
+        let words: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        matches!(words.as_slice(), ["events"] | ["podGroups", _])
     }
 
     fn is_reachable(&self) -> bool {
         let words: Vec<&str> = self.path.iter().map(String::as_str).collect();
         matches!(words.as_slice(), ["timeline", "statefulsetStatus" | "job" | "daemonset", _])
     }
+}
+
+/// `Deployment/web|ScalingReplicaSet|Normal` of an event's key.
+fn object_and_reason(key: &str) -> Option<&str> {
+    let (at, _) = key.match_indices('|').nth(2)?;
+    Some(&key[..at])
+}
+
+/// The objects and reasons of a step's events that were combined.
+fn combined(step: &Value) -> Vec<String> {
+    let events = step["events"].as_object().into_iter().flatten();
+    let combined = events.filter(|(key, _)| key.contains("|(combined from similar events)"));
+    combined.filter_map(|(key, _)| object_and_reason(key).map(str::to_owned)).collect()
+}
+
+/// Ours with v1.23's texts where they are what is wanted or what is meant, counts added up, and why each differs.
+fn in_old_words(
+    wanted: &Map<String, Value>,
+    got: &Map<String, Value>,
+) -> (Map<String, Value>, BTreeMap<String, &'static Known>) {
+    let mut old = Map::new();
+    let mut why = BTreeMap::new();
+    for (key, count) in got {
+        let key = match reworded(key) {
+            Some((text, known)) if !wanted.contains_key(key) => {
+                why.insert(text.clone(), known);
+                text
+            }
+            _ => key.clone(),
+        };
+        let sum = old.get(&key).and_then(Value::as_u64).zip(count.as_u64()).map(|(a, b)| a + b);
+        old.insert(key, sum.map_or_else(|| count.clone(), Value::from));
+    }
+    (old, why)
 }
 
 /// Whether one sequence is the other with something left out, and both end alike.

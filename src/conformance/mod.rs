@@ -39,7 +39,7 @@ use serde_json::{Value, json};
 
 pub use case::{Case, Files};
 pub use compare::{Comparison, Difference};
-pub use differences::{DIFFERENCES, Known};
+pub use differences::{DIFFERENCES, Known, REWORDED, Reworded};
 
 use case::StepFile;
 use tank::Tank;

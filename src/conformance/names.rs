@@ -180,7 +180,8 @@ impl Names {
 
 /// Whether the server has made up the end of a name.
 pub(super) fn is_generated(meta: &Meta) -> bool {
-    let suffix = (!meta.generate_name.is_empty()).then(|| meta.name.strip_prefix(meta.generate_name.as_str())).flatten();
+    let suffix =
+        (!meta.generate_name.is_empty()).then(|| meta.name.strip_prefix(meta.generate_name.as_str())).flatten();
     suffix.is_some_and(|suffix| suffix.len() == SUFFIX && suffix.chars().all(|letter| LETTERS.contains(letter)))
 }
 
@@ -244,8 +245,14 @@ mod tests {
     #[test]
     fn generated_names_become_what_can_be_expected_again() {
         check("Created pod: web-7d4b9c-x2x5k", "Created pod: web-<hash1>-<r>");
-        check("ReplicaSet \"web-55c9f\" has timed out progressing.", "ReplicaSet \"web-<hash2>\" has timed out progressing.");
-        check("Successfully assigned case/web-7d4b9c-x2x5k to n1", "Successfully assigned <ns>/web-<hash1>-<r> to <node>");
+        check(
+            "ReplicaSet \"web-55c9f\" has timed out progressing.",
+            "ReplicaSet \"web-<hash2>\" has timed out progressing.",
+        );
+        check(
+            "Successfully assigned case/web-7d4b9c-x2x5k to n1",
+            "Successfully assigned <ns>/web-<hash1>-<r> to <node>",
+        );
         check("Saw completed job: f-29453760, status: Complete", "Saw completed job: f-<t1>, status: Complete");
         check("f-29453760-0-bbbbb f-29453760-bbbbb", "f-<t1>-0-<r> f-<t1>-<r>");
         check("Preempted by pod 9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d.", "Preempted by pod <uid>.");

@@ -123,7 +123,10 @@ impl Timeline {
                 tell("deleted", String::new());
             } else {
                 if is_new {
-                    tell("create", names.revision_of(&pod.meta).map_or_else(String::new, |revision| format!(" {revision}")));
+                    tell(
+                        "create",
+                        names.revision_of(&pod.meta).map_or_else(String::new, |revision| format!(" {revision}")),
+                    );
                 }
                 if ready != was_ready {
                     tell(if ready { "ready" } else { "unready" }, String::new());

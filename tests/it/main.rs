@@ -15,6 +15,7 @@ mod nodes;
 mod placement;
 mod quiet;
 mod random;
+mod recordings;
 mod report;
 mod rollouts;
 mod schema;

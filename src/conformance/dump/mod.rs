@@ -46,7 +46,7 @@ fn events(tank: &Tank<'_>) -> (Value, Value) {
         let involved = &event.body.involved;
         let is_ours = event.meta.namespace == NAMESPACE || (tank.case.exclusive && involved.kind == Kind::Node);
         let is_noise = NOISE.contains(&event.body.reason.as_str());
-        if !is_ours || is_noise || involved.kind == Kind::Namespace {
+        if !is_ours || is_noise {
             continue;
         }
         let name = tank.names.word(&involved.name);

@@ -47,7 +47,8 @@ pub(super) fn endpoints(json: &Value) -> Value {
     let subset = |subset: &Value| {
         let (ready, not_ready) = (list(subset, "addresses"), list(subset, "notReadyAddresses"));
         let all = || ready.iter().chain(not_ready);
-        let family = |address: &Value| if address["ip"].as_str().is_some_and(|ip| ip.contains(':')) { "v6" } else { "v4" };
+        let family =
+            |address: &Value| if address["ip"].as_str().is_some_and(|ip| ip.contains(':')) { "v6" } else { "v4" };
         let families: BTreeSet<&str> = all().map(family).collect();
         let hostnames: BTreeSet<&str> = all().filter_map(|address| address["hostname"].as_str()).collect();
         json!({
@@ -99,8 +100,7 @@ fn endpoint_state(endpoint: &Value) -> String {
         Some(false) => "False",
         None => "None",
     };
-    let state =
-        format!("ready={}/serving={}/terminating={}", holds("ready"), holds("serving"), holds("terminating"));
+    let state = format!("ready={}/serving={}/terminating={}", holds("ready"), holds("serving"), holds("terminating"));
     match endpoint["hostname"].as_str() {
         Some(hostname) => format!("{state} hostname={hostname}"),
         None => state,
