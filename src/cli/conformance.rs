@@ -7,13 +7,14 @@ use std::process::ExitCode;
 
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
+use serde_json::Value;
 
 use super::output::{Format, Output};
 use super::read::{read, sentence};
 use super::run::Arguments;
 use super::{Failure, read as reading};
 use crate::api::located::InputErrors;
-use crate::conformance::{self, Case, Comparison, Difference, Files, Outcome};
+use crate::conformance::{self, Case, Comparison, Difference, Files, Known, Outcome};
 use crate::report::counted;
 use crate::scenario::Found;
 
@@ -124,7 +125,7 @@ fn table(outcomes: &[Outcome], out: &mut dyn Write) -> io::Result<()> {
         };
         let counts = counts(comparison);
         writeln!(out, "{}: {}", outcome.name, line(counts))?;
-        comparison.differences.iter().try_for_each(|difference| tell(difference, out))?;
+        tell_all(comparison, out)?;
         sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
     }
     if outcomes.len() > 1 {
@@ -144,12 +145,26 @@ fn line([compared, equal, different, by_design]: [usize; 4]) -> String {
 }
 
 fn tell(difference: &Difference, out: &mut dyn Write) -> io::Result<()> {
-    let value =
-        |value: &Option<serde_json::Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    let value = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
     let (wanted, got) = (value(&difference.wanted), value(&difference.got));
-    writeln!(out, "  step {} {}: wanted {wanted}, got {got}", difference.step, difference.path.join(" > "))?;
-    match difference.known {
-        Some(known) => writeln!(out, "    by design: {} ({})", known.why, known.source),
-        None => Ok(()),
+    writeln!(out, "  step {} {}: wanted {wanted}, got {got}", difference.step, difference.path.join(" > "))
+}
+
+/// What is different first, then what is so by design, reason by reason.
+fn tell_all(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
+    let mut by_design: BTreeMap<&str, (&Known, Vec<&Difference>)> = BTreeMap::new();
+    for difference in &comparison.differences {
+        match difference.known {
+            None => tell(difference, out)?,
+            Some(known) => by_design.entry(known.why).or_insert((known, Vec::new())).1.push(difference),
+        }
     }
+    for (why, (known, differences)) in by_design {
+        writeln!(out, "  by design: {why} ({})", known.source)?;
+        for difference in differences {
+            write!(out, "  ")?;
+            tell(difference, out)?;
+        }
+    }
+    Ok(())
 }

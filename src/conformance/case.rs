@@ -9,7 +9,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::Kind;
-use crate::api::located::{InputError, InputErrors, Issue, Located, Path, Segment, from_located, parse, suggestion};
+use crate::api::located::{
+    InputError, InputErrors, Issue, Located, Node, Path, Segment, from_located, parse, suggestion,
+};
 use crate::api::manifest::read_manifests;
 use crate::kernel::Span;
 
@@ -53,7 +55,9 @@ struct CaseFile {
     serial: f64,
     cluster: ClusterFile,
     nodes: Vec<NodeFile>,
-    steps: Vec<serde::de::IgnoredAny>,
+    /// Each is read by its op later.
+    #[serde(rename = "steps")]
+    _steps: Vec<serde::de::IgnoredAny>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -369,7 +373,7 @@ impl Case {
         let mut steps = Vec::new();
         let mut errors = Vec::new();
         let items: &[Located] = match document.get("steps").map(|steps| &steps.value) {
-            Some(crate::api::located::Node::List(items)) => items,
+            Some(Node::List(items)) => items,
             _ => &[],
         };
         for (number, item) in items.iter().enumerate() {
@@ -412,8 +416,23 @@ fn key(name: &str) -> Segment {
     Segment::Key(name.to_owned())
 }
 
+/// The text with `y` and `n` quoted: the recording's tool, unlike kubectl, took them for texts. Block style only.
+fn quoted(text: &str) -> String {
+    let quote = |line: &str| {
+        let bare = line.trim_end();
+        let is_value = |head: &str| head.ends_with(": ") || head.ends_with("- ");
+        match bare.char_indices().last() {
+            Some((at, letter)) if "ynYN".contains(letter) && is_value(&bare[..at]) => {
+                format!("{}'{letter}'\n", &bare[..at])
+            }
+            _ => format!("{line}\n"),
+        }
+    };
+    text.lines().map(quote).collect()
+}
+
 fn document(file: &str, text: &str) -> Result<Located, InputErrors> {
-    let mut documents = parse(file, text)?;
+    let mut documents = parse(file, &quoted(text))?;
     if documents.len() == 1 {
         return Ok(documents.remove(0));
     }
@@ -501,7 +520,7 @@ fn manifests(
 
 fn of_file(file: &str, text: &str) -> Result<Vec<(Kind, Value)>, InputErrors> {
     let mut documents = Vec::new();
-    for manifest in read_manifests(file, text)? {
+    for manifest in read_manifests(file, &quoted(text))? {
         let Some(kind) = manifest.kind else {
             let message = format!("no matches for kind {:?}: custom kinds are not run here", manifest.kind_name);
             return Err(manifest.error(&Issue { path: Path(vec![key("kind")]), ..Issue::whole(message) }).into());

@@ -89,7 +89,7 @@ impl Walk<'_> {
         }
         let empty = Map::new();
         let (wanted, got) = (wanted_map.unwrap_or(&empty), got_map.unwrap_or(&empty));
-        let (old, why) = if self.holds_texts() { in_old_words(wanted, got) } else { (got.clone(), BTreeMap::new()) };
+        let (old, why) = if self.holds_texts() { in_old_words(wanted, got) } else { (got.clone(), Reasons::new()) };
         let got = &old;
         if wanted.is_empty() && got.is_empty() {
             self.comparison.equal += 1;
@@ -100,8 +100,8 @@ impl Walk<'_> {
         for key in keys {
             self.path.push(key.clone());
             match why.get(key) {
-                Some(known) if wanted.get(key) == got.get(key) => {
-                    self.differ(wanted.get(key), got.get(key), Some(*known));
+                Some((known, ours)) if wanted.get(key) == got.get(key) => {
+                    self.differ(wanted.get(key), Some(ours), Some(*known));
                 }
                 _ => self.values(wanted.get(key), got.get(key)),
             }
@@ -162,25 +162,26 @@ fn combined(step: &Value) -> Vec<String> {
     combined.filter_map(|(key, _)| object_and_reason(key).map(str::to_owned)).collect()
 }
 
-/// Ours with v1.23's texts where they are what is wanted or what is meant, counts added up, and why each differs.
-fn in_old_words(
-    wanted: &Map<String, Value>,
-    got: &Map<String, Value>,
-) -> (Map<String, Value>, BTreeMap<String, &'static Known>) {
+/// For a text in v1.23's words: why it differs, and what ours are, with their counts.
+type Reasons = BTreeMap<String, (&'static Known, Value)>;
+
+/// Ours with v1.23's texts in place of those that are worded otherwise now, counts added up.
+fn in_old_words(wanted: &Map<String, Value>, got: &Map<String, Value>) -> (Map<String, Value>, Reasons) {
     let mut old = Map::new();
-    let mut why = BTreeMap::new();
+    let mut reasons = Reasons::new();
     for (key, count) in got {
-        let key = match reworded(key) {
+        let text = match reworded(key) {
             Some((text, known)) if !wanted.contains_key(key) => {
-                why.insert(text.clone(), known);
+                let (_, ours) = reasons.entry(text.clone()).or_insert_with(|| (known, Value::Object(Map::new())));
+                ours[key.as_str()] = count.clone();
                 text
             }
             _ => key.clone(),
         };
-        let sum = old.get(&key).and_then(Value::as_u64).zip(count.as_u64()).map(|(a, b)| a + b);
-        old.insert(key, sum.map_or_else(|| count.clone(), Value::from));
+        let sum = old.get(&text).and_then(Value::as_u64).zip(count.as_u64()).map(|(a, b)| a + b);
+        old.insert(text, sum.map_or_else(|| count.clone(), Value::from));
     }
-    (old, why)
+    (old, reasons)
 }
 
 /// Whether one sequence is the other with something left out, and both end alike.

@@ -36,7 +36,38 @@ pub const DIFFERENCES: &[Known] = &[
         why: "the message names the preemptor by its uid",
         source: "pkg/scheduler/framework/preemption, \"Preempted by pod %v on node %v\"",
     },
+    Known {
+        scenario: "x-preempt",
+        path: &["podsPerNode"],
+        combined: false,
+        why: "the two nodes are equal and the first placement is a tie: n1 and n2 may be swapped",
+        source: "the recording's README, cautions",
+    },
+    Known {
+        scenario: "x-preempt",
+        path: &["events", "Pod/*|FailedScheduling|*"],
+        combined: false,
+        why: POPPED_EARLY,
+        source: "pkg/scheduler/backend/queue, SchedulerPopFromBackoffQ (on since 1.33)",
+    },
+    Known {
+        scenario: "x-preempt",
+        path: &["eventTotals", "Pod/*|FailedScheduling|*"],
+        combined: false,
+        why: POPPED_EARLY,
+        source: "pkg/scheduler/backend/queue, SchedulerPopFromBackoffQ (on since 1.33)",
+    },
+    Known {
+        scenario: "*",
+        path: &["objects", "Endpoints/*", "labels", "endpoints.kubernetes.io/managed-by"],
+        combined: false,
+        why: "the Endpoints controller labels what it manages",
+        source: "pkg/controller/endpoint/endpoints_controller.go, LabelManagedBy (since 1.33)",
+    },
 ];
+
+const POPPED_EARLY: &str =
+    "a pod in back-off is tried as soon as no other waits: once more between the ends of two victims";
 
 /// Texts that v1.34 words otherwise.
 #[derive(Clone, Copy, Debug)]

@@ -82,15 +82,6 @@ impl Names {
         self.replaced(word).unwrap_or_else(|| word.to_owned())
     }
 
-    /// The name of an object with its metadata at hand: a pod whose name was generated shows it.
-    pub(super) fn of(&self, meta: &Meta) -> String {
-        if !is_generated(meta) {
-            return self.word(&meta.name);
-        }
-        let base = meta.generate_name.trim_end_matches('-');
-        format!("{}-<r>", self.word(base))
-    }
-
     fn replaced(&self, word: &str) -> Option<String> {
         if word == self.namespace {
             return Some("<ns>".to_owned());

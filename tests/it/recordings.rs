@@ -68,6 +68,18 @@ macro_rules! agree {
 
 agree! {
     a_deployment_is_made_scaled_and_deleted = "dep-basic";
+    a_bad_image_stalls_and_is_undone = "dep-badimage-undo";
+    history_is_kept_to_its_limit = "dep-history";
+    a_paused_deployment_waits = "dep-pause";
+    a_stalled_rollout_scales_in_proportion = "dep-proportional";
+    recreate_ends_all_before_it_begins = "dep-recreate";
+    a_rollout_surges_by_one = "ru-1-0";
+    a_rollout_surges_and_lacks_three_of_ten = "ru-3of10";
+    a_rollout_takes_a_quarter = "ru-default";
+    a_replica_set_adopts_and_releases = "rs-adopt";
+    owners_take_their_dependents_along = "gc-cascade";
+    an_unschedulable_pod_gets_a_new_node = "x-unsched-node-add";
+    a_pod_of_high_priority_preempts = "x-preempt";
 }
 
 #[test]
