@@ -285,5 +285,8 @@ fn a_recording_that_disagrees_is_a_failure_and_a_wrong_one_bad_input() {
     fs::write(home.path().join("manifests/c.yaml"), manifest).expect("a file can be written");
     let output = wavetank(&["run", "--conformance", path]);
     check_exit(&output, 1);
-    assert!(text(&output.stdout).contains("  step 0 objects > ConfigMap/c: wanted nothing, got {}"), "extra objects count");
+    assert!(
+        text(&output.stdout).contains("  step 0 objects > ConfigMap/c: wanted nothing, got {}"),
+        "extra objects count"
+    );
 }
