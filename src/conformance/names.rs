@@ -4,7 +4,7 @@
 //! `f-<t1>`, numbers in the order in which they were first seen. A name keeps its replacement for good, also where its
 //! owner is gone, so a message can be read after the fact.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{Kind, Meta, Name, Object};
 
@@ -21,7 +21,7 @@ pub(super) struct Names {
     /// How many were numbered, by kind and owner.
     numbered: BTreeMap<(Kind, Name), u32>,
     /// The objects whose pods and slices get a generated suffix.
-    bases: BTreeMap<Name, ()>,
+    bases: BTreeSet<Name>,
     /// The Deployment of a ReplicaSet, and the set's number.
     sets: BTreeMap<Name, (Name, u32)>,
 }
@@ -32,7 +32,7 @@ impl Names {
             namespace: namespace.to_owned(),
             known: BTreeMap::new(),
             numbered: BTreeMap::new(),
-            bases: BTreeMap::new(),
+            bases: BTreeSet::new(),
             sets: BTreeMap::new(),
         }
     }
@@ -57,7 +57,7 @@ impl Names {
         }
         let has_pods = [Kind::ReplicaSet, Kind::Job, Kind::DaemonSet, Kind::ReplicationController, Kind::Service];
         if has_pods.contains(&object.kind()) {
-            self.bases.insert(meta.name.clone(), ());
+            self.bases.insert(meta.name.clone());
         }
     }
 
@@ -96,13 +96,13 @@ impl Names {
         if suffix.len() != SUFFIX || !suffix.chars().all(|letter| LETTERS.contains(letter)) {
             return None;
         }
-        if self.bases.contains_key(base) {
+        if self.bases.contains(base) {
             return Some(format!("{}-<r>", self.word(base)));
         }
         // The pods of an indexed Job.
         let (job, index) = base.rsplit_once('-')?;
         let is_index = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
-        (is_index && self.bases.contains_key(job)).then(|| format!("{}-{index}-<r>", self.word(job)))
+        (is_index && self.bases.contains(job)).then(|| format!("{}-{index}-<r>", self.word(job)))
     }
 
     /// A whole message.
@@ -149,9 +149,8 @@ impl Names {
 
     /// `<hash1>` or `<rev1>` of a pod, from its labels.
     pub(super) fn revision_of(&self, meta: &Meta) -> Option<String> {
-        let hash = meta.labels.get("pod-template-hash").map(|hash| (hash, Kind::ReplicaSet));
-        let revision = meta.labels.get("controller-revision-hash").map(|hash| (hash, Kind::ControllerRevision));
-        let (hash, _) = hash.or(revision)?;
+        let label = |key: &str| meta.labels.get(key);
+        let hash = label("pod-template-hash").or_else(|| label("controller-revision-hash"))?;
         self.revision(&meta.generate_name, hash)
     }
 
