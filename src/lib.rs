@@ -30,6 +30,7 @@
 //! | [`check`] | claims, expectations, invariants |
 //! | [`sim`] | the tank |
 //! | [`scenario`] | typed scenario files, lowered into a set-up |
+//! | [`conformance`] | recorded behaviour of real control planes, done again here and compared |
 //! | [`explore`] | many simulations of one scenario: seeds and grids over all cores |
 //! | [`mod@bench`] | workloads that measure: streams of decisions, upstream's scheduler_perf |
 //! | [`report`] | tables and files: pure functions of a finished simulation |
@@ -56,6 +57,7 @@ pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod client;
+pub mod conformance;
 pub mod controllers;
 pub mod event;
 pub mod explore;

@@ -8,6 +8,7 @@ mod api;
 mod bench;
 mod bug;
 mod columns;
+mod conformance;
 mod dumps;
 mod failure;
 mod families;

@@ -10,7 +10,7 @@ use super::out_dir::OutDir;
 use super::output::{Format, Output, shell_word, to_stderr};
 use super::progress::Progress;
 use super::read::Once;
-use super::{Failure, sweep};
+use super::{Failure, conformance, sweep};
 use crate::check::{ExpectationOutcome, ExpectationStatus};
 use crate::explore::Seeds;
 use crate::kernel::{Span, Time};
@@ -45,6 +45,11 @@ pub(super) struct Arguments {
     /// Run a grid of more than 10,000 points all the same
     #[arg(long)]
     pub(super) force: bool,
+
+    /// Do recorded scenarios again (folders with steps.yaml, manifests/ and expected.json, or folders of such) and
+    /// compare with what a real control plane came to
+    #[arg(long, conflicts_with_all = ["seeds", "sets", "duration", "out", "no_journal"])]
+    conformance: bool,
 
     /// Replace a value of the scenario, as in nodes.0.count=10
     #[arg(long = "set", value_name = "PATH=VALUE")]
@@ -89,6 +94,9 @@ pub(super) fn seeds(text: &str) -> Result<Seeds, String> {
 
 /// Does it. The exit code says whether all expectations were met.
 pub(super) fn run(arguments: &Arguments, note: &BugNote) -> Result<ExitCode, Failure> {
+    if arguments.conformance {
+        return conformance::run(arguments);
+    }
     let out_dir = arguments.out.as_deref().map(OutDir::at).transpose()?;
     let once = Once::default();
     let draft = Draft::open(&arguments.files, &arguments.all_sets(), &|path| once.read(path))?;

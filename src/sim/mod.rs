@@ -4,6 +4,7 @@
 //! anything; parts hold no references to one another. Same set-up and seed, same history, bit for bit.
 
 mod action;
+mod ask;
 mod dispatch;
 mod guest;
 mod hash;

@@ -14,6 +14,8 @@ impl Store {
     }
 
     pub(super) fn validate_update(&self, new: &Object, stored: &Object, context: &Context) -> Result<(), ApiError> {
+        // Two allocations of one node race upstream, too: the loser finds out here.
+        invalid(new, changed_pod_cidrs(new, stored))?;
         if !is_foreign(context.from) {
             return Ok(());
         }
@@ -21,6 +23,21 @@ impl Store {
         let errors = validation::validate_update(new.kind(), &new_json, &stored_json);
         invalid(new, errors.into_iter().flat_map(|error| told_again(new.kind(), error)).collect())
     }
+}
+
+/// A node's ranges of addresses are given once. Upstream: `ValidateNodeUpdate`.
+fn changed_pod_cidrs(new: &Object, stored: &Object) -> Vec<validation::FieldError> {
+    let (Object::Node(new), Object::Node(stored)) = (new, stored) else { return Vec::new() };
+    let (new, stored) = (new.body.spec.pod_cidrs.as_deref(), stored.body.spec.pod_cidrs.as_deref());
+    if stored.is_none_or(<[String]>::is_empty) || new == stored {
+        return Vec::new();
+    }
+    vec![validation::FieldError {
+        path: "spec.podCIDRs".to_owned(),
+        kind: validation::FieldErrorKind::Forbidden,
+        value: serde_json::Value::Null,
+        detail: "node updates may not change podCIDR except from \"\" to valid".to_owned(),
+    }]
 }
 
 pub(super) fn is_foreign(part: PartId) -> bool {

@@ -255,3 +255,38 @@ fn bench_says_what_it_cannot_measure() {
         "error: scenarios/hello.yaml:1:1: it holds 2 documents: a file of test cases is one list\n",
     );
 }
+
+#[test]
+fn a_recording_is_done_again_and_told_in_its_own_format() {
+    let folder = "tests/it/conformance/controllers/rs-adopt";
+    let output = wavetank(&["run", "--conformance", folder]);
+    check_exit(&output, 0);
+    let out = text(&output.stdout);
+    assert!(out.starts_with("rs-adopt: 181 fields compared, 181 equal, 0 different"), "{out}");
+    let output = wavetank(&["run", "--conformance", folder, "-o", "json"]);
+    check_exit(&output, 0);
+    let answer = json(&text(&output.stdout));
+    assert_eq!(answer["name"], "rs-adopt");
+    assert_eq!(answer["steps"].as_array().map(Vec::len), Some(7));
+    assert_eq!(answer["steps"][1]["objects"]["ReplicaSet/r"]["observed"], "current");
+}
+
+#[test]
+fn a_recording_that_disagrees_is_a_failure_and_a_wrong_one_bad_input() {
+    let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n";
+    let steps = "name: one\ncluster: shared\nnodes: []\nsteps:\n- op: apply\n  files: [c.yaml]\n  wait: 1\n";
+    let expected = r#"{"steps": [{"step": 0, "op": "apply", "result": ["ok"], "objects": {"ConfigMap/d": {}}}]}"#;
+    let home = folder(&[("steps.yaml", steps), ("expected.json", expected)]);
+    let path = shown(home.path());
+    let output = wavetank(&["run", "--conformance", path]);
+    check_exit(&output, 2);
+    assert!(text(&output.stderr).contains("steps.yaml:6:11: steps[0].files[0]: there is no manifests/c.yaml"));
+    fs::create_dir(home.path().join("manifests")).expect("a folder can be made");
+    fs::write(home.path().join("manifests/c.yaml"), manifest).expect("a file can be written");
+    let output = wavetank(&["run", "--conformance", path]);
+    check_exit(&output, 1);
+    assert!(
+        text(&output.stdout).contains("  step 0 objects > ConfigMap/c: wanted nothing, got {}"),
+        "extra objects count"
+    );
+}

@@ -18,6 +18,7 @@ mod nodes;
 mod placement;
 mod quiet;
 mod random;
+mod recordings;
 mod report;
 mod rollouts;
 mod schema;

@@ -22,6 +22,7 @@ const ROOMS: &[&str] = &[
     "check",
     "sim",
     "scenario",
+    "conformance",
     "explore",
     "bench",
     "report",
