@@ -156,8 +156,8 @@ impl Known {
             used.set(name, amount.clone());
         }
         let has = |name: &str| object.body.fields.get("status").is_some_and(|status| status.get(name).is_some());
-        let is_new = !quota.wanted.is_empty() && !(has("hard") && has("used"));
-        if !is_new && quota.wanted == quota.hard && used == quota.used {
+        let has_status = quota.wanted.is_empty() || (has("hard") && has("used"));
+        if has_status && quota.wanted == quota.hard && used == quota.used {
             return None;
         }
         let mut counted = object.clone();
