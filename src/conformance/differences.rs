@@ -64,7 +64,54 @@ pub const DIFFERENCES: &[Known] = &[
         why: "the Endpoints controller labels what it manages",
         source: "pkg/controller/endpoint/endpoints_controller.go, LabelManagedBy (since 1.33)",
     },
+    Known {
+        scenario: "*",
+        path: &["objects", "Job/*", "conditions", "SuccessCriteriaMet"],
+        combined: false,
+        why: "a Job says that it will be complete before all its pods have ended",
+        source: "pkg/controller/job/job_controller.go, newSuccessCondition, JobSuccessPolicy (since 1.31)",
+    },
+    Known {
+        scenario: "*",
+        path: &["objects", "Job/*", "conditions", "FailureTarget"],
+        combined: false,
+        why: "a Job says that it will have failed before all its pods have ended",
+        source: "pkg/controller/job/job_controller.go, newFailedConditionForFailureTarget (since 1.28)",
+    },
+    Known {
+        scenario: "*",
+        path: &["objects", "Job/*", "conditions", "Complete", "reason"],
+        combined: false,
+        why: COMPLETE,
+        source: "pkg/controller/job/job_controller.go, JobReasonCompletionsReached (since 1.31)",
+    },
+    Known {
+        scenario: "*",
+        path: &["objects", "Job/*", "conditions", "Complete", "message"],
+        combined: false,
+        why: COMPLETE,
+        source: "pkg/controller/job/job_controller.go, JobReasonCompletionsReached (since 1.31)",
+    },
+    Known {
+        scenario: "x-pv-immediate",
+        path: &["eventTotals", "Pod/*|FailedScheduling|*"],
+        combined: false,
+        why: BY_HINTS,
+        source: "pkg/scheduler/backend/queue, SchedulerQueueingHints (on since 1.32)",
+    },
+    Known {
+        scenario: "x-pv-immediate",
+        path: &["events", "Pod/*|FailedScheduling|*"],
+        combined: false,
+        why: BY_HINTS,
+        source: "pkg/scheduler/backend/queue, SchedulerQueueingHints (on since 1.32)",
+    },
 ];
+
+const COMPLETE: &str = "the condition says why the Job is complete";
+
+const BY_HINTS: &str =
+    "a pod without room is tried again when something happens that a plugin says may help it, not at any change";
 
 const POPPED_EARLY: &str =
     "a pod in back-off is tried as soon as no other waits: once more between the ends of two victims";
@@ -99,6 +146,16 @@ pub const REWORDED: &[Reworded] = &[
         },
         reword: unschedulable,
     },
+    Reworded {
+        known: Known {
+            scenario: "*",
+            path: &[],
+            combined: false,
+            why: "the end of a Job is called its condition",
+            source: "pkg/controller/cronjob/cronjob_controllerv2.go, SawCompletedJob",
+        },
+        reword: completed_job,
+    },
 ];
 
 /// A text as v1.23 words it, and why that differs; `None` where it does not.
@@ -114,6 +171,11 @@ fn scaled(text: &str) -> Option<String> {
     let (head, sizes) = text.rsplit_once(" from ")?;
     let (_, after) = sizes.split_once(" to ")?;
     Some(format!("{head} to {after}"))
+}
+
+/// `Saw completed job: x, condition: Complete` was `Saw completed job: x, status: Complete`.
+fn completed_job(text: &str) -> Option<String> {
+    text.contains("Saw completed job: ").then(|| text.replace(", condition: ", ", status: ")).filter(|old| old != text)
 }
 
 /// `1 node(s) had untolerated taint {x: y}. preemption: …` was
@@ -132,6 +194,12 @@ fn unschedulable(text: &str) -> Option<String> {
         rest = after;
     }
     old.push_str(rest);
+    // A refusal before any node was looked at was told of each node.
+    const UNBOUND: &str = "pod has unbound immediate PersistentVolumeClaims.";
+    if let Some((head, _)) = old.split_once(&format!(" nodes are available: {UNBOUND}")) {
+        let nodes = head.rsplit('/').next().unwrap_or_default();
+        old = format!("{head} nodes are available: {nodes} {UNBOUND}");
+    }
     // The lists of reasons were sorted as they read then.
     let old = sorted_reasons(old.trim_end().trim_end_matches(','));
     (old != text).then_some(old)
@@ -213,5 +281,10 @@ mod tests {
             ),
         );
         check_words("0/2 nodes are available: 2 Insufficient cpu.", None);
+        check_words(
+            "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found.",
+            Some("0/3 nodes are available: 3 pod has unbound immediate PersistentVolumeClaims."),
+        );
+        check_words("Saw completed job: x, condition: Complete", Some("Saw completed job: x, status: Complete"));
     }
 }

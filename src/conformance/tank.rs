@@ -39,8 +39,12 @@ components:
     node-monitor-grace-period: 40s
     cluster-cidr: 10.244.0.0/16,fd00:244::/56
     service-cluster-ip-range: 10.0.0.0/16,fd00:10::/108
+    root-ca-file: ''
     leader-elect: false
   kubeScheduler: {tie: first, leader-elect: false}
+  kubeApiserver: {service-cluster-ip-range: '10.0.0.0/16,fd00:10::/108'}
+# All of it stood on one machine.
+latency: {watch: 100us, watchCacheLag: 100us}
 ";
 
 /// A case under way.
