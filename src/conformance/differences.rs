@@ -93,6 +93,27 @@ pub const DIFFERENCES: &[Known] = &[
         source: "pkg/controller/job/job_controller.go, JobReasonCompletionsReached (since 1.31)",
     },
     Known {
+        scenario: "*",
+        path: &["timeline", "job"],
+        combined: false,
+        why: "pods that end within a second are counted together, and counted as ended once their finalizers are gone",
+        source: "pkg/controller/job/job_controller.go, SyncJobBatchPeriod, trackJobStatusAndRemoveFinalizers (since 1.26)",
+    },
+    Known {
+        scenario: "cron-forbid",
+        path: &["events", "CronJob/*|JobAlreadyActive|*"],
+        combined: false,
+        why: TWO_UPDATES,
+        source: "pkg/controller/job/job_controller.go, trackJobStatusAndRemoveFinalizers (since 1.26)",
+    },
+    Known {
+        scenario: "cron-forbid",
+        path: &["eventTotals", "CronJob/*|JobAlreadyActive|*"],
+        combined: false,
+        why: TWO_UPDATES,
+        source: "pkg/controller/job/job_controller.go, trackJobStatusAndRemoveFinalizers (since 1.26)",
+    },
+    Known {
         scenario: "x-pv-immediate",
         path: &["eventTotals", "Pod/*|FailedScheduling|*"],
         combined: false,
@@ -107,6 +128,8 @@ pub const DIFFERENCES: &[Known] = &[
         source: "pkg/scheduler/backend/queue, SchedulerQueueingHints (on since 1.32)",
     },
 ];
+
+const TWO_UPDATES: &str = "the end of a Job is written in two steps, and its CronJob is looked at after each";
 
 const COMPLETE: &str = "the condition says why the Job is complete";
 

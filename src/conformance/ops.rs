@@ -10,6 +10,7 @@ use super::{evictions, rollback};
 use crate::api::selector::Selector;
 use crate::api::{Kind, Name, Object};
 use crate::event::{ApiError, DeleteOptions, ErrorReason, Patch, PatchKind, Propagation, Request, Subresource, Target};
+use crate::kernel::Span;
 
 /// Stands for the case's namespace as the name of something to delete.
 const NAMESPACE_NAME: &str = "$NS";
@@ -94,12 +95,16 @@ fn named(kind: &str, name: &str) -> Target {
     target(kind, name)
 }
 
+/// How long the recording's client took from one document to the next: the controllers were done with the one before.
+const BETWEEN_DOCUMENTS: Span = Span::from_millis(20);
+
 fn apply(tank: &mut Tank<'_>, files: &[String]) -> Value {
     let case = tank.case;
     let mut results = Vec::new();
     for (kind, manifest) in files.iter().filter_map(|file| case.manifests.get(file)).flatten() {
         let applied = apply_one(tank, *kind, manifest);
         results.push(Value::String(told(tank, applied)));
+        tank.run_for(BETWEEN_DOCUMENTS);
     }
     Value::Array(results)
 }

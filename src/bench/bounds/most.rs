@@ -29,6 +29,7 @@ pub fn most(problem: &Problem, worth: &[i64]) -> i64 {
 /// What all of a resource of one bin is paid for, by kind and resource, in worth.
 type Prices = Vec<Vec<f64>>;
 
+/// The dual program with some of its rows, solved: an item and a kind of bin for each.
 struct Dual {
     /// What an item of each kind pays itself.
     own: Vec<Variable>,
@@ -40,54 +41,54 @@ impl Dual {
     /// The prices; nothing where the solver fails.
     fn solve(problem: &Problem, worth: &[i64]) -> Option<Prices> {
         let largest = worth.iter().copied().max().filter(|largest| *largest > 0)? as f64;
-        let mut program = microlp::Problem::new(OptimizationDirection::Minimize);
-        let limits = problem.limits();
-        let free = (0.0, f64::INFINITY);
-        let own = problem.items.iter().map(|item| program.add_var(f64::from(item.count), free)).collect();
-        let of_kind = |(bin, limit): (&super::BinKind, u32)| {
-            bin.capacity.iter().map(|_| program.add_var(f64::from(limit), free)).collect()
-        };
-        let resources = problem.bins.iter().zip(limits).map(of_kind).collect();
-        let mut dual = Dual { own, resources, solution: program.solve().ok()?.into_solution().ok()? };
+        let worth: Vec<f64> = worth.iter().map(|worth| *worth as f64 / largest).collect();
+        let mut rows: Vec<(usize, usize)> = Vec::new();
+        let mut dual = Dual::with(problem, &worth, &rows)?;
         for _ in 0..ROUNDS {
-            let rows: Vec<(usize, usize)> = (0..problem.items.len())
-                .filter_map(|item| dual.violated(problem, item, worth[item], largest))
-                .collect();
-            if rows.is_empty() {
+            let items = 0..problem.items.len();
+            let violated: Vec<(usize, usize)> = items.filter_map(|item| dual.violated(problem, item, worth[item])).collect();
+            if violated.is_empty() {
                 break;
             }
-            for (item, kind) in rows {
-                let row = dual.row(problem, item, kind);
-                let least = worth[item] as f64 / largest;
-                dual.solution =
-                    dual.solution.add_constraint(row, ComparisonOp::Ge, least).ok()?.into_solution().ok()?;
-            }
+            rows.extend(violated);
+            dual = Dual::with(problem, &worth, &rows)?;
         }
         let price = |variable: &Variable| dual.solution.var_value(*variable) * largest;
         Some(dual.resources.iter().map(|kind| kind.iter().map(price).collect()).collect())
     }
 
+    fn with(problem: &Problem, worth: &[f64], rows: &[(usize, usize)]) -> Option<Dual> {
+        let mut program = microlp::Problem::new(OptimizationDirection::Minimize);
+        let free = (0.0, f64::INFINITY);
+        let own: Vec<Variable> =
+            problem.items.iter().map(|item| program.add_var(f64::from(item.count), free)).collect();
+        let of_kind = |(bin, limit): (&super::BinKind, u32)| -> Vec<Variable> {
+            bin.capacity.iter().map(|_| program.add_var(f64::from(limit), free)).collect()
+        };
+        let resources: Vec<Vec<Variable>> = problem.bins.iter().zip(problem.limits()).map(of_kind).collect();
+        for (item, kind) in rows {
+            let mut row = LinearExpr::empty();
+            row.add(own[*item], 1.0);
+            for (resource, share) in shares(problem, *item, *kind) {
+                row.add(resources[*kind][resource], share);
+            }
+            program.add_constraint(row, ComparisonOp::Ge, worth[*item]);
+        }
+        Some(Dual { own, resources, solution: program.solve().ok()?.into_solution().ok()? })
+    }
+
     /// The kind of bin in which what is paid for an item falls most short of its worth.
-    fn violated(&self, problem: &Problem, item: usize, worth: i64, largest: f64) -> Option<(usize, usize)> {
+    fn violated(&self, problem: &Problem, item: usize, worth: f64) -> Option<(usize, usize)> {
         let own = self.solution.var_value(self.own[item]);
         let lacking = |kind: usize| {
             let paid: f64 = shares(problem, item, kind)
                 .map(|(resource, share)| share * self.solution.var_value(self.resources[kind][resource]))
                 .sum();
-            worth as f64 / largest - own - paid
+            worth - own - paid
         };
         let worst =
             problem.homes(item).map(|kind| (kind, lacking(kind))).max_by(|one, other| one.1.total_cmp(&other.1));
         worst.filter(|(_, lacking)| *lacking > TOLERANCE).map(|(kind, _)| (item, kind))
-    }
-
-    fn row(&self, problem: &Problem, item: usize, kind: usize) -> LinearExpr {
-        let mut row = LinearExpr::empty();
-        row.add(self.own[item], 1.0);
-        for (resource, share) in shares(problem, item, kind) {
-            row.add(self.resources[kind][resource], share);
-        }
-        row
     }
 }
 

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use super::results::POINTS;
 use super::sample::percent;
 use super::{Arrivals, Case, Conditions, Figures, Plan, Record, Study};
 use crate::bench::bounds::{BinKind, Effort, ItemKind, Objective, Problem, bracket, most};
@@ -22,8 +21,8 @@ const LARGEST: usize = 60_000;
 /// The bounds of a run.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Limits {
-    /// At most so much can be allocated of cards (of CPU where there are none), in percent of all, by [`POINTS`]; only
-    /// of runs that fill a cluster.
+    /// At most so much can be allocated of cards (of CPU where there are none), in percent of all, when 100 % have arrived
+    /// and when all have; only of runs that fill a cluster.
     pub allocated: BTreeMap<u64, f64>,
     /// The same of everything that comes.
     pub at_end: Option<f64>,
@@ -80,7 +79,9 @@ impl Limits {
         };
         // A point's samples are those that round to it.
         let (mut arrived, mut number) = (0, 0);
-        for point in POINTS {
+        let asked_for = percent(pods.iter().map(|class| worth[*class]).sum::<i64>() as f64, capacity).round() as u64;
+        let points = if asked_for > 100 { vec![100, asked_for] } else { vec![asked_for] };
+        for point in points {
             let most = point as f64 + 0.5;
             while number < pods.len() && percent((arrived + worth[pods[number]]) as f64, capacity) < most {
                 arrived += worth[pods[number]];
