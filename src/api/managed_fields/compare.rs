@@ -23,9 +23,10 @@ impl Changes {
         self.modified.union(&self.added)
     }
 
-    /// The same for every set.
-    pub(super) fn map(&self, change: impl Fn(&FieldSet) -> FieldSet) -> Changes {
-        Changes { removed: change(&self.removed), modified: change(&self.modified), added: change(&self.added) }
+    /// The same but for these fields and what is below.
+    pub(super) fn without(&self, fields: &FieldSet) -> Changes {
+        let without = |set: &FieldSet| set.recursive_difference(fields);
+        Changes { removed: without(&self.removed), modified: without(&self.modified), added: without(&self.added) }
     }
 
     fn attach(&mut self, element: &Element, below: Changes) {
@@ -70,7 +71,7 @@ pub(super) fn compare(of: Type<'_>, old: &Value, new: &Value) -> Changes {
     let mut changes = Changes::default();
     let (old, new) = (parts(of, old), parts(of, new));
     for (element, (below, old)) in &old {
-        match new.get(element).map_or(&[][..], |(_, new)| new) {
+        match new.get(element).map_or(&[][..], |(_, new)| new.as_slice()) {
             [] if old.len() == 1 => {
                 changes.removed.add(element.clone());
                 changes.removed.attach(element.clone(), everything(*below, old[0]));
@@ -88,7 +89,7 @@ pub(super) fn compare(of: Type<'_>, old: &Value, new: &Value) -> Changes {
                 changes.added.add(element.clone());
                 debug_assert!(new.len() > 1, "one element is handled above");
             }
-            new if old == new => {}
+            new if old.as_slice() == new => {}
             _ => changes.modified.add(element.clone()),
         }
     }

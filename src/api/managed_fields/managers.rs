@@ -158,18 +158,14 @@ pub(super) fn cap(managers: &mut Managers) {
             first_of.insert(entry.api_version, id);
             continue;
         };
-        let empty = Entry { manager: ANCIENT.to_owned(), subresource: String::new(), ..entry.clone() };
-        let bucket = empty.id();
-        if !managers.contains_key(&bucket)
-            && let Some(oldest) = managers.remove(first)
-        {
-            managers.insert(bucket.clone(), Entry { set: oldest.set, ..empty });
-        }
+        let mut bucket = Entry { manager: ANCIENT.to_owned(), subresource: String::new(), ..entry };
         managers.remove(&id);
-        if let Some(bucket) = managers.get_mut(&bucket) {
-            bucket.set = bucket.set.union(&entry.set);
-            bucket.time = entry.time;
+        for older in [first.clone(), bucket.id()] {
+            if let Some(older) = managers.remove(&older) {
+                bucket.set = bucket.set.union(&older.set);
+            }
         }
+        managers.insert(bucket.id(), bucket);
         count -= 1;
     }
 }

@@ -184,12 +184,12 @@ fn lay_over(
 ) -> Result<(Value, Managers), ApplyError> {
     let mut managers = managers.clone();
     let reset = resource.reset(writer.subresource);
-    let entry = writer.entry(resource, true, reset.filter(&field_set(resource.root(), applied)));
+    let entry = writer.entry(resource, true, field_set(resource.root(), applied).recursive_difference(&reset));
     let own = entry.id();
     let last = managers.insert(own.clone(), entry).map(|entry| entry.set).unwrap_or_default();
     let merged = merge(resource.root(), live, applied);
     let object = prune(resource, merged, &managers, &last);
-    let changes = reset.filter_changes(&differences(resource, live, &object));
+    let changes = differences(resource, live, &object).without(&reset);
     let conflicts = conflicts(&managers, &changes, &own);
     if !force && !conflicts.is_empty() {
         return Err(ApplyError::Conflicts(conflicts));
@@ -223,7 +223,7 @@ fn prune(resource: &Resource<'_>, merged: Value, managers: &Managers, last: &Fie
 /// Gives what a write changed to its writer.
 fn record(resource: &Resource<'_>, live: &Value, new: &Value, managers: &mut Managers, writer: &Writer<'_>) {
     let reset = resource.reset(writer.subresource);
-    let changes = reset.filter_changes(&differences(resource, live, new));
+    let changes = differences(resource, live, new).without(&reset);
     take_from_others(managers, &changes, None);
     let set = changes.written().difference(&reset::stripped());
     if set.is_empty() {

@@ -1,61 +1,38 @@
 //! Fields that nobody owns: what the server writes itself, and what a resource or subresource puts back.
 //!
 //! Follows apimachinery `pkg/util/managedfields/internal/stripmeta.go` and `GetResetFields` of the strategies under
-//! `pkg/registry`, of custom resources `GetResetFieldsFilter`.
+//! `pkg/registry`.
 
-use super::compare::Changes;
 use super::set::FieldSet;
 use crate::api::Kind;
 
-/// What a request through a resource or subresource cannot own.
-#[derive(Clone, Debug)]
-pub(super) enum Reset {
-    /// All but these fields and what is below.
-    AllBut(FieldSet),
-    /// Only what is below this field.
-    Only(&'static str),
+/// What a request through a resource or subresource of a built-in kind cannot own.
+pub(super) fn built_in(kind: Kind, subresource: &str) -> FieldSet {
+    let paths: &[&[&str]] = match (kind, subresource) {
+        (Kind::Pod, "status") => &[&["spec"], &["metadata", "deletionTimestamp"], &["metadata", "ownerReferences"]],
+        (Kind::Deployment, "status") => &[&["spec"], &["metadata", "labels"]],
+        (
+            Kind::CustomResourceDefinition
+            | Kind::VolumeAttachment
+            | Kind::FlowSchema
+            | Kind::PriorityLevelConfiguration,
+            "status",
+        ) => &[&["spec"], &["metadata"]],
+        (Kind::CertificateSigningRequest, "approval") => &[&["spec"], &["status", "certificate"]],
+        (_, "status") => &[&["spec"]],
+        // An exec, an eviction and the like change no field of the object; a scale changes only the number.
+        (kind, _) if has_status(kind) => &[&["status"]],
+        _ => &[],
+    };
+    FieldSet::of_names(paths)
 }
 
-impl Reset {
-    pub(super) fn filter(&self, set: &FieldSet) -> FieldSet {
-        match self {
-            Reset::AllBut(fields) => set.recursive_difference(fields),
-            Reset::Only(name) => set.only_below(name),
-        }
-    }
-
-    pub(super) fn filter_changes(&self, changes: &Changes) -> Changes {
-        changes.map(|set| self.filter(set))
-    }
-
-    pub(super) fn built_in(kind: Kind, subresource: &str) -> Reset {
-        let paths: &[&[&str]] = match (kind, subresource) {
-            (Kind::Pod, "status") => &[&["spec"], &["metadata", "deletionTimestamp"], &["metadata", "ownerReferences"]],
-            (Kind::Deployment, "status") => &[&["spec"], &["metadata", "labels"]],
-            (
-                Kind::CustomResourceDefinition
-                | Kind::VolumeAttachment
-                | Kind::FlowSchema
-                | Kind::PriorityLevelConfiguration,
-                "status",
-            ) => &[&["spec"], &["metadata"]],
-            (Kind::CertificateSigningRequest, "approval") => &[&["spec"], &["status", "certificate"]],
-            (Kind::CertificateSigningRequest, "status") => &[&["spec"], &["status", "conditions"]],
-            (_, "status") => &[&["spec"]],
-            // An exec, an eviction and the like change no field of the object; a scale changes only the number.
-            (kind, _) if has_status(kind) => &[&["status"]],
-            _ => &[],
-        };
-        Reset::AllBut(FieldSet::of_names(paths))
-    }
-
-    /// Of a custom kind, with the status subresource or without.
-    pub(super) fn custom(status: bool, subresource: &str) -> Reset {
-        match (status, subresource) {
-            (true, "status") => Reset::Only("status"),
-            (true, _) => Reset::AllBut(FieldSet::of_names(&[&["status"]])),
-            (false, _) => Reset::AllBut(FieldSet::new()),
-        }
+/// The same of a custom kind, with the status subresource or without.
+pub(super) fn custom(status: bool, subresource: &str) -> FieldSet {
+    match (status, subresource) {
+        (true, "status") => FieldSet::of_names(&[&["spec"]]),
+        (true, _) => FieldSet::of_names(&[&["status"]]),
+        (false, _) => FieldSet::new(),
     }
 }
 

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::check::check;
 use super::error::ApplyError;
-use super::reset::Reset;
+use super::reset;
 use super::schema::Type;
+use super::set::FieldSet;
 use super::table::{self, Rule};
 use crate::api::Kind;
 
@@ -56,10 +57,10 @@ impl<'a> Resource<'a> {
         self.root
     }
 
-    pub(super) fn reset(&self, subresource: &str) -> Reset {
+    pub(super) fn reset(&self, subresource: &str) -> FieldSet {
         match self.built_in {
-            Some(kind) => Reset::built_in(kind, subresource),
-            None => Reset::custom(self.status, subresource),
+            Some(kind) => reset::built_in(kind, subresource),
+            None => reset::custom(self.status, subresource),
         }
     }
 

@@ -11,7 +11,7 @@ use super::table::{self, Rule};
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug)]
-pub enum Type<'a> {
+pub(super) enum Type<'a> {
     /// A type of the table of built-in kinds.
     BuiltIn(Rule),
     /// The object of a custom kind with this schema.

@@ -36,7 +36,7 @@ impl FieldSet {
     pub fn insert(&mut self, path: &[Element]) {
         match path {
             [] => {}
-            [last] => drop(self.members.insert(last.clone())),
+            [last] => self.add(last.clone()),
             [first, rest @ ..] => self.children.entry(first.clone()).or_default().insert(rest),
         }
     }
@@ -127,19 +127,6 @@ impl FieldSet {
             left.attach(element.clone(), child);
         }
         left
-    }
-
-    /// Only the fields below one field of the object, and that field.
-    pub(super) fn only_below(&self, name: &str) -> FieldSet {
-        let element = Element::field(name);
-        let mut only = FieldSet::new();
-        if self.members.contains(&element) {
-            only.add(element.clone());
-        }
-        if let Some(child) = self.children.get(&element) {
-            only.attach(element, child.clone());
-        }
-        only
     }
 
     /// The same with every field of a known name that has fields below.

@@ -11,7 +11,7 @@ use Rule::{Atomic, Keyed, Map, Set, Struct};
 
 /// How the value of a field is split.
 #[derive(Clone, Copy, Debug)]
-pub enum Rule {
+pub(super) enum Rule {
     /// An object with named fields.
     Struct(Fields),
     /// An object whose entries are fields.
@@ -25,7 +25,7 @@ pub enum Rule {
 }
 
 /// The fields of a type that are not plain.
-pub type Fields = &'static [(&'static str, Rule)];
+pub(super) type Fields = &'static [(&'static str, Rule)];
 
 /// The type of which nothing is named.
 pub(super) const PLAIN: Rule = Struct(&[]);

@@ -30,10 +30,10 @@ pub(super) fn filled(kind: Kind, value: &Value) -> Value {
         _ => (&[], &[]),
     };
     if has_spec(kind) {
-        within(object, &["spec"], |object| spec.iter().for_each(|name| within(object, &[name], |_| {})));
+        within(object, &["spec"], |object| spec.iter().for_each(|name| within(object, &[*name], |_| {})));
     }
     if has_status(kind) {
-        within(object, &["status"], |object| status.iter().for_each(|name| within(object, &[name], |_| {})));
+        within(object, &["status"], |object| status.iter().for_each(|name| within(object, &[*name], |_| {})));
     }
     match kind {
         Kind::Pod => within(object, &["spec"], pod_spec),
@@ -54,7 +54,7 @@ pub(super) fn filled(kind: Kind, value: &Value) -> Value {
             null(object, "endpoints");
             null(object, "ports");
         }
-        Kind::Event => ["involvedObject", "source"].iter().for_each(|name| within(object, &[name], |_| {})),
+        Kind::Event => ["involvedObject", "source"].iter().for_each(|name| within(object, &[*name], |_| {})),
         _ => {}
     }
     value
