@@ -1,7 +1,7 @@
 //! Laying a configuration over an object, and taking fields out of it.
 //!
-//! Follows structured-merge-diff `typed/merge.go` and `typed/remove.go`. Differs: a field of which nothing is left goes,
-//! where upstream leaves a null for the decoding to drop.
+//! Follows structured-merge-diff `typed/merge.go` and `typed/remove.go`. Differs: of a field of which nothing is left an
+//! empty object stays, where upstream leaves a null, which the decoding makes an empty object or nothing of.
 
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,10 +102,10 @@ fn merge_lists(element: Type<'_>, shape: &Shape<'_>, live: &[Value], applied: &[
     Value::Array(merged)
 }
 
-/// The value without these fields; none where nothing is left.
+/// The value without these fields; none where nothing is left of a list, or of what is one value.
 pub(super) fn remove(of: Type<'_>, value: &Value, fields: &FieldSet) -> Option<Value> {
     let shape = of.shape(value);
-    let left = match (&shape, value) {
+    match (&shape, value) {
         (Shape::Object, Value::Object(map)) => {
             let keep = |(name, value): (&String, &Value)| {
                 let element = Element::field(name);
@@ -118,7 +118,7 @@ pub(super) fn remove(of: Type<'_>, value: &Value, fields: &FieldSet) -> Option<V
                 };
                 Some((name.clone(), value))
             };
-            Value::Object(map.iter().filter_map(keep).collect())
+            Some(Value::Object(map.iter().filter_map(keep).collect()))
         }
         (Shape::Set | Shape::Keyed(_), Value::Array(list)) => {
             let keep = |item: &Value| {
@@ -131,11 +131,11 @@ pub(super) fn remove(of: Type<'_>, value: &Value, fields: &FieldSet) -> Option<V
                     None => Some(item.clone()),
                 }
             };
-            Value::Array(list.iter().filter_map(keep).collect())
+            let left: Vec<Value> = list.iter().filter_map(keep).collect();
+            (!left.is_empty()).then_some(Value::Array(left))
         }
         // A set that was made when the type was split into fields.
-        (_, Value::Object(_) | Value::Array(_)) => return None,
-        _ => return Some(value.clone()),
-    };
-    (!is_empty(&left)).then_some(left)
+        (_, Value::Object(_) | Value::Array(_)) => None,
+        _ => Some(value.clone()),
+    }
 }

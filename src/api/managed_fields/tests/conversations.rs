@@ -103,10 +103,12 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
+/// The recorded conversations took less than a second each.
+const NOW: &str = "2024-01-01T00:00:00Z";
+
 #[derive(Default)]
 struct Server {
     objects: BTreeMap<String, Value>,
-    seconds: u32,
 }
 
 impl Server {
@@ -117,10 +119,8 @@ impl Server {
         if call["method"] == "GET" {
             return found(live);
         }
-        self.seconds += 1;
-        let now = format!("2024-01-01T00:{:02}:{:02}Z", self.seconds / 60, self.seconds % 60);
         let manager = call["query"]["fieldManager"].as_str().unwrap_or_default();
-        let writer = Writer { manager, subresource: "", now: &now };
+        let writer = Writer { manager, subresource: "", now: NOW };
         let kind = if path.contains("/configmaps/") {
             Kind::ConfigMap
         } else if path.contains("/services/") {
@@ -151,7 +151,7 @@ impl Server {
                 }
                 keep_times(live, &mut object);
             }
-            None => prepare(kind, &mut object, &now),
+            None => prepare(kind, &mut object),
         }
         self.objects.insert(path, object.clone());
         (if created { 201 } else { 200 }, object)
@@ -159,12 +159,12 @@ impl Server {
 }
 
 /// What a server adds to a new object.
-fn prepare(kind: Kind, object: &mut Value, now: &str) {
+fn prepare(kind: Kind, object: &mut Value) {
     let metadata = object["metadata"].as_object_mut().expect("it has metadata");
     metadata.insert("namespace".to_owned(), json!("ns"));
     metadata.insert("uid".to_owned(), json!("5c7f5bb4-5f5e-4d6c-9d0a-000000000001"));
     metadata.insert("resourceVersion".to_owned(), json!("1"));
-    metadata.insert("creationTimestamp".to_owned(), json!(now));
+    metadata.insert("creationTimestamp".to_owned(), json!(NOW));
     metadata.insert("generation".to_owned(), json!(1));
     if kind == Kind::Service {
         let spec = object["spec"].as_object_mut().expect("it has a spec");
