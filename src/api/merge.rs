@@ -6,7 +6,7 @@
 //! unknown to a type merge without complaint (upstream reads a patch into typed objects); directives
 //! in values that are new to an object are dropped here instead of later as unknown fields; of the
 //! three-way patches, conflicts are not looked for (as with `kubectl apply --overwrite`, the default).
-//! Left out: server-side apply.
+//! Server-side apply is another thing: [`super::managed_fields`].
 use serde_json::{Map, Value};
 
 mod apply;

@@ -18,6 +18,7 @@ pub mod kind;
 mod labels;
 mod lease;
 pub mod located;
+pub mod managed_fields;
 pub mod manifest;
 pub mod merge;
 mod meta;
