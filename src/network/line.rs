@@ -96,8 +96,8 @@ impl Line {
     /// Works out anew who asks whom.
     pub(super) fn route(&mut self, truth: &Truth, proxies: &Proxies, chance: Chance, now: Time) {
         let (origins, side) = match self.settings.from.clone() {
-            Clients::Pods { namespace, .. } => (self.from_pods(&namespace, truth, proxies), Side::Inside),
-            Clients::Outside => (self.from_outside(truth, proxies), Side::Outside),
+            Clients::Pods { namespace, .. } => (self.senders_inside(&namespace, truth, proxies), Side::Inside),
+            Clients::Outside => (self.senders_outside(truth, proxies), Side::Outside),
         };
         let all: u64 = origins.values().map(|(count, _)| count).sum();
         let mut flows = Vec::new();
@@ -146,7 +146,7 @@ impl Line {
     }
 
     /// The pods that send, each with the first family that it shares with the Service.
-    fn from_pods(&self, namespace: &Name, truth: &Truth, proxies: &Proxies) -> BTreeMap<Origin, (u64, Name)> {
+    fn senders_inside(&self, namespace: &Name, truth: &Truth, proxies: &Proxies) -> BTreeMap<Origin, (u64, Name)> {
         let mut origins: BTreeMap<Origin, (u64, Name)> = BTreeMap::new();
         for client in &self.clients {
             let Some(pod) = truth.pods.get(&(namespace.clone(), client.clone())) else { continue };
@@ -168,7 +168,7 @@ impl Line {
     }
 
     /// The nodes that a load balancer sends to.
-    fn from_outside(&self, truth: &Truth, proxies: &Proxies) -> BTreeMap<Origin, (u64, Name)> {
+    fn senders_outside(&self, truth: &Truth, proxies: &Proxies) -> BTreeMap<Origin, (u64, Name)> {
         let mut origins: BTreeMap<Origin, (u64, Name)> = BTreeMap::new();
         for (name, _) in truth.nodes.iter().filter(|(_, node)| node.is_registered && !node.is_off) {
             let table = proxies.rules(name, self.service);
