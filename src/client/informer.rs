@@ -159,7 +159,7 @@ impl Informer {
     ) -> Option<Vec<Change>> {
         let (items, revision) = match reply {
             Ok(Answer::List { items, resource_version }) => (items, resource_version),
-            Ok(Answer::Object(_) | Answer::Deleted(_) | Answer::Done) => {
+            Ok(Answer::Object(_) | Answer::Created(_) | Answer::Deleted(_) | Answer::Done) => {
                 panic!("a list was answered with something else")
             }
             Err(error) if error.reason == ErrorReason::Expired && !self.is_revision_gone => {

@@ -246,7 +246,9 @@ pub(super) fn target(kind: Kind, name: &str) -> Target {
 pub(super) fn object_of(reply: Reply) -> Result<Object, ApiError> {
     match reply? {
         Answer::Object(object) => Ok(object),
-        answer @ (Answer::Deleted(_) | Answer::Done | Answer::List { .. }) => panic!("an object was asked for, and {answer:?} came"),
+        answer @ (Answer::Created(_) | Answer::Deleted(_) | Answer::Done | Answer::List { .. }) => {
+            panic!("an object was asked for, and {answer:?} came")
+        }
     }
 }
 

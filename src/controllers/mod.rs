@@ -4,13 +4,13 @@
 //! decide are pure functions over plain data; the methods of `client::Controller` read, decide and plan.
 
 pub mod claim_users;
-pub mod daemonset;
 pub mod cronjob;
+pub mod daemonset;
 pub mod deployment;
 pub mod disruption;
 pub mod endpoint_slice;
-pub mod external_provisioner;
 pub mod endpoints;
+pub mod external_provisioner;
 pub mod garbage_collector;
 pub mod history;
 pub mod job;
@@ -25,16 +25,16 @@ pub mod replicaset;
 pub mod resource_quota;
 pub mod root_ca;
 mod script;
-pub mod statefulset;
 pub mod service_account;
 mod service_view;
+pub mod statefulset;
 pub mod taint_eviction;
 #[cfg(test)]
 pub mod test_support;
 #[cfg(test)]
 mod test_toy;
-pub mod volume_protection;
 pub mod ttl_after_finished;
+pub mod volume_protection;
 
 use crate::client::ControllerEntry;
 

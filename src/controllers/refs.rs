@@ -91,7 +91,9 @@ pub fn may_adopt(owner: &Meta, reply: &Reply) -> Result<(), Name> {
 /// The server's sentence.
 pub fn adopted(reply: &Reply) -> Result<bool, Name> {
     match reply {
-        Ok(Answer::Object(_) | Answer::Deleted(_) | Answer::Done | Answer::List { .. }) => Ok(true),
+        Ok(Answer::Object(_) | Answer::Created(_) | Answer::Deleted(_) | Answer::Done | Answer::List { .. }) => {
+            Ok(true)
+        }
         Err(error) if error.reason == ErrorReason::NotFound => Ok(false),
         Err(error) => Err(error.message.clone()),
     }
@@ -103,7 +105,7 @@ pub fn adopted(reply: &Reply) -> Result<bool, Name> {
 /// The server's sentence.
 pub fn released(reply: &Reply) -> Result<(), Name> {
     match reply {
-        Ok(Answer::Object(_) | Answer::Deleted(_) | Answer::Done | Answer::List { .. }) => Ok(()),
+        Ok(Answer::Object(_) | Answer::Created(_) | Answer::Deleted(_) | Answer::Done | Answer::List { .. }) => Ok(()),
         Err(error) if matches!(error.reason, ErrorReason::NotFound | ErrorReason::Invalid) => Ok(()),
         Err(error) => Err(error.message.clone()),
     }

@@ -113,10 +113,13 @@ impl Controller for Protection {
                     }
                 }
             }
-            Object::Untyped(stored) if stored.meta.id.kind == self.kind && !is_gone => {
-                if stored.meta.is_terminating() && stored.meta.has_finalizer(self.finalizer()) {
-                    queue.add(stored.meta.id, change.cause);
-                }
+            Object::Untyped(stored)
+                if stored.meta.id.kind == self.kind
+                    && !is_gone
+                    && stored.meta.is_terminating()
+                    && stored.meta.has_finalizer(self.finalizer()) =>
+            {
+                queue.add(stored.meta.id, change.cause);
             }
             _ => {}
         }

@@ -77,6 +77,11 @@ pub enum PatchKind {
     Merge,
     /// `application/json-patch+json`.
     Json,
+    /// `application/apply-patch+yaml`: server-side apply.
+    Apply {
+        /// Take fields of other managers over.
+        force: bool,
+    },
 }
 
 /// A patch as JSON: from users, files and guests. Native parts send [`MetaEdit`]s and statuses.
@@ -337,6 +342,8 @@ impl Verb {
 pub enum Answer {
     /// The object as stored (after a deletion that is not complete: with its `deletionTimestamp`).
     Object(Object),
+    /// The object that an applied configuration has made.
+    Created(Object),
     /// The object is gone; what it was last.
     Deleted(Object),
     /// `Status: Success`: bound, evicted.
@@ -354,7 +361,7 @@ impl Answer {
     /// The object, if the answer is one.
     pub fn object(&self) -> Option<&Object> {
         match self {
-            Answer::Object(object) => Some(object),
+            Answer::Object(object) | Answer::Created(object) => Some(object),
             Answer::Deleted(_) | Answer::Done | Answer::List { .. } => None,
         }
     }

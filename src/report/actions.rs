@@ -33,6 +33,7 @@ pub fn action_text(action: &Action, store: &Store) -> String {
                 PatchKind::Json => "json",
                 PatchKind::Merge => "merge",
                 PatchKind::StrategicMerge => "strategic",
+                PatchKind::Apply { .. } => "apply",
             };
             format!("patch {} --type={kind}", name(resource))
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Call;
 use super::place::Place;
 use crate::api::{Name, Object, convert};
-use crate::event::{ApiError, DeleteOptions, ErrorReason, PatchKind, Preconditions, Propagation};
+use crate::event::{ApiError, DeleteOptions, ErrorCause, ErrorReason, PatchKind, Preconditions, Propagation};
 
 /// The object of a POST or PUT.
 ///
@@ -78,9 +78,18 @@ pub(super) fn patch_kind(call: &Call) -> Result<PatchKind, ApiError> {
         "application/strategic-merge-patch+json" => Ok(PatchKind::StrategicMerge),
         "application/merge-patch+json" => Ok(PatchKind::Merge),
         "application/json-patch+json" => Ok(PatchKind::Json),
-        "application/apply-patch+yaml" => {
-            Err(ApiError::new(ErrorReason::UnsupportedMediaType, "server-side apply is not there yet"))
+        "application/apply-patch+yaml" if call.parameter("fieldManager").is_none() => {
+            let what = "Required value: is required for apply patch";
+            let message = format!("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: {what}");
+            let mut refusal = ApiError::new(ErrorReason::Invalid, message);
+            refusal.causes.push(ErrorCause {
+                reason: "FieldValueRequired".into(),
+                message: what.into(),
+                field: "fieldManager".into(),
+            });
+            Err(refusal)
         }
+        "application/apply-patch+yaml" => Ok(PatchKind::Apply { force: call.parameter("force") == Some("true") }),
         other => Err(ApiError::new(
             ErrorReason::UnsupportedMediaType,
             format!(

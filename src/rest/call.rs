@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::list::Page;
 use super::place::Place;
 use super::{Call, Kinds, Response, body, list, shown, status};
-use crate::api::{Labels, Object, Uid, convert};
+use crate::api::{Labels, Name, Object, Uid, convert};
 use crate::event::{Answer, ApiError, ErrorReason, Patch, Reply, Request, Subresource};
 
 /// A call that was understood.
@@ -15,6 +15,8 @@ use crate::event::{Answer, ApiError, ErrorReason, Patch, Reply, Request, Subreso
 pub struct Asked {
     /// What the server is asked.
     pub request: Request,
+    /// Who owns what it changes: `fieldManager`, `unknown` where nothing is said.
+    pub manager: Name,
     place: Place,
     shape: Shape,
 }
@@ -44,7 +46,8 @@ pub fn understand(call: &Call, kinds: &dyn Kinds) -> Result<Asked, Response> {
         return Err(Response { code: 404, body });
     };
     let (request, shape) = request(call, &place).map_err(|error| status(&error))?;
-    Ok(Asked { request, place, shape })
+    let manager = call.parameter("fieldManager").unwrap_or("unknown").into();
+    Ok(Asked { request, manager, place, shape })
 }
 
 fn request(call: &Call, place: &Place) -> Result<(Request, Shape), ApiError> {
@@ -145,6 +148,7 @@ impl Asked {
             }
             (Shape::Scale, Answer::Object(object)) => Response { code: 200, body: scale(object) },
             (Shape::Object(code), Answer::Object(object)) => Response { code: *code, body: shown(object) },
+            (Shape::Object(_), Answer::Created(object)) => Response { code: 201, body: shown(object) },
             (Shape::Deleted, Answer::Object(object)) => Response { code: 200, body: shown(object) },
             (Shape::Deleted, Answer::Deleted(object)) => {
                 let meta = object.meta();

@@ -27,7 +27,7 @@ fn paths_name_a_kind_a_namespace_an_object_and_a_part_of_it() {
     check("/api/v1/namespaces/default/finalize", "namespaces  default finalize");
     check("/api/v1/nodes/n1", "nodes  n1");
     check("/apis/apps/v9/deployments", "nothing");
-    check("/api/v1/namespaces/default/nodes", "nothing");
+    check("/api/v1/namespaces/default/nodes", "namespaces  default nodes");
     check("/healthz", "nothing");
 }
 

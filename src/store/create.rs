@@ -25,6 +25,7 @@ impl Store {
         if !generated && let Some(taken) = self.table(kind).by_name(&namespace, &name) {
             return Err(already_exists(&info, taken, &object.meta().generate_name));
         }
+        self.own_new(&mut object, context);
         let services = self.services_now(kind);
         let object = self.give_to_service(object)?;
         let admitted = self.admit_create(without_status(object), context);

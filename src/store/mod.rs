@@ -3,7 +3,7 @@
 //! Requests come in whole and are answered at once; latency and loss are `net`'s business. Every change has a revision;
 //! watches and lagging watch caches read the change log. Parts never see this room: they get answers and notices.
 //!
-//! Left out so far: server-side apply, API priority and fairness, webhooks, CRD schemas.
+//! Left out so far: API priority and fairness, webhooks, CRD schemas.
 
 mod admission;
 mod bodies;
@@ -13,6 +13,7 @@ mod eviction;
 mod heartbeat;
 mod label_keys;
 mod limits;
+mod managed;
 mod patch;
 mod pods;
 mod quota;
@@ -32,7 +33,9 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::api::{Clock, Kind, KindInfo, Name, Object, ObjectId, Timestamp};
-use crate::event::{Answer, ApiError, Cause, ChangeKind, ErrorReason, PartId, Parties, Reply, Request, Target};
+use crate::event::{
+    Answer, ApiError, Cause, ChangeKind, ErrorReason, PartId, Parties, PatchKind, Reply, Request, Target,
+};
 use crate::kernel::{Chance, Purpose, Span, Time, object_hash};
 pub use admission::{SYSTEM_PRIORITY_CLASSES, add_default_tolerations};
 pub use services::ServiceRanges;
@@ -104,6 +107,7 @@ pub struct Store {
     commits: Vec<Commit>,
     since_trim: u32,
     admitted: admission::Memo,
+    manager: managed::Manager,
     /// How many names were generated for a base, by its hash.
     generated: FxHashMap<u64, u64>,
     heartbeats: heartbeat::Heartbeats,
@@ -129,6 +133,7 @@ impl Store {
             commits: Vec::new(),
             since_trim: 0,
             admitted: admission::Memo::default(),
+            manager: managed::Manager::default(),
             generated: FxHashMap::default(),
             heartbeats: heartbeat::Heartbeats::default(),
             events_expire: std::collections::VecDeque::new(),
@@ -205,7 +210,9 @@ impl Store {
                 self.patch_event(&target, count, last, message, context).map(Answer::Object)
             }
             Request::Patch { target, subresource, patch } => {
-                self.patch(&target, subresource, &patch, context).map(Answer::Object)
+                let is_new = matches!(patch.kind, PatchKind::Apply { .. }) && self.live(&target).is_err();
+                let patched = self.patch(&target, subresource, &patch, context);
+                patched.map(if is_new { Answer::Created } else { Answer::Object })
             }
             Request::Scale { target, preconditions, replicas } => {
                 self.scale(&target, preconditions, replicas, context).map(Answer::Object)
@@ -216,6 +223,14 @@ impl Store {
             Request::Get(target) => self.get(&target, context).map(Answer::Object),
             Request::List { query, at } => self.list(&query, at, context),
         }
+    }
+
+    /// Answers a request whose manager is known by name: what it changes belongs to it.
+    pub fn handle_as(&mut self, manager: Name, request: Request, context: &Context) -> Reply {
+        self.manager = managed::Manager::Named(manager);
+        let reply = self.handle(request, context);
+        self.manager = managed::Manager::Unsaid;
+        reply
     }
 
     /// The changes that requests have made since this was last asked.

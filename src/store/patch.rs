@@ -12,6 +12,9 @@ impl Store {
         patch: &Patch,
         context: &Context,
     ) -> Result<Object, ApiError> {
+        if let PatchKind::Apply { force } = patch.kind {
+            return self.apply(target, subresource, (patch, force), context);
+        }
         let stored = self.live(target)?;
         let kind = stored.kind();
         let info = self.info(kind).clone();
@@ -20,6 +23,7 @@ impl Store {
             PatchKind::StrategicMerge => merge::strategic_merge(&info.kind, &original, &patch.body),
             PatchKind::Merge => Ok(merge::merge_patch(&original, &patch.body)),
             PatchKind::Json => merge::json_patch(&original, &patch.body),
+            PatchKind::Apply { .. } => Ok(original.clone()),
         }
         .map_err(|error| refused(patch, error))?;
         let mut new = match kind {

@@ -13,6 +13,7 @@ impl Store {
         let stored = self.live(&target_of(&new))?;
         self.check_versions(&stored, new.meta())?;
         let mut next = keep_status(&stored, new);
+        self.own_changed(&stored, &mut next, "", context);
         template_generation::count(&stored, &mut next);
         keep_identity(&stored, &mut next, stored.meta().generation);
         let services = self.services_now(stored.kind());
@@ -37,22 +38,20 @@ impl Store {
             return Err(ApiError::new(ErrorReason::NotFound, "the server could not find the requested resource"));
         }
         self.check_versions(&stored, new.meta())?;
-        self.replace(
-            stored,
-            |stored| {
-                let mut next = adopt_status(stored, &new);
-                // Upstream resets the spec alone; only a Deployment keeps its labels as well.
-                let (labels, annotations) = (&new.meta().labels, &new.meta().annotations);
-                if *labels != stored.meta().labels && stored.kind() != Kind::Deployment {
-                    next.meta_mut().labels = labels.clone();
-                }
-                if *annotations != stored.meta().annotations {
-                    next.meta_mut().annotations = annotations.clone();
-                }
-                next
-            },
-            context,
-        )
+        let mut next = adopt_status(&stored, &new);
+        // Upstream resets the spec alone; only a Deployment keeps its labels as well.
+        let (labels, annotations) = (&new.meta().labels, &new.meta().annotations);
+        if *labels != stored.meta().labels && stored.kind() != Kind::Deployment {
+            next.meta_mut().labels = labels.clone();
+        }
+        if *annotations != stored.meta().annotations {
+            next.meta_mut().annotations = annotations.clone();
+        }
+        if self.has_settled_owners() {
+            next.meta_mut().rest = new.meta().rest.clone();
+        }
+        self.own_changed(&stored, &mut next, "status", context);
+        self.replace(stored, |_| next, context)
     }
 
     /// A status patch without a revision: the last writer wins, but for conditions of other writers, which stay.

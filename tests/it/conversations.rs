@@ -35,6 +35,10 @@ const BY_DESIGN: &[(&str, &str)] = &[
     ("/spec/template/metadata/labels/batch.kubernetes.io~1controller-uid", "since 1.27, beside the label of old"),
     ("/spec/template/metadata/labels/batch.kubernetes.io~1job-name", "the same"),
     (
+        "/spec/internalTrafficPolicy",
+        "a Service without addresses has none since 1.26 (pkg/apis/core/v1/defaults.go, SetDefaults_Service)",
+    ),
+    (
         "/hostPort",
         "templates of pods on the host's network get no host ports since 1.28 \
          (DefaultHostNetworkHostPortsInPodTemplates, pkg/apis/core/v1/defaults.go)",

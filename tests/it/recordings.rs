@@ -80,6 +80,26 @@ agree! {
     owners_take_their_dependents_along = "gc-cascade";
     an_unschedulable_pod_gets_a_new_node = "x-unsched-node-add";
     a_pod_of_high_priority_preempts = "x-preempt";
+    a_forbidden_run_starts_when_the_last_ends = "cron-forbid";
+    a_daemon_set_rolls_out = "ds-rolling";
+    a_job_backs_off_until_its_limit = "job-backoff";
+    jobs_count_their_completions = "job-basic";
+    a_job_has_a_deadline = "job-deadline";
+    an_indexed_job_has_each_index_once = "job-indexed";
+    a_finished_job_lives_for_its_time = "job-ttl";
+    a_limit_range_defaults_and_refuses = "limitrange";
+    a_namespace_takes_all_along = "ns-delete";
+    a_budget_allows_so_many_evictions = "pdb-evict";
+    a_quota_refuses_pods = "quota-pods";
+    a_bad_image_stalls_a_stateful_set = "sts-badimage";
+    a_stateful_set_goes_in_order = "sts-basic";
+    a_parallel_stateful_set_updates_one_by_one = "sts-parallel";
+    a_partition_holds_back_an_update = "sts-partition";
+    services_have_two_families = "svc-dual";
+    a_drain_waits_for_a_budget = "x-drain-pdb";
+    a_daemon_set_follows_nodes = "x-ds-nodes";
+    pods_of_a_lost_node_are_evicted = "x-node-lost";
+    claims_are_bound_at_once = "x-pv-immediate";
 }
 
 #[test]

@@ -46,7 +46,8 @@ impl Dual {
         let mut dual = Dual::with(problem, &worth, &rows)?;
         for _ in 0..ROUNDS {
             let items = 0..problem.items.len();
-            let violated: Vec<(usize, usize)> = items.filter_map(|item| dual.violated(problem, item, worth[item])).collect();
+            let violated: Vec<(usize, usize)> =
+                items.filter_map(|item| dual.violated(problem, item, worth[item])).collect();
             if violated.is_empty() {
                 break;
             }

@@ -158,14 +158,17 @@ fn standing_at_peak(plan: &Plan) -> Vec<u32> {
     counts
 }
 
+/// What makes nodes alike: capacity, cards, model, price.
+type Alike = (Vec<i64>, u8, u32, i64);
+
 /// The nodes of a plan as bins, and so many pods of each class as items.
 fn problem(plan: &Plan, counts: &[u32], objective: Objective) -> Problem {
-    let mut kinds: BTreeMap<(Vec<i64>, u8, u32, i64), (NodeState, u32)> = BTreeMap::new();
+    let mut kinds: BTreeMap<Alike, (NodeState, u32)> = BTreeMap::new();
     for (node, price) in plan.nodes.iter().zip(&plan.micro_dollars) {
         let same = (node.capacity.to_vec(), node.cards.count, node.model, *price);
         kinds.entry(same).or_insert((node.clone(), 0)).1 += 1;
     }
-    let bin = |((.., price), (node, count)): (&(Vec<i64>, u8, u32, i64), &(NodeState, u32))| BinKind {
+    let bin = |((.., price), (node, count)): (&Alike, &(NodeState, u32))| BinKind {
         name: "node".into(),
         capacity: room(node),
         at_most: Some(*count),

@@ -12,8 +12,8 @@ const NOT_HERE: i64 = i64::MIN;
 #[derive(Clone, Debug)]
 pub(super) struct Ranking {
     scores: Vec<i64>,
-    /// The best score of each block of nodes.
-    best: Vec<i64>,
+    /// The best score of each block of nodes, and how many nodes of the block have it.
+    best: Vec<(i64, u32)>,
     /// Up to which change of the park the scores are right.
     seen: usize,
 }
@@ -32,9 +32,14 @@ impl Ranking {
             let new = score(policy, pod, park, node, setting);
             let old = std::mem::replace(&mut self.scores[node], new);
             let block = node / BLOCK;
-            if new >= self.best[block] {
-                self.best[block] = new;
-            } else if old == self.best[block] {
+            let (best, count) = self.best[block];
+            if new > best {
+                self.best[block] = (new, 1);
+            } else if new == best {
+                self.best[block].1 += u32::from(old != best);
+            } else if old == best && count > 1 {
+                self.best[block].1 -= 1;
+            } else if old == best {
                 let end = self.scores.len().min((block + 1) * BLOCK);
                 self.best[block] = best_of(&self.scores[block * BLOCK..end]);
             }
@@ -44,7 +49,7 @@ impl Ranking {
 
     /// The best score; nothing where the pod fits nowhere.
     fn best(&self) -> Option<i64> {
-        self.best.iter().copied().max().filter(|best| *best > NOT_HERE)
+        self.best.iter().map(|(best, _)| *best).max().filter(|best| *best > NOT_HERE)
     }
 
     /// The first node from a place on that has the best score, round the end.
@@ -54,7 +59,7 @@ impl Ranking {
             let mut at = from;
             while at < to {
                 let block_end = ((at / BLOCK + 1) * BLOCK).min(to);
-                if self.best[at / BLOCK] == best
+                if self.best[at / BLOCK].0 == best
                     && let Some(found) = self.scores[at..block_end].iter().position(|score| *score == best)
                 {
                     return Some(at + found);
@@ -69,24 +74,29 @@ impl Ranking {
     /// How many nodes have the best score.
     pub(super) fn count_of_best(&self) -> usize {
         let Some(best) = self.best() else { return 0 };
-        let blocks = self.scores.chunks(BLOCK).zip(&self.best).filter(|(_, block)| **block == best);
-        blocks.map(|(scores, _)| scores.iter().filter(|score| **score == best).count()).sum()
+        self.best.iter().filter(|(of_block, _)| *of_block == best).map(|(_, count)| *count as usize).sum()
     }
 
     /// The node number n among those with the best score.
     pub(super) fn nth_of_best(&self, n: usize) -> Option<usize> {
         let best = self.best()?;
-        let blocks = self.scores.chunks(BLOCK).zip(&self.best).enumerate().filter(|(_, (_, block))| **block == best);
-        let with_best = blocks.flat_map(|(block, (scores, _))| {
-            let nodes = scores.iter().enumerate().filter(|(_, score)| **score == best);
-            nodes.map(move |(at, _)| block * BLOCK + at)
-        });
-        with_best.into_iter().nth(n)
+        let mut left = n;
+        for (block, (of_block, count)) in self.best.iter().enumerate().filter(|(_, (of_block, _))| *of_block == best) {
+            if left >= *count as usize {
+                left -= *count as usize;
+                continue;
+            }
+            let end = self.scores.len().min((block + 1) * BLOCK);
+            let scores = self.scores[block * BLOCK..end].iter().enumerate();
+            return scores.filter(|(_, score)| *score == of_block).map(|(at, _)| block * BLOCK + at).nth(left);
+        }
+        None
     }
 }
 
-fn best_of(scores: &[i64]) -> i64 {
-    scores.iter().copied().max().unwrap_or(NOT_HERE)
+fn best_of(scores: &[i64]) -> (i64, u32) {
+    let best = scores.iter().copied().max().unwrap_or(NOT_HERE);
+    (best, scores.iter().filter(|score| **score == best).count() as u32)
 }
 
 fn score(policy: &dyn Policy, pod: &Demand, park: &Park, node: usize, setting: &Setting) -> i64 {

@@ -17,13 +17,13 @@ use crate::api::Clock;
 use crate::event::{Cause, PartId};
 use crate::kernel::{Chance, Span, Time};
 use crate::rest::{BuiltIn, Call, Response, understand};
-use crate::store::{Context, Store};
+use crate::store::{Context, ServiceRanges, Store};
 
 /// Play recorded conversations to the simulated API server and print what it answers
 #[derive(Args)]
 #[command(after_help = "\
 A case is a JSON object a line, {\"name\": …, \"requests\": [{\"method\": …, \"path\": …, \"query\": …, \"contentType\": …, \
-\"body\": …}]}; each is played in a fresh namespace of an empty cluster without controllers, a second between requests. \
+\"body\": …}]}; each is played in a fresh namespace of an empty cluster without controllers, a millisecond between requests. \
 {ns} stands for the namespace; $RV and $UID for the resourceVersion and uid of the newest reply with an object, $RV1 and \
 $UID1 for those of the first. A line is printed for each: {\"name\": …, \"replies\": [{\"code\": …, \"body\": …}]}, with \
 <uid>, <resourceVersion>, <time> and the like instead of what differs from run to run.")]
@@ -52,6 +52,8 @@ struct RecordedCall {
     body: Value,
 }
 
+/// `--service-cluster-ip-range`, as it was when conversations were recorded.
+const SERVICE_RANGES: &str = "10.0.0.0/16,fd00:10::/108";
 /// The namespace of a conversation: a word that is nowhere else.
 const NAMESPACE: &str = "ns-of-the-case";
 
@@ -87,6 +89,9 @@ struct Server {
 impl Server {
     fn new() -> Server {
         let mut store = Store::new(Chance { seed: 1 }, Clock::DEFAULT, &[Span::ZERO]);
+        if let Ok(cluster_ips) = ServiceRanges::cluster_ips(SERVICE_RANGES) {
+            store.set_service_ranges(&ServiceRanges { cluster_ips, ..ServiceRanges::default() });
+        }
         let context = Context { now: Time::ZERO, cause: Cause::START, from: PartId::User, replica: 0 };
         store.bootstrap(&context);
         let mut server = Server { store, now: Time::ZERO };
@@ -97,13 +102,13 @@ impl Server {
     }
 
     fn answer(&mut self, call: &Call) -> Response {
-        self.now += Span::from_secs(1);
+        self.now += Span::from_millis(1);
         let asked = match understand(call, &BuiltIn) {
             Ok(asked) => asked,
             Err(response) => return response,
         };
         let context = Context { now: self.now, cause: Cause::START, from: PartId::User, replica: 0 };
-        let reply = self.store.handle(asked.request.clone(), &context);
+        let reply = self.store.handle_as(asked.manager.clone(), asked.request.clone(), &context);
         self.store.take_commits();
         asked.response(&reply)
     }

@@ -463,7 +463,9 @@ fn done_or_fail(reply: &Reply) -> Next {
 fn shown(reply: &Reply) -> Result<&Object, &crate::event::ApiError> {
     match reply {
         Ok(Answer::Object(object)) => Ok(object),
-        Ok(Answer::Deleted(_) | Answer::Done | Answer::List { .. }) => panic!("a GET is answered with an object"),
+        Ok(Answer::Created(_) | Answer::Deleted(_) | Answer::Done | Answer::List { .. }) => {
+            panic!("a GET is answered with an object")
+        }
         Err(error) => Err(error),
     }
 }

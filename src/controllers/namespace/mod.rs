@@ -378,7 +378,9 @@ fn content_kinds() -> impl Iterator<Item = Kind> {
 fn listed(reply: &Reply) -> Result<&[Object], ApiError> {
     match reply {
         Ok(Answer::List { items, .. }) => Ok(items),
-        Ok(Answer::Object(_) | Answer::Deleted(_) | Answer::Done) => panic!("a list is answered with a list"),
+        Ok(Answer::Object(_) | Answer::Created(_) | Answer::Deleted(_) | Answer::Done) => {
+            panic!("a list is answered with a list")
+        }
         Err(error) => Err(error.clone()),
     }
 }

@@ -102,7 +102,9 @@ impl Edit {
     fn found(&mut self, reply: Reply, shell: &mut Shell<'_>) -> Progress {
         let object = match reply {
             Ok(Answer::Object(object)) => object,
-            Ok(Answer::Deleted(_) | Answer::Done | Answer::List { .. }) => panic!("a GET is answered with an object"),
+            Ok(Answer::Created(_) | Answer::Deleted(_) | Answer::Done | Answer::List { .. }) => {
+                panic!("a GET is answered with an object")
+            }
             Err(error) => {
                 shell.fail(Failure::Server(error));
                 return Progress::Ended;
