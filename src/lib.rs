@@ -17,6 +17,7 @@
 //! | [`kernel`] | agenda, time, chance; would compile with Kubernetes deleted |
 //! | [`api`] | objects, kinds, keys, selectors, quantities, defaulting, validation, naming, patches |
 //! | [`event`] | everything that can happen or be said, as closed enums |
+//! | [`rest`] | what calls of the REST API ask for, and what answers look like |
 //! | [`store`] | the API server |
 //! | [`client`] | what a part holds: caches, work queues, expectations, plans, an outbox |
 //! | [`net`] | carries messages: latency, fate |
