@@ -162,7 +162,7 @@ fn standing_at_peak(plan: &Plan) -> Vec<u32> {
 type Alike = (Vec<i64>, u8, u32, i64);
 
 /// The nodes of a plan as bins, and so many pods of each class as items.
-fn problem(plan: &Plan, counts: &[u32], objective: Objective) -> Problem {
+pub(super) fn problem(plan: &Plan, counts: &[u32], objective: Objective) -> Problem {
     let mut kinds: BTreeMap<Alike, (NodeState, u32)> = BTreeMap::new();
     for (node, price) in plan.nodes.iter().zip(&plan.micro_dollars) {
         let same = (node.capacity.to_vec(), node.cards.count, node.model, *price);

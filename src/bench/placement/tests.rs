@@ -8,6 +8,7 @@ use super::{
     Arrivals, Case, Conditions, Contender, Drains, KubeScheduler, Limits, Park, Placer, Plan, Queue, Record, Run,
     Scored, Source, Spot, Study, Workload, all_placed, results,
 };
+use crate::bench::bounds::{self, Effort, Objective, Optimum, bracket, optimum};
 use crate::explore::Seeds;
 use crate::kernel::{Span, Time};
 use crate::scheduler::policies::{ALL, CARD, Demand, NodeState, Policy, named};
@@ -272,6 +273,49 @@ fn a_pod_of_high_priority_takes_the_room_of_the_fewest_and_lowest() {
     // Nobody makes room for its equal.
     let equals = run_on_one_node(&[(4, 0, 5), (4, 1, 5)], Conditions { queue: Queue::None, ..conditions });
     assert_eq!((equals.get("preempted"), equals.get("rejected")), (Some(0.0), Some(1.0)));
+}
+
+/// Machines and pods without cards, few enough to be packed exactly.
+fn small_trace() -> impl Strategy<Value = Trace> {
+    let machine = (2..9_i64, 2..9_i64).prop_map(|(cpus, gibibytes)| Machine {
+        capacity: [cpus * 1_000, gibibytes << 30, 0, 0, 0, 0],
+        ..Machine::default()
+    });
+    let task = (1..5_i64, 1..5_i64)
+        .prop_map(|(cpus, gibibytes)| Task { asks: [cpus * 1_000, gibibytes << 30, 0, 0, 0, 0], ..Task::default() });
+    (prop::collection::vec(machine, 1..5), prop::collection::vec(task, 1..8)).prop_map(|(machines, tasks)| Trace {
+        resources: vec!["cpu".into(), "memory".into()],
+        machines,
+        tasks,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn the_optimum_is_at_least_every_bound_and_at_most_what_every_policy_takes(trace in small_trace(), seed in 0..9_u64) {
+        let plan = Plan::new(&trace, Arrivals::AsRecorded, seed).expect("a plan can be made");
+        let problem = super::limits::problem(&plan, &plan.counts, Objective::Nodes);
+        let best = match optimum(&problem, bounds::Limits::SMALL) {
+            Optimum::Best(packing) => Some(packing.nodes()),
+            Optimum::Infeasible => None,
+            Optimum::GaveUp => return Err(TestCaseError::reject("too large")),
+        };
+        let bracket = bracket(&problem, Effort::USUAL);
+        if let Some(best) = best {
+            for bound in [bracket.volume, bracket.one_dimension, bracket.bound] {
+                prop_assert!(bound <= best, "{bracket:?} {best}");
+            }
+        }
+        for policy in ALL {
+            let figures = Run::new(&plan, recorded(), Box::new(Scored::new(*policy, &plan)), 100.0).finish().figures;
+            if figures.get("rejected") == Some(0.0) {
+                let nodes = figures.get("nodes_used").expect("it is a figure");
+                prop_assert!(best.is_some_and(|best| best as f64 <= nodes), "{}: {nodes}, {best:?}", policy.name());
+            }
+        }
+    }
 }
 
 /// Puts pods on nodes and takes them off, and asks after each step: by class, node or pod, and whether one comes.
