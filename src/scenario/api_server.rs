@@ -3,7 +3,7 @@
 use super::components::of_flag;
 use crate::api::located::{InputError, Place};
 use crate::client::{Flag, FlagValue, Flags};
-use crate::store::ServiceRanges;
+use crate::store::{ApiServerSettings, DisabledPlugins, ServiceRanges};
 
 /// `--service-cluster-ip-range`.
 pub(super) const SERVICE_CLUSTER_IP_RANGE: Flag = Flag {
@@ -18,11 +18,33 @@ pub(super) const SERVICE_NODE_PORT_RANGE: Flag = Flag {
     doc: "the ports of the nodes that Services may have, the first and the last one",
 };
 
-/// The flags of kube-apiserver.
-pub const API_SERVER_FLAGS: &[&Flag] = &[&SERVICE_CLUSTER_IP_RANGE, &SERVICE_NODE_PORT_RANGE];
+/// `--disable-admission-plugins`.
+pub(super) const DISABLE_ADMISSION_PLUGINS: Flag = Flag {
+    name: "disable-admission-plugins",
+    default: FlagValue::Text(""),
+    doc: "admission plugins that are off, with commas between: DefaultTolerationSeconds, LimitRanger, Priority, \
+          ResourceQuota, ServiceAccount",
+};
 
-/// What the flags say of Services.
-pub(super) fn service_ranges(flags: &Flags, place: &Place<'_>, errors: &mut Vec<InputError>) -> ServiceRanges {
+/// The flags of kube-apiserver.
+pub const API_SERVER_FLAGS: &[&Flag] =
+    &[&SERVICE_CLUSTER_IP_RANGE, &SERVICE_NODE_PORT_RANGE, &DISABLE_ADMISSION_PLUGINS];
+
+/// What the flags say.
+pub(super) fn api_server_settings(
+    flags: &Flags,
+    place: &Place<'_>,
+    errors: &mut Vec<InputError>,
+) -> ApiServerSettings {
+    let service_ranges = service_ranges(flags, place, errors);
+    let disabled_plugins = DisabledPlugins::parse(flags.text(&DISABLE_ADMISSION_PLUGINS)).unwrap_or_else(|message| {
+        errors.push(place.key(DISABLE_ADMISSION_PLUGINS.name).error(message));
+        DisabledPlugins::default()
+    });
+    ApiServerSettings { service_ranges, disabled_plugins }
+}
+
+fn service_ranges(flags: &Flags, place: &Place<'_>, errors: &mut Vec<InputError>) -> ServiceRanges {
     let mut refuse = |message: String| {
         let text = message.replacen(' ', ": ", usize::from(!message.contains(": ")));
         errors.push(of_flag(&text, place).error(message));

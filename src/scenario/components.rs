@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::api_server::{API_SERVER_FLAGS, service_ranges};
+use super::api_server::{API_SERVER_FLAGS, api_server_settings};
 use super::file::{ComponentsFile, FlagsFile, LatencyFile, SchedulerConfigFile, SchedulerFlagsFile};
 use super::manifests::{Gathering, files};
 use crate::api::located::{InputError, InputErrors, Place};
@@ -15,7 +15,7 @@ use crate::kernel::Span;
 use crate::kubelet::{self, KubeletSettings};
 use crate::net::{Latency, NetSettings};
 use crate::scheduler::{CONFIG, Configuration, SchedulerSettings, configuration};
-use crate::store::ServiceRanges;
+use crate::store::ApiServerSettings;
 
 /// `--controllers` of kube-controller-manager.
 pub const CONTROLLERS: Flag = Flag {
@@ -51,7 +51,7 @@ pub(super) struct Lowered {
     pub(super) controller_election: Option<LeaderElection>,
     pub(super) controller_managers: u8,
     pub(super) schedulers: u8,
-    pub(super) service_ranges: ServiceRanges,
+    pub(super) api_server: ApiServerSettings,
 }
 
 /// The flags of kube-controller-manager and of its controllers, each name once.
@@ -83,7 +83,7 @@ pub(super) fn lower(file: &ComponentsFile, place: &Place<'_>, gathering: &mut Ga
     let kubelet_flags = flags(&file.kubelet, kubelet::FLAGS, &place.key("kubelet"), errors);
     let of_api_server = place.key("kubeApiserver");
     let api_server_flags = flags(&file.kube_apiserver, API_SERVER_FLAGS, &of_api_server, errors);
-    let service_ranges = service_ranges(&api_server_flags, &of_api_server, errors);
+    let api_server = api_server_settings(&api_server_flags, &of_api_server, errors);
     let mut count = |given: Option<u8>, section: &str, key: &str| {
         let count = given.unwrap_or(1);
         if !(1..=REPLICAS_MAX).contains(&count) {
@@ -104,7 +104,7 @@ pub(super) fn lower(file: &ComponentsFile, place: &Place<'_>, gathering: &mut Ga
         controllers: chosen(controller_flags.text(&CONTROLLERS), &of_manager.key(CONTROLLERS.name), errors),
         controller_flags,
         scheduler,
-        service_ranges,
+        api_server,
     }
 }
 

@@ -86,7 +86,7 @@ impl<'a> Lowering<'a> {
             clock: start,
             net: components::latency(&typed.latency),
             api_servers: components.api_servers,
-            service_ranges: components.service_ranges,
+            api_server: components.api_server,
             nodes_registered: true,
             custom_kinds: self.gathering.kinds.custom.clone(),
             pools: setup_pools,

@@ -15,7 +15,7 @@ use crate::net::{Net, NetSettings};
 use crate::network::{Network, TrafficSettings};
 use crate::record::{Entry, EntryKind, Journal};
 use crate::scheduler::{Scheduler, SchedulerSettings};
-use crate::store::{Context, ServiceRanges, Store};
+use crate::store::{ApiServerSettings, Context, Store};
 
 /// Nodes of one shape.
 #[derive(Clone, Debug)]
@@ -44,8 +44,8 @@ pub struct Setup {
     pub net: NetSettings,
     /// How many API server replicas there are.
     pub api_servers: u8,
-    /// From where Services get their addresses and node ports.
-    pub service_ranges: ServiceRanges,
+    /// The flags of kube-apiserver.
+    pub api_server: ApiServerSettings,
     /// The kinds that CRDs bring, by the number in `Kind::Custom`.
     pub custom_kinds: Vec<Arc<KindInfo>>,
     /// The nodes.
@@ -91,7 +91,7 @@ impl Setup {
         let chance = Chance { seed };
         let lags = vec![self.net.watch_cache_lag; usize::from(self.api_servers.max(1))];
         let mut store = Store::new(chance, self.clock, &lags);
-        store.set_service_ranges(&self.service_ranges);
+        store.configure(&self.api_server);
         let custom: Vec<(Kind, Arc<KindInfo>)> =
             self.custom_kinds.iter().map(|info| (store.add_kind(KindInfo::clone(info)), info.clone())).collect();
         let kinds = store.kinds();

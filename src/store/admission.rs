@@ -1,7 +1,7 @@
 //! Admission: what the server changes or refuses before it stores. Upstream: `plugin/pkg/admission/*`.
 //!
-//! Here: NamespaceLifecycle, the defaults of LimitRanger (its limits: `limits`; quotas: `quota`), ServiceAccount (the name only: no token volume is mounted, so that pods of a template
-//! share its spec), Priority, DefaultTolerationSeconds, TaintNodesByCondition (only for a node that is created not
+//! Here: NamespaceLifecycle, the defaults of LimitRanger (its limits: `limits`; quotas: `quota`), ServiceAccount (the
+//! name only: no token volume is mounted, so that pods of a template share its spec), Priority, DefaultTolerationSeconds, TaintNodesByCondition (only for a node that is created not
 //! ready; upstream also for one that is ready, which then waits for the node life cycle controller), and what
 //! registries do on creation (finalizer and label of a namespace, QoS class and scheduling gate condition of a pod).
 
@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1;
 use rustc_hash::FxHashMap;
 
 use super::validate::is_foreign;
-use super::{Context, Store, limits};
+use super::{AdmissionPlugin, Context, DisabledPlugins, Store, limits};
 use crate::api::{
     ConditionStatus, Kind, KindInfo, Meta, Name, Namespace, Node, Obj, Object, Pod, PodConditionType, PodSpec,
     ReasonText, Untyped, defaults, no_finalizers,
@@ -118,10 +118,20 @@ impl Store {
             return Ok(admitted.clone());
         }
         let mut full = spec.full.clone();
-        let told = self.set_default_resources(&mut full, &pod.meta.namespace);
-        self.set_service_account(&mut full, &pod.meta)?;
-        self.set_priority(&mut full, &pod.meta, context)?;
-        add_default_tolerations(&mut full);
+        let is_on = |plugin| self.settings.disabled_plugins.allow(plugin);
+        let told = match is_on(AdmissionPlugin::LimitRanger) {
+            true => self.set_default_resources(&mut full, &pod.meta.namespace),
+            false => None,
+        };
+        if is_on(AdmissionPlugin::ServiceAccount) {
+            self.set_service_account(&mut full, &pod.meta)?;
+        }
+        if is_on(AdmissionPlugin::Priority) {
+            self.set_priority(&mut full, &pod.meta, context)?;
+        }
+        if is_on(AdmissionPlugin::DefaultTolerationSeconds) {
+            add_default_tolerations(&mut full);
+        }
         let spec_admitted = if full == spec.full { spec.clone() } else { PodSpec::new(full) };
         let admitted = Admitted { spec: spec_admitted, told };
         self.admitted.specs.insert(key, (spec.clone(), admitted.clone()));
@@ -206,9 +216,11 @@ impl Store {
 }
 
 /// What an update goes through: DefaultTolerationSeconds, for what users send. Native parts keep what they were given.
-pub(super) fn admit_update(object: Object, context: &Context) -> Object {
+pub(super) fn admit_update(object: Object, disabled: &DisabledPlugins, context: &Context) -> Object {
     match object {
-        Object::Pod(mut pod) if is_foreign(context.from) => {
+        Object::Pod(mut pod)
+            if is_foreign(context.from) && disabled.allow(AdmissionPlugin::DefaultTolerationSeconds) =>
+        {
             let mut full = pod.body.spec.full.clone();
             add_default_tolerations(&mut full);
             if full != pod.body.spec.full {
@@ -220,7 +232,6 @@ pub(super) fn admit_update(object: Object, context: &Context) -> Object {
     }
 }
 
-/// DefaultTolerationSeconds: 300 s on a node that is not ready or unreachable.
 /// DefaultTolerationSeconds: the tolerations that every pod gets.
 pub fn add_default_tolerations(spec: &mut v1::PodSpec) {
     let tolerations = spec.tolerations.get_or_insert_with(Vec::new);

@@ -15,8 +15,10 @@ impl Store {
         let info = self.info(kind).clone();
         let generated = object.meta().name.is_empty();
         if generated {
-            let name = self.generate_name(&object, context)?;
-            object.meta_mut().name = name;
+            object.meta_mut().name = match kind {
+                Kind::LimitRange if object.meta().generate_name.is_empty() => self.drawn_name(&object),
+                _ => self.generate_name(&object, context)?,
+            };
         }
         let (namespace, name) = (object.meta().namespace.clone(), object.meta().name.clone());
         if info.namespaced {
@@ -50,6 +52,15 @@ impl Store {
         let stored = self.commit(ChangeKind::Added, object, None, context);
         self.expect_event_expiry(&stored, context);
         Ok(stored)
+    }
+
+    /// A LimitRange without a name is called by a UUID. Upstream: `pkg/registry/core/limitrange/strategy.go`.
+    fn drawn_name(&mut self, object: &Object) -> Name {
+        let hash = object_hash(&format!("limitranges/{}", object.meta().namespace));
+        let count = self.generated.entry(hash).or_default();
+        let draw = self.chance.draw(GENERATE_NAME, hash, *count);
+        *count += 1;
+        Uid::version_4(draw.word(0), draw.word(1)).to_string().into()
     }
 
     /// A name from `generateName`; another where one is taken, as upstream tries eight times.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1;
 
-use super::Store;
+use super::{AdmissionPlugin, Store};
 use super::quota::forbidden;
 use crate::api::quota::{Amounts, pod_limits, pod_requests};
 use crate::api::{Kind, Name, Object, Quantity};
@@ -38,6 +38,9 @@ impl Store {
 
     /// Refuses pods and claims that are outside of the limits.
     pub(super) fn check_limits(&self, object: &Object) -> Result<(), ApiError> {
+        if !self.settings.disabled_plugins.allow(AdmissionPlugin::LimitRanger) {
+            return Ok(());
+        }
         let meta = object.meta();
         let errors = match object {
             Object::Pod(pod) => pod_errors(&pod.body.spec.full, &self.limit_ranges(&meta.namespace).concat()),

@@ -15,6 +15,7 @@ mod label_keys;
 mod limits;
 mod managed;
 mod patch;
+mod plugins;
 mod pods;
 mod quota;
 mod read;
@@ -38,6 +39,7 @@ use crate::event::{
 };
 use crate::kernel::{Chance, Purpose, Span, Time, object_hash};
 pub use admission::{SYSTEM_PRIORITY_CLASSES, add_default_tolerations};
+pub use plugins::{AdmissionPlugin, DisabledPlugins};
 pub use services::ServiceRanges;
 use table::{LogEntry, Table};
 use watch::Watchers;
@@ -68,6 +70,15 @@ impl Replica {
         let lagging = Time::ZERO + now.since(Time::ZERO + self.lag);
         self.frozen_at.map_or(lagging, |frozen| lagging.min(frozen))
     }
+}
+
+/// The flags of kube-apiserver.
+#[derive(Clone, Debug, Default)]
+pub struct ApiServerSettings {
+    /// From where Services get their addresses and node ports.
+    pub service_ranges: ServiceRanges,
+    /// The admission plugins that are off.
+    pub disabled_plugins: DisabledPlugins,
 }
 
 /// What the server knows of a request beside its content.
@@ -107,6 +118,7 @@ pub struct Store {
     commits: Vec<Commit>,
     since_trim: u32,
     admitted: admission::Memo,
+    settings: ApiServerSettings,
     manager: managed::Manager,
     /// How many names were generated for a base, by its hash.
     generated: FxHashMap<u64, u64>,
@@ -133,12 +145,19 @@ impl Store {
             commits: Vec::new(),
             since_trim: 0,
             admitted: admission::Memo::default(),
+            settings: ApiServerSettings::default(),
             manager: managed::Manager::default(),
             generated: FxHashMap::default(),
             heartbeats: heartbeat::Heartbeats::default(),
             events_expire: std::collections::VecDeque::new(),
             services: services::Services::new(&ServiceRanges::default()),
         }
+    }
+
+    /// Sets the flags. Before the first object.
+    pub fn configure(&mut self, settings: &ApiServerSettings) {
+        self.settings = settings.clone();
+        self.services = services::Services::new(&settings.service_ranges);
     }
 
     /// Adds a custom kind: what a CRD does once it is established.

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::{Context, Store};
+use super::{AdmissionPlugin, Context, Store};
 use crate::api::quota::{Amounts, Quota, check_named, is_counted, matching, usage};
 use crate::api::{Kind, KindInfo, Name, Obj, Object, Untyped};
 use crate::event::{ApiError, ErrorReason};
@@ -28,6 +28,9 @@ impl Store {
     }
 
     fn charge(&mut self, object: &Object, before: Option<&Object>, context: &Context) -> Result<(), ApiError> {
+        if !self.settings.disabled_plugins.allow(AdmissionPlugin::ResourceQuota) {
+            return Ok(());
+        }
         let meta = object.meta();
         let quotas: Vec<Arc<Obj<Untyped>>> = self.untyped_in(Kind::ResourceQuota, &meta.namespace);
         let info = self.info(object.kind()).clone();

@@ -17,7 +17,7 @@ impl Store {
         template_generation::count(&stored, &mut next);
         keep_identity(&stored, &mut next, stored.meta().generation);
         let services = self.services_now(stored.kind());
-        let next = admit_update(self.update_service(next, &stored)?, context);
+        let next = admit_update(self.update_service(next, &stored)?, &self.settings.disabled_plugins, context);
         let checked = self.check_update(&next, &stored, context);
         checked.inspect_err(|_| self.restore_services(services))?;
         self.replace(stored, |_| next, context)
@@ -57,7 +57,7 @@ impl Store {
     /// A status patch without a revision: the last writer wins, but for conditions of other writers, which stay.
     pub(super) fn patch_status(&mut self, new: &Object, context: &Context) -> Result<Object, ApiError> {
         let stored = self.live(&target_of(new))?;
-        self.check_uid(&stored, new.meta().uid)?;
+        self.check_uid(&stored, new.meta())?;
         self.replace(
             stored,
             |stored| {
@@ -202,36 +202,42 @@ impl Store {
     }
 
     fn check_versions(&self, stored: &Object, new: &Meta) -> Result<(), ApiError> {
-        self.check_uid(stored, new.uid)?;
+        self.check_uid(stored, new)?;
         if new.resource_version != 0 && new.resource_version != stored.meta().resource_version {
             return Err(conflict(self.info(stored.kind()), &stored.meta().name, MODIFIED));
         }
         Ok(())
     }
 
-    fn check_uid(&self, stored: &Object, uid: Uid) -> Result<(), ApiError> {
-        let preconditions = Preconditions { uid: (uid != Uid(0)).then_some(uid), resource_version: None };
-        self.check_preconditions(stored, preconditions)
+    /// An object that says its uid means no other of its name.
+    fn check_uid(&self, stored: &Object, new: &Meta) -> Result<(), ApiError> {
+        let has_other = new.uid != Uid(0) && new.uid != stored.meta().uid;
+        if has_other { Err(self.other_uid(stored, &new.uid_text())) } else { Ok(()) }
+    }
+
+    fn other_uid(&self, stored: &Object, wanted: &str) -> ApiError {
+        let meta = stored.meta();
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: {}",
+            storage_key(self.info(meta.id.kind), meta),
+            meta.uid
+        );
+        conflict(self.info(stored.kind()), &meta.name, &why)
     }
 
     /// What a write insists on. Upstream: `Preconditions.Check` of the storage for the uid; a resourceVersion is
     /// compared as that of an update.
     pub(super) fn check_preconditions(&self, stored: &Object, wanted: Preconditions) -> Result<(), ApiError> {
         let meta = stored.meta();
-        let refuse = |why: &str| Err(conflict(self.info(stored.kind()), &meta.name, why));
         if let Some(uid) = wanted.uid
             && uid != meta.uid
         {
-            return refuse(&format!(
-                "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-                storage_key(self.info(meta.id.kind), meta),
-                meta.uid
-            ));
+            return Err(self.other_uid(stored, &uid.to_string()));
         }
         if let Some(version) = wanted.resource_version
             && version != meta.resource_version
         {
-            return refuse(MODIFIED);
+            return Err(conflict(self.info(stored.kind()), &meta.name, MODIFIED));
         }
         Ok(())
     }

@@ -14,12 +14,10 @@ use serde_json::{Value, json};
 use crate::story::root;
 
 /// Fields that later versions have added: `generation` of pods and others (1.33), `podReplacementPolicy` (1.28) and the
-/// like; and what the recording server was told to leave out (service accounts).
+/// like.
 const NEWS: &[&str] = &[
     "/metadata/generation",
     "/status/observedGeneration",
-    "/spec/serviceAccountName",
-    "/spec/serviceAccount",
     "/spec/podReplacementPolicy",
     "/spec/manualSelector",
     "/spec/persistentVolumeClaimRetentionPolicy",
@@ -79,11 +77,11 @@ const AGREE_AT_LEAST: &[(&str, usize)] = &[
     ("apply", 164),
     ("default", 126),
     ("delete", 236),
-    ("invalid", 89),
+    ("invalid", 91),
     ("list", 143),
     ("misc", 150),
-    ("patch", 273),
-    ("update", 154),
+    ("patch", 275),
+    ("update", 156),
 ];
 
 fn recorded() -> Vec<Value> {

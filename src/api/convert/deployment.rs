@@ -13,7 +13,7 @@ pub(super) fn read(value: Value) -> Result<Object, ConvertError> {
     let spec = full.spec;
     let body = Deployment {
         replicas: spec.replicas.unwrap_or(1),
-        selector: template::read_selector(spec.selector)?,
+        selector: template::read_selector(spec.selector),
         template: template::read(spec.template),
         strategy: read_strategy(spec.strategy.unwrap_or_default()),
         min_ready_seconds: spec.min_ready_seconds.unwrap_or_default(),

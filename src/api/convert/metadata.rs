@@ -113,12 +113,21 @@ fn write_owner(owner: &OwnerReference, uids: Option<&Map<String, Value>>) -> met
     }
 }
 
+impl Meta {
+    /// The uid as it was written.
+    pub fn uid_text(&self) -> String {
+        let uids = self.rest.as_ref().and_then(|rest| rest.get("uids")?.as_object());
+        write_uid(self.uid, uids)
+    }
+}
+
 fn read_uid(text: String, uids: &mut Map<String, Value>) -> Uid {
     if text.is_empty() {
         return Uid::default();
     }
     let uid: Uid = text.parse().unwrap_or_default();
-    if uid.to_string() == text {
+    // The one of zeros would read as none.
+    if uid.to_string() == text && uid != Uid::default() {
         return uid;
     }
     let digest = Uid(xxhash_rust::xxh3::xxh3_128(text.as_bytes()));

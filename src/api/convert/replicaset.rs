@@ -12,7 +12,7 @@ pub(super) fn read(value: Value) -> Result<Object, ConvertError> {
     let body = ReplicaSet {
         replicas: spec.replicas.unwrap_or(1),
         min_ready_seconds: spec.min_ready_seconds.unwrap_or_default(),
-        selector: template::read_selector(spec.selector)?,
+        selector: template::read_selector(spec.selector),
         template: template::read(spec.template.unwrap_or_default()),
         status: read_status(full.status.unwrap_or_default()),
     };

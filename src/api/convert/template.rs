@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use std::sync::Arc;
 
 use super::metadata::{labels_from, labels_to};
-use super::{ConvertError, name, text};
+use super::{name, text};
 use crate::api::{Name, PodSpec, PodTemplate, Selector, WorkloadSelector};
 
 /// A pod template of a kind that stays JSON, as its controller reads it.
@@ -40,10 +40,8 @@ pub(super) fn write(template: &PodTemplate) -> v1::PodTemplateSpec {
     }
 }
 
-/// # Errors
-/// A selector that does not parse; validation has refused it before, with its path.
-pub(super) fn read_selector(written: LabelSelector) -> Result<Arc<WorkloadSelector>, ConvertError> {
-    let parsed =
-        Selector::from_label_selector(Some(&written)).map_err(|error| ConvertError::new("spec.selector", error))?;
-    Ok(Arc::new(WorkloadSelector { written, parsed }))
+/// One that does not parse selects nothing; validation refuses it with its path.
+pub(super) fn read_selector(written: LabelSelector) -> Arc<WorkloadSelector> {
+    let parsed = Selector::from_label_selector(Some(&written)).unwrap_or_else(|_| Selector::nothing());
+    Arc::new(WorkloadSelector { written, parsed })
 }

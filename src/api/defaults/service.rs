@@ -19,6 +19,10 @@ pub(super) fn service(object: &mut Fields) {
             spec.remove("sessionAffinityConfig");
         }
         default_text(spec, "type", "ClusterIP");
+        // A list without entries is left out when it is written.
+        if spec.get("ports").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+            spec.remove("ports");
+        }
         each(spec, "ports", |port| {
             default_text(port, "protocol", "TCP");
             let unset = |value: &Value| value.as_i64() == Some(0) || value.as_str() == Some("");

@@ -17,7 +17,7 @@ use crate::net::NetSettings;
 use crate::network::TrafficSettings;
 use crate::scheduler::SchedulerSettings;
 use crate::sim::{Setup, Sim};
-use crate::store::{Context, ServiceRanges};
+use crate::store::{ApiServerSettings, Context};
 
 /// How many events one call handles at most.
 const EVENTS_PER_CALL: u32 = 8_192;
@@ -382,7 +382,7 @@ fn tank(settings: &SchedulerSettings, invariants: &[&'static InvariantEntry]) ->
         clock: Clock::DEFAULT,
         net: NetSettings::DEFAULT,
         api_servers: 1,
-        service_ranges: ServiceRanges::default(),
+        api_server: ApiServerSettings::default(),
         custom_kinds: Vec::new(),
         pools: Vec::new(),
         nodes_registered: true,

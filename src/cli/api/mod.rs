@@ -17,7 +17,7 @@ use crate::api::Clock;
 use crate::event::{Cause, PartId};
 use crate::kernel::{Chance, Span, Time};
 use crate::rest::{BuiltIn, Call, Response, understand};
-use crate::store::{Context, ServiceRanges, Store};
+use crate::store::{ApiServerSettings, Context, DisabledPlugins, ServiceRanges, Store};
 
 /// Play recorded conversations to the simulated API server and print what it answers
 #[derive(Args)]
@@ -54,6 +54,8 @@ struct RecordedCall {
 
 /// `--service-cluster-ip-range`, as it was when conversations were recorded.
 const SERVICE_RANGES: &str = "10.0.0.0/16,fd00:10::/108";
+/// `--disable-admission-plugins`, likewise.
+const DISABLED_PLUGINS: &str = "ServiceAccount";
 /// The namespace of a conversation: a word that is nowhere else.
 const NAMESPACE: &str = "ns-of-the-case";
 
@@ -89,9 +91,11 @@ struct Server {
 impl Server {
     fn new() -> Server {
         let mut store = Store::new(Chance { seed: 1 }, Clock::DEFAULT, &[Span::ZERO]);
-        if let Ok(cluster_ips) = ServiceRanges::cluster_ips(SERVICE_RANGES) {
-            store.set_service_ranges(&ServiceRanges { cluster_ips, ..ServiceRanges::default() });
-        }
+        let cluster_ips = ServiceRanges::cluster_ips(SERVICE_RANGES).expect("the ranges are good");
+        store.configure(&ApiServerSettings {
+            service_ranges: ServiceRanges { cluster_ips, ..ServiceRanges::default() },
+            disabled_plugins: DisabledPlugins::parse(DISABLED_PLUGINS).expect("the plugins are known"),
+        });
         let context = Context { now: Time::ZERO, cause: Cause::START, from: PartId::User, replica: 0 };
         store.bootstrap(&context);
         let mut server = Server { store, now: Time::ZERO };

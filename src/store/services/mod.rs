@@ -226,11 +226,6 @@ fn spec_of(service: &Obj<Untyped>) -> Option<ServiceSpec> {
 }
 
 impl Store {
-    /// Lets Services have addresses and node ports of these ranges. Before the first Service.
-    pub fn set_service_ranges(&mut self, ranges: &ServiceRanges) {
-        self.services = Services::new(ranges);
-    }
-
     /// A Service that is created gets what it needs; any other object is given back as it is. What was given is taken
     /// back by [`Store::restore_services`] where the object is refused later.
     pub(super) fn give_to_service(&mut self, object: Object) -> Result<Object, ApiError> {

@@ -4,12 +4,14 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::event::{DeleteOptions, Patch, PatchKind, Reply, Request, Subresource, Target};
+use crate::store::ApiServerSettings;
 use crate::store::tests::{Server, read};
 
 fn server(ranges: &str) -> Server {
     let mut server = Server::new();
     let cluster_ips = ServiceRanges::cluster_ips(ranges).unwrap();
-    server.store.set_service_ranges(&ServiceRanges { cluster_ips, node_ports: (30000, 30019) });
+    let service_ranges = ServiceRanges { cluster_ips, node_ports: (30000, 30019) };
+    server.store.configure(&ApiServerSettings { service_ranges, ..ApiServerSettings::default() });
     server
 }
 

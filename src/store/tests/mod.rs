@@ -7,7 +7,7 @@ mod watches;
 
 use serde_json::{Value, json};
 
-use super::{Context, ServiceRanges, Store};
+use super::{ApiServerSettings, Context, ServiceRanges, Store};
 use crate::api::{Clock, Kind, Labels, Name, Object, Selector, Uid, convert};
 use crate::event::{Answer, ApiError, Cause, Filter, ListAt, PartId, Query, Reply, Request, Target};
 use crate::kernel::{Chance, Span, Time};
@@ -30,7 +30,8 @@ impl Server {
     fn with_lags(lags: &[Span]) -> Server {
         let mut store = Store::new(Chance { seed: 1 }, Clock::DEFAULT, lags);
         let cluster_ips = ServiceRanges::cluster_ips("10.0.0.0/16,fd00:10::/108").expect("two ranges");
-        store.set_service_ranges(&ServiceRanges { cluster_ips, ..ServiceRanges::default() });
+        let service_ranges = ServiceRanges { cluster_ips, ..ServiceRanges::default() };
+        store.configure(&ApiServerSettings { service_ranges, ..ApiServerSettings::default() });
         store.bootstrap(&Context { now: Time::ZERO, cause: Cause::START, from: PartId::User, replica: 0 });
         store.take_commits();
         Server { store, now: Time::ZERO, from: PartId::User, replica: 0 }
