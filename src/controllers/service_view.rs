@@ -150,9 +150,12 @@ pub(super) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> &'a str {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memberships {
     members: BTreeMap<u32, Member>,
-    /// The Services with selectors of each namespace, by number.
-    by_namespace: BTreeMap<Name, BTreeSet<u32>>,
+    /// The Services of each namespace by one pair of their selector, by number: those that may select a pod.
+    by_pair: BTreeMap<Name, BTreeMap<Pair, BTreeSet<u32>>>,
 }
+
+/// A label that a selector asks for; `None` for the selector that asks for none.
+type Pair = Option<(Name, Name)>;
 
 /// A Service with a selector, and its pods by number.
 #[derive(Clone, Debug)]
@@ -161,6 +164,8 @@ pub(super) struct Member {
     pub(super) service: Arc<Service>,
     /// Its pods.
     pub(super) pods: BTreeSet<u32>,
+    /// Under which pair of its selector it is found.
+    pair: Pair,
 }
 
 impl Memberships {
@@ -179,28 +184,48 @@ impl Memberships {
         let slot = object.meta.id.slot;
         let service = Arc::new(Service::of(object));
         let namespace = &object.meta.namespace;
-        if is_gone || service.selector.is_none() {
-            self.members.remove(&slot);
-            if let Some(services) = self.by_namespace.get_mut(namespace) {
-                services.remove(&slot);
-            }
+        let Some(selector) = service.selector.as_ref().filter(|_| !is_gone) else {
+            self.forget(slot, namespace);
             return;
-        }
+        };
         match self.members.get_mut(&slot) {
             Some(member) if member.service.selector == service.selector => member.service = service,
             Some(_) | None => {
+                self.forget(slot, namespace);
                 let pods = view.caches.pods.in_namespace(namespace);
                 let pods = pods.filter(|pod| service.selects(&pod.meta.labels)).map(|pod| pod.meta.id.slot).collect();
-                self.members.insert(slot, Member { service, pods });
-                self.by_namespace.entry(namespace.clone()).or_default().insert(slot);
+                let by_pair = self.by_pair.entry(namespace.clone()).or_default();
+                // The pair that the fewest others ask for.
+                let sharing = |pair: &&(Name, Name)| by_pair.get(&Some((*pair).clone())).map_or(0, BTreeSet::len);
+                let pair = selector.iter().min_by_key(sharing).cloned();
+                by_pair.entry(pair.clone()).or_default().insert(slot);
+                self.members.insert(slot, Member { service, pods, pair });
             }
         }
     }
 
+    fn forget(&mut self, slot: u32, namespace: &Name) {
+        let Some(member) = self.members.remove(&slot) else { return };
+        let Some(by_pair) = self.by_pair.get_mut(namespace) else { return };
+        if let Some(services) = by_pair.get_mut(&member.pair) {
+            services.remove(&slot);
+            if services.is_empty() {
+                by_pair.remove(&member.pair);
+            }
+        }
+    }
+
+    /// The Services that may select pods with any of these labels, in order.
+    fn candidates<'a>(&self, namespace: &Name, labels: impl Iterator<Item = &'a Labels>) -> BTreeSet<u32> {
+        let Some(by_pair) = self.by_pair.get(namespace) else { return BTreeSet::new() };
+        let pairs = labels.flat_map(|labels| labels.iter().map(|(key, value)| Some((key.clone(), value.clone()))));
+        pairs.chain([None]).filter_map(|pair| by_pair.get(&pair)).flatten().copied().collect()
+    }
+
     /// A pod has changed: the Services to which that matters. Upstream: `GetServicesToUpdate`.
     pub(super) fn pod_changed(&mut self, old: Option<&Obj<Pod>>, pod: &Obj<Pod>, change: Observed) -> Vec<ObjectId> {
-        let Some(services) = self.by_namespace.get(&pod.meta.namespace) else { return Vec::new() };
         let is_gone = change.kind == ChangeKind::Deleted;
+        let labels = old.map(|old| &old.meta.labels).into_iter().chain([&pod.meta.labels]);
         let old = old.filter(|_| !is_gone);
         let differs = old.is_none_or(|old| endpoint_differs(old, pod));
         let relabelled = old.is_none_or(|old| old.meta.labels != pod.meta.labels || !same_names(old, pod));
@@ -208,8 +233,8 @@ impl Memberships {
             return Vec::new();
         }
         let mut touched = Vec::new();
-        for slot in services {
-            let Some(member) = self.members.get_mut(slot) else { continue };
+        for slot in self.candidates(&pod.meta.namespace, labels) {
+            let Some(member) = self.members.get_mut(&slot) else { continue };
             let was = member.pods.contains(&pod.meta.id.slot);
             let is = member.service.selects(&pod.meta.labels);
             if is && !is_gone {

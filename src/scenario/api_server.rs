@@ -31,11 +31,7 @@ pub const API_SERVER_FLAGS: &[&Flag] =
     &[&SERVICE_CLUSTER_IP_RANGE, &SERVICE_NODE_PORT_RANGE, &DISABLE_ADMISSION_PLUGINS];
 
 /// What the flags say.
-pub(super) fn api_server_settings(
-    flags: &Flags,
-    place: &Place<'_>,
-    errors: &mut Vec<InputError>,
-) -> ApiServerSettings {
+pub(super) fn api_server_settings(flags: &Flags, place: &Place<'_>, errors: &mut Vec<InputError>) -> ApiServerSettings {
     let service_ranges = service_ranges(flags, place, errors);
     let disabled_plugins = DisabledPlugins::parse(flags.text(&DISABLE_ADMISSION_PLUGINS)).unwrap_or_else(|message| {
         errors.push(place.key(DISABLE_ADMISSION_PLUGINS.name).error(message));

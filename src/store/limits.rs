@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1;
 
-use super::{AdmissionPlugin, Store};
 use super::quota::forbidden;
+use super::{AdmissionPlugin, Store};
 use crate::api::quota::{Amounts, pod_limits, pod_requests};
 use crate::api::{Kind, Name, Object, Quantity};
 use crate::event::ApiError;

@@ -51,7 +51,10 @@ impl DisabledPlugins {
         let named = |name: &str| {
             AdmissionPlugin::ALL.into_iter().find(|plugin| plugin.to_string() == name).ok_or_else(|| {
                 let known: Vec<String> = AdmissionPlugin::ALL.iter().map(ToString::to_string).collect();
-                format!("{name:?} is no admission plugin that can be turned off here; those that can: {}", known.join(", "))
+                format!(
+                    "{name:?} is no admission plugin that can be turned off here; those that can: {}",
+                    known.join(", ")
+                )
             })
         };
         names.map(named).collect::<Result<Vec<_>, _>>().map(DisabledPlugins)
