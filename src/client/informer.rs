@@ -199,7 +199,9 @@ impl Informer {
         match end {
             WatchEnd::Closed if has_told || out.now.since(since) >= SHORT_WATCH => self.watch(out),
             WatchEnd::Refused => self.back_off(Next::Watch, client, out),
-            WatchEnd::Closed | WatchEnd::Expired | WatchEnd::Lost => self.back_off(Next::List, client, out),
+            WatchEnd::Closed | WatchEnd::Expired | WatchEnd::Forbidden | WatchEnd::Lost => {
+                self.back_off(Next::List, client, out)
+            }
         }
     }
 }

@@ -50,6 +50,8 @@ pub enum Filter {
 pub enum WatchEnd {
     /// The connection was cut or its time was up: resume from the last revision seen.
     Closed,
+    /// `403 Forbidden`: list again.
+    Forbidden,
     /// `410 Gone`, the revision is compacted: list again.
     Expired,
     /// It could not be opened, since nobody listens: try again later.

@@ -16,6 +16,7 @@ use crate::api::located::{InputErrors, Located, Place, suggestion};
 use crate::api::{Clock, Name, text};
 use crate::kernel::Time;
 use crate::sim::{Action, NodePool, Setup, TimedAction, TimedFault, replicas};
+use crate::store::UserInfo;
 
 /// The seed where neither the scenario nor the command line gives one.
 pub const DEFAULT_SEED: u64 = 1;
@@ -102,6 +103,7 @@ impl<'a> Lowering<'a> {
             faults,
             traffic: Arc::new(traffic),
             invariants,
+            operator_account: None,
             keep_journal: false,
         };
         Ok(Scenario {
@@ -168,7 +170,7 @@ impl<'a> Lowering<'a> {
         let kinds = self.gathering.kinds.custom.iter().cloned().map(Action::DefineKind);
         let at_start = |action| {
             let origin = Origin { place: "manifests".to_owned(), may_fail: false };
-            (TimedAction { at: Time::ZERO, action }, origin)
+            (TimedAction { at: Time::ZERO, action, user: None }, origin)
         };
         let mut timeline: Vec<(TimedAction, Origin)> = kinds.chain(first).map(at_start).collect();
         for (index, applied) in entries {
@@ -197,7 +199,8 @@ impl<'a> Lowering<'a> {
             Ok(action) => {
                 let place = place.key(timeline::name(entry).unwrap_or_default()).path().to_string();
                 let origin = Origin { place, may_fail: entry.may_fail };
-                Some((TimedAction { at: Time::ZERO + entry.at.0, action }, origin))
+                let user = entry.as_user.as_deref().map(|name| Arc::new(UserInfo::named(name)));
+                Some((TimedAction { at: Time::ZERO + entry.at.0, action, user }, origin))
             }
             Err(error) => {
                 self.gathering.errors.push(error);

@@ -48,7 +48,7 @@ fn property_names(schema: &Schema) -> Vec<String> {
 /// An entry of the timeline has one action.
 pub(super) fn one_action(schema: &mut Schema) {
     let names = property_names(schema);
-    exactly_one(schema, names.iter().map(String::as_str).filter(|name| !["at", "mayFail"].contains(name)));
+    exactly_one(schema, names.iter().map(String::as_str).filter(|name| !["at", "mayFail", "as"].contains(name)));
 }
 
 /// `kubectl rollout` has one verb.

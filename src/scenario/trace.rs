@@ -233,7 +233,9 @@ fn lower_tasks(
         coming.entry(at).or_default().push(pod);
     }
     let origin = || Origin { place: place.path().to_string(), may_fail: false };
-    let action = |(at, pods): (Time, Vec<Object>)| (TimedAction { at, action: Action::Create(pods.into()) }, origin());
+    let action = |(at, pods): (Time, Vec<Object>)| {
+        (TimedAction { at, action: Action::Create(pods.into()), user: None }, origin())
+    };
     lowered.timeline.extend(coming.into_iter().map(action));
 }
 

@@ -74,7 +74,10 @@ impl Sim {
         self.tally.count_request(self.now, from, client, verb, kind);
         let cause = self.write_for(EntryKind::Request, from, client, object, verb as u64, cause);
         let context = Context { now: self.now, cause, from, replica };
-        let reply = self.store.handle(request, &context);
+        let reply = match self.user_of_request(from, token) {
+            Some(user) => self.store.authorize(&user, &request).and_then(|()| self.store.handle(request, &context)),
+            None => self.store.handle(request, &context),
+        };
         let outlived = incarnation != self.incarnation(from);
         self.after_store(By { part: from, outlived }, cause);
         let (kind, code) = match &reply {
@@ -233,6 +236,11 @@ impl Sim {
             }
         }
         let delay = self.store.replicas()[usize::from(replica)].lag + self.net.watch_takes();
+        if let Some(user) = self.user_of_part(part)
+            && self.store.authorize_watch(&user, kind, &filter).is_err()
+        {
+            return end(self, delay, WatchEnd::Forbidden);
+        }
         let spec = WatcherSpec { part, incarnation, informer, kind, filter, delay, replica };
         if self.store.watch(spec, from).is_err() {
             end(self, delay, WatchEnd::Expired);

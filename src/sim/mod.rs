@@ -8,6 +8,7 @@ mod ask;
 mod dispatch;
 mod guest;
 mod hash;
+mod identity;
 mod parts;
 mod setup;
 mod tally;
@@ -28,6 +29,7 @@ pub use user::{ActionOutcome, Printed, Tone, User};
 
 use std::sync::Arc;
 
+use self::identity::Operator;
 use crate::api::Clock;
 use crate::check::{Invariants, Look, Sight, Violation};
 use crate::client::FORGET;
@@ -54,6 +56,7 @@ pub struct Sim {
     tally: Tally,
     network: Network,
     timeline: Arc<[TimedAction]>,
+    operator: Operator,
     world: world::World,
     invariants: Invariants,
     /// At which revision it was last judged what holds at rest.
@@ -202,6 +205,7 @@ impl Sim {
             tally: self.tally.clone(),
             network: self.network.clone(),
             timeline: self.timeline.clone(),
+            operator: self.operator.clone(),
             world: self.world.clone(),
             invariants: self.invariants.clone(),
             rested: self.rested,
@@ -213,7 +217,7 @@ impl Sim {
     /// Adds an action at an instant that has not passed: what a user does in a story.
     pub fn act_at(&mut self, at: Time, action: Action) {
         let number = self.timeline.len() as u32;
-        self.timeline = self.timeline.iter().cloned().chain([TimedAction { at, action }]).collect();
+        self.timeline = self.timeline.iter().cloned().chain([TimedAction { at, action, user: None }]).collect();
         self.post(at.max(self.now), SimEvent::Action(number));
     }
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use super::identity::Operator;
 use super::world::World;
 use super::{Action, Guest, Parts, Sim, Tally, TimedFault, User};
 use crate::api::{Clock, Kind, KindInfo, Name};
@@ -15,7 +16,7 @@ use crate::net::{Net, NetSettings};
 use crate::network::{Network, TrafficSettings};
 use crate::record::{Entry, EntryKind, Journal};
 use crate::scheduler::{Scheduler, SchedulerSettings};
-use crate::store::{ApiServerSettings, Context, Store};
+use crate::store::{ApiServerSettings, Context, Store, UserInfo};
 
 /// Nodes of one shape.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct TimedAction {
     pub at: Time,
     /// What.
     pub action: Action,
+    /// `kubectl --as`: in whose name; absent: the administrator's.
+    pub user: Option<Arc<UserInfo>>,
 }
 
 /// Everything that a simulation starts from, beside the seed.
@@ -68,6 +71,9 @@ pub struct Setup {
     pub controller_election: Option<LeaderElection>,
     /// How many replicas of it there are, each on a node of the control plane of its own.
     pub controller_managers: u8,
+    /// The service account of controllers under test and guests, whose requests RBAC judges then; `None`: they may do
+    /// anything.
+    pub operator_account: Option<UserInfo>,
     /// What users do, in order of time.
     pub timeline: Vec<TimedAction>,
     /// What breaks.
@@ -100,7 +106,9 @@ impl Setup {
             let replicas = replicas("kube-controller-manager", self.controller_managers);
             managers.extend(replicas.map(|(name, host)| self.manager(&name, host, &kinds)));
         }
+        let mut operator = Operator { user: self.operator_account.clone().map(Arc::new), manager: None };
         if !tested.is_empty() {
+            operator.manager = Some(PartId::ControllerManager(managers.len() as u8));
             managers.push(Host::new("operator", tested, &kinds, &self.controller_flags));
         }
         managers.iter_mut().for_each(|manager| manager.discover(&custom));
@@ -129,6 +137,7 @@ impl Setup {
             tally: Tally::default(),
             network: Network::new(&self.traffic, chance),
             timeline: self.timeline.clone().into(),
+            operator,
             world: World::new(&self.faults),
             invariants: Invariants::new(self.invariants.iter().filter(|entry| self.can_hold(entry))),
             rested: None,

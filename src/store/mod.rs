@@ -18,6 +18,7 @@ mod patch;
 mod plugins;
 mod pods;
 mod quota;
+mod rbac;
 mod read;
 mod services;
 mod table;
@@ -40,6 +41,7 @@ use crate::event::{
 use crate::kernel::{Chance, Purpose, Span, Time, object_hash};
 pub use admission::{SYSTEM_PRIORITY_CLASSES, add_default_tolerations};
 pub use plugins::{AdmissionPlugin, DisabledPlugins};
+pub use rbac::UserInfo;
 pub use services::ServiceRanges;
 use table::{LogEntry, Table};
 use watch::Watchers;

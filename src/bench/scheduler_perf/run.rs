@@ -398,6 +398,7 @@ fn tank(settings: &SchedulerSettings, invariants: &[&'static InvariantEntry]) ->
         faults: Vec::new(),
         traffic: Arc::new(TrafficSettings::none()),
         invariants: invariants.to_vec(),
+        operator_account: None,
         keep_journal: false,
     }
 }

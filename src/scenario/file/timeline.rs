@@ -19,6 +19,10 @@ pub struct ActionFile {
     /// Whether it may fail: an action that kubectl ends with an error is a failed run otherwise. Default: false.
     #[serde(default)]
     pub may_fail: bool,
+    /// `kubectl --as`: in whose name, as `system:serviceaccount:shop:deployer`; RBAC decides what they may do. Default:
+    /// the administrator's.
+    #[serde(rename = "as")]
+    pub as_user: Option<String>,
     /// `kubectl apply -f`: a path, an object, or a list of both.
     pub apply: Option<ManifestFiles>,
     /// `kubectl delete`: `deployment/web`, or a mapping with more.

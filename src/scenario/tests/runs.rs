@@ -82,6 +82,15 @@ fn an_action_that_fails_is_a_failed_run_unless_it_may_fail() {
 }
 
 #[test]
+fn an_action_in_somebodys_name_is_judged_by_rbac() {
+    let scale = "as: 'system:serviceaccount:ci:deployer', scale: {resource: deployment/web, replicas: 3}";
+    let told = "timeline[1].scale at 10s: Error from server (Forbidden): deployments.apps \"web\" is forbidden: User \
+                \"system:serviceaccount:ci:deployer\" cannot get resource \"deployments\" in API group \"apps\" in \
+                the namespace \"default\"";
+    check_failure(scale, &[told], false);
+}
+
+#[test]
 fn the_same_scenario_and_seed_give_the_same_digest() {
     let digest = || ran("duration: 1m\n").sim.digest();
     assert_eq!(format!("{:?}", digest()), format!("{:?}", digest()));

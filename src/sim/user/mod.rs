@@ -32,6 +32,7 @@ use create::Create;
 use delete::Delete;
 use drain::Drain;
 use edit::{Edit, Wish};
+pub(super) use shell::split;
 use shell::{Kinds, Progress, Session, Shell, Subject};
 use undo::Undo;
 use undo_revision::UndoRevision;

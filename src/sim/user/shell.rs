@@ -100,7 +100,7 @@ fn join(number: u32, thread: u32) -> u64 {
 }
 
 /// The action and its thread of a number that came back.
-pub(super) fn split(token: u64) -> (u32, u32) {
+pub(in crate::sim) fn split(token: u64) -> (u32, u32) {
     ((token >> 32) as u32, token as u32)
 }
 

@@ -3,6 +3,7 @@
 mod objects;
 mod pods;
 mod quota;
+mod rbac;
 mod watches;
 
 use serde_json::{Value, json};
