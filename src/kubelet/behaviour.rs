@@ -78,6 +78,23 @@ pub struct UsageBehaviour {
     pub cpu: Option<Course>,
     /// Memory in bytes; `None`: what its container requests. Above the container's limit it is killed (OOMKilled).
     pub memory: Option<Course>,
+    /// Bytes of the node's disk; `None`: nothing.
+    pub disk: Option<Course>,
+    /// Inodes of the node's disk; `None`: none.
+    pub inodes: Option<Course>,
+    /// Processes; `None`: one.
+    pub pids: Option<Course>,
+}
+
+impl UsageBehaviour {
+    /// What nothing is declared of.
+    pub const UNDECLARED: UsageBehaviour =
+        UsageBehaviour { cpu: None, memory: None, disk: None, inodes: None, pids: None };
+
+    /// Whether anything is declared that a node can run short of.
+    pub fn is_of_the_node(&self) -> bool {
+        [&self.memory, &self.disk, &self.inodes, &self.pids].into_iter().any(Option::is_some)
+    }
 }
 
 /// How an image behaves when it is pulled.
@@ -103,7 +120,7 @@ impl Behaviour {
             exit: None,
             stop: Range::millis(50, 500),
             stop_code: 0,
-            usage: UsageBehaviour { cpu: None, memory: None },
+            usage: UsageBehaviour::UNDECLARED,
             image: ImageBehaviour { bytes: None, pull_time: None, missing: false },
         }
     }
@@ -190,6 +207,8 @@ pub struct BehaviourEntry {
 pub struct Behaviours {
     entries: Vec<BehaviourEntry>,
     default: Behaviour,
+    /// Whether any of them declares something that a node can run short of.
+    declare_usage: bool,
 }
 
 /// The number of an entry; the default's is [`BehaviourIndex::DEFAULT`].
@@ -204,12 +223,19 @@ impl Behaviours {
     /// A list and what holds for containers that no entry matches. Panics at more than 65,534 entries.
     pub fn new(entries: Vec<BehaviourEntry>, default: Behaviour) -> Behaviours {
         assert!(entries.len() < usize::from(u16::MAX), "more behaviours than anyone writes");
-        Behaviours { entries, default }
+        let all = entries.iter().map(|entry| &entry.behaviour).chain([&default]);
+        let declare_usage = all.map(|behaviour| &behaviour.usage).any(UsageBehaviour::is_of_the_node);
+        Behaviours { entries, default, declare_usage }
     }
 
     /// No declarations: every container is a [`Behaviour::server`].
     pub fn none() -> Behaviours {
         Behaviours::new(Vec::new(), Behaviour::server())
+    }
+
+    /// Whether any of them declares something that a node can run short of.
+    pub(super) fn declare_usage(&self) -> bool {
+        self.declare_usage
     }
 
     /// The entries.

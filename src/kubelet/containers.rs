@@ -86,6 +86,7 @@ impl Kubelet {
         if self.images.unreported {
             self.arm_node_status(out);
         }
+        self.reconsider_pressure(out);
         let (serial, index) = (pull.serial, usize::from(pull.container));
         if let Some(at) = self.at(serial)
             && self.pods[at].life == Life::Live
@@ -260,6 +261,7 @@ impl Kubelet {
         }
         self.stir(at, out);
         self.advance(at, out);
+        self.reconsider_pressure(out);
     }
 
     /// Asks for a timer for whatever a running container does next.
@@ -296,6 +298,7 @@ impl Kubelet {
         } else {
             self.stir(at, out);
         }
+        self.reconsider_pressure(out);
     }
 }
 

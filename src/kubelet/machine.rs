@@ -78,6 +78,7 @@ impl Kubelet {
         };
         if record.life == Life::Terminating {
             record.life = Life::Live;
+            record.evicted = None;
         }
         (record.sent, record.pending) = (None, None);
         (record.active, record.kill_by) = (NOBODY, Time::MAX);
@@ -123,6 +124,7 @@ impl Kubelet {
         record.pod = pod.clone();
         record.confirmed = true;
         self.catch_up(at, out);
+        self.reconsider_pressure(out);
         let record = &self.pods[at];
         if record.life == Life::Finished {
             if !pod.body.status.phase.is_finished() {

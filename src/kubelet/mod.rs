@@ -16,7 +16,7 @@
 //! A timer that comes late (the process stood still meanwhile) counts; what containers did bears its true time, and
 //! probes count as if they had run.
 //!
-//! Left out: `postStart` hooks, `preStop` hooks other than sleeps, node-pressure eviction, preemption by critical
+//! Left out: `postStart` hooks, `preStop` hooks other than sleeps, preemption by critical
 //! pods, in-place resize, volumes other than ConfigMaps and Secrets.
 
 mod admission;
@@ -24,6 +24,7 @@ mod backoff;
 mod behaviour;
 mod containers;
 mod course;
+mod eviction;
 mod exits;
 mod health;
 mod heartbeats;
@@ -54,6 +55,11 @@ pub use behaviour::{
     Behaviour, BehaviourEntry, Behaviours, Exit, ImageBehaviour, Lapse, Matching, Readiness, SPAN_MAX, UsageBehaviour,
 };
 pub use course::Course;
+pub use eviction::{
+    Amount, EVICTION_HARD, EVICTION_MAX_POD_GRACE_PERIOD, EVICTION_MINIMUM_RECLAIM,
+    EVICTION_PRESSURE_TRANSITION_PERIOD, EVICTION_SOFT, EVICTION_SOFT_GRACE_PERIOD, EvictionSettings, Pressure, Signal,
+    Starved, Threshold,
+};
 pub use node::NodeTemplate;
 pub use settings::{
     EVENT_BURST, EVENT_QPS, FLAGS, KUBE_API_BURST, KUBE_API_QPS, KubeletSettings, NODE_STATUS_UPDATE_FREQUENCY, Range,
@@ -106,6 +112,8 @@ pub struct Kubelet {
     images: Images,
     /// What those of its pods need that refer to ConfigMaps or Secrets.
     sources: mounts::Sources,
+    /// The eviction manager; `None`: nothing on the node declares what it takes.
+    pressure: Option<Box<eviction::State>>,
     /// When this process started.
     process_since: Time,
     /// Where the relist grid lies.
@@ -149,6 +157,7 @@ impl Kubelet {
             next_address: 0,
             images: Images::default(),
             sources: mounts::Sources::new(),
+            pressure: None,
             process_since: Time::ZERO,
             relist_phase: Span::ZERO,
             relist_at: Time::MAX,
@@ -242,6 +251,7 @@ impl Kubelet {
             Timer::Reconcile(serial) => self.reconcile_due(serial, out),
             Timer::Mount(serial) => self.mount_due(serial, out),
             Timer::MountWait(serial) => self.mount_wait_over(serial, out),
+            Timer::Pressure => self.look_due(out),
         }
     }
 }
@@ -301,12 +311,15 @@ impl Part for Kubelet {
         use std::hash::Hash;
         self.images.hash(hasher);
         hasher.write_u8(u8::from(self.machine.computed));
+        if let Some(state) = &self.pressure {
+            state.hash(hasher);
+        }
         for pod in &self.pods {
             pod.pod.meta.namespace.hash(&mut hasher);
             pod.pod.meta.name.hash(&mut hasher);
             pod.life.hash(&mut hasher);
             pod.initialized.hash(&mut hasher);
-            (pod.gone, pod.confirmed, pod.overdue).hash(&mut hasher);
+            (pod.gone, pod.confirmed, pod.overdue, pod.evicted.is_some()).hash(&mut hasher);
             hasher.write_u8(u8::from(pod.sent.is_some()) + 2 * u8::from(pod.pending.is_some()));
             for container in &pod.containers {
                 std::mem::discriminant(&container.stage).hash(&mut hasher);

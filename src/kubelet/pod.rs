@@ -8,7 +8,7 @@ use super::backoff::Backoff;
 use super::behaviour::{BehaviourIndex, Behaviours};
 use super::probes::Probes;
 use super::program::Program;
-use crate::api::{ContainerStatus, Obj, Pod, ReasonText, Terminated, Timestamp};
+use crate::api::{ContainerStatus, Name, Obj, Pod, ReasonText, Terminated, Timestamp};
 use crate::kernel::{Chance, Time, object_hash};
 
 /// How far a pod has come on this node.
@@ -149,6 +149,8 @@ pub(super) struct PodRecord {
     pub(super) confirmed: bool,
     /// Whether its `activeDeadlineSeconds` are over.
     pub(super) overdue: bool,
+    /// Why it has been evicted, if it has.
+    pub(super) evicted: Option<Box<Name>>,
     /// When what still runs is killed, once it is terminating.
     pub(super) kill_by: Time,
     /// `status.startTime`.
@@ -212,6 +214,7 @@ impl PodRecord {
             deleting: false,
             confirmed: true,
             overdue: false,
+            evicted: None,
             kill_by: Time::MAX,
             start_time: status.start_time.unwrap_or(now),
             containers,

@@ -86,7 +86,9 @@ impl Kubelet {
         }
         let spec = &pod.body.spec;
         let beside = self.pods[..at].iter().filter(|record| record.takes_room()).map(|record| &*record.pod.body.spec);
-        let verdict = admission::fits(&self.fixed.template.room, &used, others, &spec.requests)
+        let verdict = self
+            .admits_under_pressure(pod)
+            .and_then(|()| admission::fits(&self.fixed.template.room, &used, others, &spec.requests))
             .and_then(|()| self.node.object.as_ref().map_or(Ok(()), |node| admission::suits(spec, node, beside)));
         match verdict {
             Ok(()) => {

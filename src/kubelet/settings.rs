@@ -1,6 +1,10 @@
 //! What all kubelets of a pool share: flags under upstream's names, and the latencies of the node that upstream has no
 //! flag for.
 
+use super::eviction::{
+    EVICTION_HARD, EVICTION_MAX_POD_GRACE_PERIOD, EVICTION_MINIMUM_RECLAIM, EVICTION_PRESSURE_TRANSITION_PERIOD,
+    EVICTION_SOFT, EVICTION_SOFT_GRACE_PERIOD, EvictionSettings,
+};
 use crate::client::{Flag, FlagValue, Flags};
 use crate::kernel::{Chance, Purpose, Span};
 
@@ -33,7 +37,19 @@ pub const NODE_STATUS_UPDATE_FREQUENCY: Flag = Flag {
 };
 
 /// The flags of a kubelet that scenarios may set.
-pub const FLAGS: &[&Flag] = &[&KUBE_API_QPS, &KUBE_API_BURST, &EVENT_QPS, &EVENT_BURST, &NODE_STATUS_UPDATE_FREQUENCY];
+pub const FLAGS: &[&Flag] = &[
+    &KUBE_API_QPS,
+    &KUBE_API_BURST,
+    &EVENT_QPS,
+    &EVENT_BURST,
+    &NODE_STATUS_UPDATE_FREQUENCY,
+    &EVICTION_HARD,
+    &EVICTION_SOFT,
+    &EVICTION_SOFT_GRACE_PERIOD,
+    &EVICTION_MINIMUM_RECLAIM,
+    &EVICTION_PRESSURE_TRANSITION_PERIOD,
+    &EVICTION_MAX_POD_GRACE_PERIOD,
+];
 
 /// When the kubelet of a node registers (object: the node's name; n: 0).
 pub(super) const REGISTER: Purpose = Purpose::new("kubelet-register");
@@ -151,12 +167,19 @@ pub struct KubeletSettings {
     pub status_retry: Span,
     /// How many images a node reports. Upstream: `nodeStatusMaxImages`, 50.
     pub images_reported_max: usize,
+    /// The flags that begin with `--eviction-`.
+    pub eviction: EvictionSettings,
 }
 
 impl KubeletSettings {
-    /// Upstream's defaults and plausible latencies of a node with an SSD and a 1 Gbit/s registry; flags override.
-    pub fn from_flags(flags: &Flags) -> KubeletSettings {
-        KubeletSettings {
+    /// Upstream's defaults and plausible latencies of a node with an SSD and a 1 Gbit/s registry.
+    pub fn defaults() -> KubeletSettings {
+        KubeletSettings::from_flags(&Flags::default()).unwrap_or_else(|why| panic!("a default makes no sense: {why}"))
+    }
+
+    /// The same, where flags say nothing else. The error begins with the name of the flag that makes no sense.
+    pub fn from_flags(flags: &Flags) -> Result<KubeletSettings, String> {
+        Ok(KubeletSettings {
             kube_api_qps: flags.float(&KUBE_API_QPS),
             kube_api_burst: flags.int(&KUBE_API_BURST).max(1) as u64,
             event_qps: flags.float(&EVENT_QPS),
@@ -179,7 +202,8 @@ impl KubeletSettings {
             image_backoff_max: Span::from_mins(5),
             status_retry: Span::from_secs(10),
             images_reported_max: 50,
-        }
+            eviction: EvictionSettings::of(flags)?,
+        })
     }
 
     /// How often the Lease is renewed.

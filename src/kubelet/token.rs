@@ -58,6 +58,8 @@ pub(super) enum Timer {
     Mount(u32),
     /// A pod has waited for its volumes long enough.
     MountWait(u32),
+    /// The eviction manager looks at the node.
+    Pressure,
 }
 
 fn pack(code: u64, index: u16, serial: u32) -> u64 {
@@ -125,6 +127,7 @@ impl Timer {
             Timer::Reconcile(serial) => pack(11, 0, serial),
             Timer::Mount(serial) => pack(12, 0, serial),
             Timer::MountWait(serial) => pack(13, 0, serial),
+            Timer::Pressure => pack(14, 0, 0),
         })
     }
 
@@ -145,6 +148,7 @@ impl Timer {
             11 => Timer::Reconcile(serial(token)),
             12 => Timer::Mount(serial(token)),
             13 => Timer::MountWait(serial(token)),
+            14 => Timer::Pressure,
             _ => return None,
         })
     }

@@ -109,9 +109,16 @@ fn lapses(files: &[LapseFile], place: &Place<'_>) -> Result<Vec<Lapse>, InputErr
 
 fn usage(file: &UsageFile, place: &Place<'_>) -> Result<UsageBehaviour, InputError> {
     let cpu = file.cpu.as_ref().map(|cpu| course(cpu, |amount| amount.milli_value(), &place.key("cpu"))).transpose()?;
-    let memory = file.memory.as_ref();
-    let memory = memory.map(|memory| course(memory, |amount| amount.value(), &place.key("memory"))).transpose()?;
-    Ok(UsageBehaviour { cpu, memory })
+    let whole = |given: &Option<CourseFile>, key: &str| {
+        given.as_ref().map(|given| course(given, |amount| amount.value(), &place.key(key))).transpose()
+    };
+    Ok(UsageBehaviour {
+        cpu,
+        memory: whole(&file.memory, "memory")?,
+        disk: whole(&file.disk, "disk")?,
+        inodes: whole(&file.inodes, "inodes")?,
+        pids: whole(&file.pids, "pids")?,
+    })
 }
 
 fn course(file: &CourseFile, unit: fn(&Quantity) -> i64, place: &Place<'_>) -> Result<Course, InputError> {

@@ -61,7 +61,7 @@ pub(super) fn settings() -> KubeletSettings {
         bandwidth: 100_000_000,
         pull_overhead: Range::millis(500, 500),
         image_bytes: 100_000_000,
-        ..KubeletSettings::from_flags(&crate::client::Flags::default())
+        ..KubeletSettings::defaults()
     }
 }
 
@@ -324,7 +324,9 @@ impl Story {
         meta.id = ObjectId { kind: Kind::Pod, slot };
         meta.uid = Uid(100 + u128::from(slot));
         meta.generation = 1;
-        let body = Pod { spec: PodSpec::new(spec), node_name: "n1".into(), status: PodStatus::default() };
+        let qos = Some(crate::api::defaults::qos_class(&spec));
+        let status = PodStatus { qos, ..PodStatus::default() };
+        let body = Pod { spec: PodSpec::new(spec), node_name: "n1".into(), status };
         self.store(Obj { meta, body }, ChangeKind::Added);
     }
 

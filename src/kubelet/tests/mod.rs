@@ -1,6 +1,7 @@
 //! Stories of one kubelet.
 
 mod admission;
+mod eviction;
 mod harness;
 mod heartbeats;
 mod machine;

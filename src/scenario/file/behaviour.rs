@@ -96,6 +96,13 @@ pub struct UsageFile {
     /// Memory, as `300Mi`. Above its container's limit the program is killed (exit code 137, OOMKilled). Default: what
     /// its container requests.
     pub memory: Option<CourseFile>,
+    /// The node's disk, as `20Gi`: what the program writes into its container, its logs and folders of the node. Default:
+    /// nothing.
+    pub disk: Option<CourseFile>,
+    /// Inodes of that disk. Default: none.
+    pub inodes: Option<CourseFile>,
+    /// Processes. Default: 1.
+    pub pids: Option<CourseFile>,
 }
 
 /// An amount over time: one quantity (`300Mi`), a ramp (`{from: 100Mi, to: 1Gi, over: 10m}`) or steps
