@@ -282,7 +282,7 @@ impl Kubelet {
     }
 
     /// A container that runs has ended, now or while nobody looked.
-    fn exited(&mut self, at: usize, index: usize, out: &mut Outbox) {
+    pub(super) fn exited(&mut self, at: usize, index: usize, out: &mut Outbox) {
         let record = &mut self.pods[at];
         record.note_exit(index, out.clock);
         if record.running() == 0 {

@@ -42,6 +42,7 @@ impl Kubelet {
         self.machine.starts += 1;
         self.process_since = out.now;
         self.images = Images::kept(before.images);
+        self.loads = before.loads;
         self.pod_cidrs = before.pod_cidrs;
         self.next_serial = before.next_serial;
         self.next_address = before.next_address;
@@ -51,11 +52,13 @@ impl Kubelet {
         self.sources.retain(|serial, _| self.pods.iter().any(|pod| pod.serial == *serial));
         self.sources.values_mut().for_each(|sources| sources.forget(false));
         self.start(out);
+        self.reconsider_pressure(out);
     }
 
     /// The machine has been switched on.
     pub(super) fn machine_boots(&mut self, out: &mut Outbox) {
         self.machine.boots += 1;
+        self.restart_loads(out.now);
         for at in 0..self.pods.len() {
             if self.pods[at].running() > 0 {
                 self.note_pod(at, NoteKind::PodStops, out);

@@ -29,9 +29,11 @@ mod exits;
 mod health;
 mod heartbeats;
 mod images;
+mod loads;
 mod machine;
 mod mounts;
 mod node;
+mod oom;
 mod pod;
 mod pods;
 mod probes;
@@ -114,6 +116,10 @@ pub struct Kubelet {
     sources: mounts::Sources,
     /// The eviction manager; `None`: nothing on the node declares what it takes.
     pressure: Option<Box<eviction::State>>,
+    /// When memory runs out, as things stand; `Time::MAX`: it does not.
+    out_of_memory_at: Time,
+    /// What the machine carries beside the pods.
+    loads: Arc<[loads::Load]>,
     /// When this process started.
     process_since: Time,
     /// Where the relist grid lies.
@@ -158,6 +164,8 @@ impl Kubelet {
             images: Images::default(),
             sources: mounts::Sources::new(),
             pressure: None,
+            out_of_memory_at: Time::MAX,
+            loads: Arc::default(),
             process_since: Time::ZERO,
             relist_phase: Span::ZERO,
             relist_at: Time::MAX,
@@ -252,6 +260,7 @@ impl Kubelet {
             Timer::Mount(serial) => self.mount_due(serial, out),
             Timer::MountWait(serial) => self.mount_wait_over(serial, out),
             Timer::Pressure => self.look_due(out),
+            Timer::OutOfMemory => self.out_of_memory(out),
         }
     }
 }
@@ -261,6 +270,7 @@ impl Part for Kubelet {
         match input {
             Input::Start => self.process_starts(out),
             Input::Boot => self.machine_boots(out),
+            Input::Loaded => self.reconsider_pressure(out),
             Input::Heartbeats { computed } => self.set_computed(computed, out),
             Input::Reply { token: FORGET, result: _ } => {}
             Input::Reply { token: Token(token), result } => {
@@ -314,6 +324,7 @@ impl Part for Kubelet {
         if let Some(state) = &self.pressure {
             state.hash(hasher);
         }
+        hasher.write_usize(self.loads.len());
         for pod in &self.pods {
             pod.pod.meta.namespace.hash(&mut hasher);
             pod.pod.meta.name.hash(&mut hasher);

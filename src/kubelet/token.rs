@@ -60,6 +60,8 @@ pub(super) enum Timer {
     MountWait(u32),
     /// The eviction manager looks at the node.
     Pressure,
+    /// Memory has run out.
+    OutOfMemory,
 }
 
 fn pack(code: u64, index: u16, serial: u32) -> u64 {
@@ -128,6 +130,7 @@ impl Timer {
             Timer::Mount(serial) => pack(12, 0, serial),
             Timer::MountWait(serial) => pack(13, 0, serial),
             Timer::Pressure => pack(14, 0, 0),
+            Timer::OutOfMemory => pack(15, 0, 0),
         })
     }
 
@@ -149,6 +152,7 @@ impl Timer {
             12 => Timer::Mount(serial(token)),
             13 => Timer::MountWait(serial(token)),
             14 => Timer::Pressure,
+            15 => Timer::OutOfMemory,
             _ => return None,
         })
     }

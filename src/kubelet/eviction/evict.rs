@@ -83,9 +83,9 @@ impl Kubelet {
             self.images.remove(&unused);
             self.arm_node_status(out);
         }
-        let fixed = self.fixed.clone();
-        let seen = self.demand(&fixed.behaviours, out).observe(&self.capacity(), out.now);
-        fixed.settings.eviction.thresholds.iter().all(|threshold| !seen.meets(threshold, Reach::Reclaim))
+        let declared = self.declared();
+        let seen = self.demand(&declared, out).observe(&self.capacity(), out.now);
+        self.settings().eviction.thresholds.iter().all(|threshold| !seen.meets(threshold, Reach::Reclaim))
     }
 
     fn candidates(&self, out: &Outbox) -> Vec<Candidate> {

@@ -26,17 +26,20 @@ pub use thresholds::{
 
 pub(super) use evict::REASON;
 pub(super) use state::State;
-pub(super) use stats::{Capacity, Demand};
+pub(super) use stats::Capacity;
+use stats::Demand;
 
-use super::Kubelet;
+use std::sync::Arc;
+
 use super::admission::Refusal;
+use super::loads::Load;
 use super::pod::{Life, Stage};
 use super::token::Timer;
 use super::usage::requested;
+use super::{Fixed, Kubelet};
 use crate::api::{EventType, Obj, Pod, QosClass};
 use crate::client::Outbox;
 use crate::kernel::{Span, Time};
-use crate::kubelet::Behaviours;
 use evict::Reclaimed;
 use state::EVERY;
 
@@ -44,6 +47,13 @@ use state::EVERY;
 const CLEANED_AFTER: Span = Span::from_secs(1);
 /// The least priority of pods that are critical. Upstream: `SystemCriticalPriority`.
 const CRITICAL: i32 = 2_000_000_000;
+
+/// What is declared that takes of the node.
+#[derive(Clone, Debug)]
+pub(super) struct Declared {
+    fixed: Arc<Fixed>,
+    loads: Arc<[Load]>,
+}
 
 /// Why the next look is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,11 +94,12 @@ impl Kubelet {
 
     /// Something that takes of the node has begun or ended: the next look is computed anew.
     pub(super) fn reconsider_pressure(&mut self, out: &mut Outbox) {
-        let watched = self.pressure.is_some() || self.has_declared_usage();
-        let thresholds = self.settings().eviction.thresholds.len();
-        if !watched || thresholds == 0 {
+        let is_watched = self.pressure.is_some() || self.out_of_memory_at != Time::MAX || self.has_declared_usage();
+        if !is_watched {
             return;
         }
+        self.arm_kernel(out);
+        let thresholds = self.settings().eviction.thresholds.len();
         let started = self.process_since + self.relist_phase;
         let last = started + EVERY * (out.now.since(started).as_nanos() / EVERY.as_nanos());
         let state = self.pressure.get_or_insert_with(|| Box::new(State::new(last, thresholds)));
@@ -98,6 +109,9 @@ impl Kubelet {
     }
 
     fn has_declared_usage(&self) -> bool {
+        if !self.loads.is_empty() {
+            return true;
+        }
         let behaviours = &self.fixed.behaviours;
         let declared = |index| behaviours.get(index).usage.is_of_the_node();
         behaviours.declare_usage()
@@ -110,11 +124,11 @@ impl Kubelet {
 
     /// Asks for a timer for the next look at which something changes.
     fn arm_look(&mut self, upkeep: Upkeep, out: &mut Outbox) {
-        let fixed = self.fixed.clone();
-        let demand = self.demand(&fixed.behaviours, out);
+        let declared = self.declared();
+        let demand = self.demand(&declared, out);
         let capacity = self.capacity();
         let Some(state) = &mut self.pressure else { return };
-        let due = state.next(out.now, &demand, &capacity, &fixed.settings.eviction);
+        let due = state.next(out.now, &demand, &capacity, &declared.fixed.settings.eviction);
         let is_new = due != state.due && due != Time::MAX;
         state.due = due;
         if state.is_idle() {
@@ -127,13 +141,21 @@ impl Kubelet {
         }
     }
 
-    fn capacity(&self) -> Capacity {
+    pub(super) fn declared(&self) -> Declared {
+        Declared { fixed: self.fixed.clone(), loads: self.loads.clone() }
+    }
+
+    pub(super) fn capacity(&self) -> Capacity {
         Capacity::of(&self.fixed.template, &self.settings().eviction.thresholds)
     }
 
     /// What is taken of the node from now on, as long as no container starts or ends.
-    pub(super) fn demand<'a>(&self, behaviours: &'a Behaviours, out: &Outbox) -> Demand<'a> {
+    pub(super) fn demand<'a>(&self, declared: &'a Declared, out: &Outbox) -> Demand<'a> {
+        let behaviours = &declared.fixed.behaviours;
         let mut demand = Demand::default();
+        for load in declared.loads.iter() {
+            demand.0[load.starved as usize].courses.push((load.since, &load.course));
+        }
         demand.0[Starved::Disk as usize].fixed = self.images.bytes();
         for record in &self.pods {
             for (index, container) in record.containers.iter().enumerate() {
@@ -156,10 +178,10 @@ impl Kubelet {
 
     /// A look is due.
     pub(super) fn look_due(&mut self, out: &mut Outbox) {
-        let fixed = self.fixed.clone();
-        let settings = &fixed.settings.eviction;
+        let declared = self.declared();
+        let settings = &declared.fixed.settings.eviction;
         let capacity = self.capacity();
-        let seen = self.demand(&fixed.behaviours, out).observe(&capacity, out.now);
+        let seen = self.demand(&declared, out).observe(&capacity, out.now);
         let Some(state) = self.pressure.as_mut().filter(|state| state.due <= out.now) else { return };
         state.due = Time::MAX;
         let before: Vec<Pressure> = state.conditions().collect();

@@ -106,6 +106,33 @@ impl Demand<'_> {
         bends
     }
 
+    /// The first instant from `now` on at which all memory is taken, and more; `Time::MAX`: that does not come.
+    pub(in crate::kubelet) fn runs_out_of_memory_at(&self, capacity: &Capacity, now: Time) -> Time {
+        let flow = &self.0[Starved::Memory as usize];
+        let is_short = |at: Time| flow.at(at) > capacity.room[Starved::Memory as usize];
+        let mut bends = Vec::new();
+        flow.bends(now, &mut bends);
+        bends.sort_unstable();
+        let mut first = now;
+        for bend in bends {
+            if is_short(first) {
+                return first;
+            }
+            // Between two bends it is crossed once at most.
+            let last = Time(bend.nanos() - 1);
+            if last > first && is_short(last) {
+                let (mut low, mut high) = (first.nanos(), last.nanos());
+                while high - low > 1 {
+                    let middle = low + (high - low) / 2;
+                    if is_short(Time(middle)) { high = middle } else { low = middle }
+                }
+                return Time(high);
+            }
+            first = bend;
+        }
+        if is_short(first) { first } else { Time::MAX }
+    }
+
     /// What a kubelet that looks at an instant sees.
     pub(in crate::kubelet) fn observe(&self, capacity: &Capacity, at: Time) -> Observation {
         let mut available = capacity.room;

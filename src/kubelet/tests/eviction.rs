@@ -144,7 +144,7 @@ fn evictions_go_on_until_what_is_to_be_reclaimed_is_there() {
 
 #[test]
 fn critical_pods_are_spared_and_the_node_looks_again_and_again() {
-    let mut story = story(&[], vec![named("web", leak(5 * GI, 5 * GI, 1))]);
+    let mut story = story(&[], vec![named("web", leak(4 * GI + 50 * MI, 4 * GI + 50 * MI, 1))]);
     let critical = v1::PodSpec { priority: Some(2_000_000_000), ..spec("Always", vec![container("web")]) };
     story.apply("web", critical);
     story.run_for(60);
@@ -156,7 +156,7 @@ fn critical_pods_are_spared_and_the_node_looks_again_and_again() {
 
 #[test]
 fn under_memory_pressure_a_node_refuses_pods_that_promise_nothing() {
-    let mut story = story(&[], vec![named("web", leak(5 * GI, 5 * GI, 1))]);
+    let mut story = story(&[], vec![named("web", leak(4 * GI + 50 * MI, 4 * GI + 50 * MI, 1))]);
     story.apply("web", spec("Always", vec![container("web")]));
     story.run_for(30);
     expect_conditions(&story, ["True", "False", "False"]);
@@ -245,10 +245,11 @@ fn a_node_whose_pods_declare_nothing_never_looks() {
     story.apply("web", spec("Always", vec![requesting("web", "1Gi", true)]));
     story.run_for(30);
     assert_eq!(story.to_come(), 0);
-    // One that declares it brings one timer, for the look at which something changes; its end takes it away.
+    // One that declares it brings two timers, for the look at which something changes and for the instant at which memory
+    // runs out; its end takes them away.
     story.apply("leak", spec("Always", vec![container("leak")]));
     story.run_for(12);
-    assert_eq!(story.to_come(), 1);
+    assert_eq!(story.to_come(), 2);
     story.delete("leak", 0);
     story.run_for(600);
     assert_eq!(story.times_of("Evicted").len(), 0);
@@ -257,7 +258,7 @@ fn a_node_whose_pods_declare_nothing_never_looks() {
 
 #[test]
 fn a_kubelet_that_starts_again_remembers_no_pressure_and_sees_it_anew() {
-    let mut story = story(&[], vec![named("leak", leak(5 * GI, 5 * GI, 1))]);
+    let mut story = story(&[], vec![named("leak", leak(4 * GI + 50 * MI, 4 * GI + 50 * MI, 1))]);
     let critical = v1::PodSpec { priority: Some(2_000_000_000), ..spec("Always", vec![container("leak")]) };
     story.apply("leak", critical);
     story.run_for(40);

@@ -154,6 +154,18 @@ impl Story {
         self.jobs = jobs.into_iter().map(|((at, number), job)| ((at.max(until), number), job)).collect();
     }
 
+    /// A fault, by its number, makes a program of the machine take so much of it in the end.
+    pub(super) fn load(&mut self, strike: u32, resource: crate::event::MachineResource, percent: u32, over_s: u64) {
+        self.kubelet.bear(strike, resource, percent, Span::from_secs(over_s), self.now);
+        self.post(self.now, Input::Loaded);
+    }
+
+    /// The fault ends.
+    pub(super) fn unload(&mut self, strike: u32) {
+        self.kubelet.relieve(strike);
+        self.post(self.now, Input::Loaded);
+    }
+
     /// Heartbeats may be computed, or not.
     pub(super) fn compute_heartbeats(&mut self, computed: bool) {
         self.post(self.now, Input::Heartbeats { computed });

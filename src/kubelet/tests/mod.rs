@@ -5,6 +5,7 @@ mod eviction;
 mod harness;
 mod heartbeats;
 mod machine;
+mod oom;
 mod probes;
 mod sources;
 mod termination;
