@@ -19,6 +19,8 @@ pub struct Behaviour {
     pub ready: Readiness,
     /// When it cannot serve for a while: its readiness probe fails.
     pub unready: Vec<Lapse>,
+    /// While it reads any of these it cannot serve: its readiness probe fails.
+    pub unready_while: Vec<Sight>,
     /// When it answers nobody: all its probes fail.
     pub hangs: Vec<Lapse>,
     /// When the program ends by itself; `None`: never (init containers: after the settings' `init_run`, with 0).
@@ -31,6 +33,24 @@ pub struct Behaviour {
     pub usage: UsageBehaviour,
     /// Its image.
     pub image: ImageBehaviour,
+}
+
+/// Something that a program reads of its configuration.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sight {
+    /// Where.
+    pub reading: Reading,
+    /// What.
+    pub equals: Name,
+}
+
+/// Where a program reads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reading {
+    /// A file, by its whole path in the container; it is looked at again and again.
+    File(Name),
+    /// A variable of the environment.
+    Env(Name),
 }
 
 /// When a program can serve.
@@ -116,6 +136,7 @@ impl Behaviour {
             answers_after: Range::ZERO,
             ready: Readiness::After(Range::ZERO),
             unready: Vec::new(),
+            unready_while: Vec::new(),
             hangs: Vec::new(),
             exit: None,
             stop: Range::millis(50, 500),
@@ -143,6 +164,13 @@ impl Behaviour {
     #[must_use]
     pub fn unready_at(mut self, lapse: Lapse) -> Behaviour {
         self.unready.push(lapse);
+        self
+    }
+
+    /// The same, unable to serve while it reads something.
+    #[must_use]
+    pub fn unready_while(mut self, sight: Sight) -> Behaviour {
+        self.unready_while.push(sight);
         self
     }
 

@@ -4,6 +4,7 @@
 use super::Kubelet;
 use super::images::Pull;
 use super::pod::{ContainerRecord, Life, NOBODY, PodRecord, Sandbox, Stage};
+use super::refresh::Look;
 use super::settings::START;
 use super::texts;
 use super::token::Timer;
@@ -238,6 +239,8 @@ impl Kubelet {
         container.stopping = false;
         (container.was_ready, container.was_started) = (false, false);
         record.active = NOBODY;
+        self.view_configuration(at, index, Look::Start, out.now);
+        let record = &mut self.pods[at];
         let end = record.program(index, out.now, &fixed.behaviours, out.chance).end(record, index, &fixed.settings);
         record.containers[index].stage = Stage::Running {
             since: out.now,

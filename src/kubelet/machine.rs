@@ -139,6 +139,7 @@ impl Kubelet {
             return self.terminate(at, out);
         }
         self.arm_deadline(at, out);
+        self.watch_configuration(at, out);
         if self.pods[at].sandbox == Sandbox::Lost { self.replace_sandbox(at, out) } else { self.sync(at, out) }
     }
 

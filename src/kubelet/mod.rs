@@ -23,6 +23,7 @@ mod admission;
 mod backoff;
 mod behaviour;
 mod containers;
+mod contents;
 mod course;
 mod eviction;
 mod exits;
@@ -38,6 +39,7 @@ mod pod;
 mod pods;
 mod probes;
 mod program;
+mod refresh;
 mod report;
 mod settings;
 mod sources;
@@ -54,7 +56,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use behaviour::{
-    Behaviour, BehaviourEntry, Behaviours, Exit, ImageBehaviour, Lapse, Matching, Readiness, SPAN_MAX, UsageBehaviour,
+    Behaviour, BehaviourEntry, Behaviours, Exit, ImageBehaviour, Lapse, Matching, Readiness, Reading, SPAN_MAX, Sight,
+    UsageBehaviour,
 };
 pub use course::Course;
 pub use eviction::{
@@ -114,6 +117,8 @@ pub struct Kubelet {
     images: Images,
     /// What those of its pods need that refer to ConfigMaps or Secrets.
     sources: mounts::Sources,
+    /// What of that is watched.
+    configuration: Vec<refresh::Watched>,
     /// The eviction manager; `None`: nothing on the node declares what it takes.
     pressure: Option<Box<eviction::State>>,
     /// When memory runs out, as things stand; `Time::MAX`: it does not.
@@ -163,6 +168,7 @@ impl Kubelet {
             next_address: 0,
             images: Images::default(),
             sources: mounts::Sources::new(),
+            configuration: Vec::new(),
             pressure: None,
             out_of_memory_at: Time::MAX,
             loads: Arc::default(),
@@ -194,7 +200,11 @@ impl Kubelet {
 
     /// An informer, and the client through which it asks.
     fn informer(&mut self, index: InformerIndex) -> (&mut Informer, &mut Client) {
-        let informer = if index == PODS { &mut self.pods_informer } else { &mut self.node_informer };
+        let informer = match index {
+            PODS => &mut self.pods_informer,
+            NODE => &mut self.node_informer,
+            InformerIndex(number) => &mut self.configuration[usize::from(number - refresh::FIRST)].informer,
+        };
         (informer, &mut self.api)
     }
 
@@ -208,9 +218,13 @@ impl Kubelet {
             let live = self.pods.iter().filter(|pod| pod.confirmed && !pod.gone);
             let known = || live.map(|pod| crate::api::Object::Pod(pod.pod.clone())).collect();
             self.pods_informer.listed(reply, known, &mut self.api, out)
-        } else {
+        } else if informer == NODE {
             // Whatever the list shows is looked at afresh.
             self.node_informer.listed(reply, Vec::new, &mut self.api, out)
+        } else {
+            let watched = &mut self.configuration[usize::from(informer.0 - refresh::FIRST)];
+            let known = watched.latest.clone();
+            watched.informer.listed(reply, || known.into_iter().collect(), &mut self.api, out)
         };
         let Some(changes) = changes else { return };
         self.take_in(changes, out);
@@ -261,6 +275,7 @@ impl Kubelet {
             Timer::MountWait(serial) => self.mount_wait_over(serial, out),
             Timer::Pressure => self.look_due(out),
             Timer::OutOfMemory => self.out_of_memory(out),
+            Timer::Refresh(serial) => self.refresh_due(serial, out),
         }
     }
 }

@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1;
 
 use super::backoff::Backoff;
 use super::behaviour::{BehaviourIndex, Behaviours};
+use super::contents::View;
 use super::probes::Probes;
 use super::program::Program;
 use crate::api::{ContainerStatus, Name, Obj, Pod, ReasonText, Terminated, Timestamp};
@@ -119,6 +120,8 @@ pub(super) struct ContainerRecord {
     pub(super) last: Option<Box<Terminated>>,
     /// Failures.
     pub(super) trouble: Option<Box<Trouble>>,
+    /// What it reads of its configuration, if anything is declared of that.
+    pub(super) view: Option<Box<View>>,
 }
 
 /// No container is being started.
@@ -199,6 +202,7 @@ impl PodRecord {
                     exit: None,
                     last: None,
                     trouble: None,
+                    view: None,
                 }
             })
             .collect();
@@ -252,14 +256,16 @@ impl PodRecord {
 
     /// The present life of a running container that was started at `since`.
     pub(super) fn program<'a>(
-        &self,
+        &'a self,
         index: usize,
         since: Time,
         behaviours: &'a Behaviours,
         chance: Chance,
     ) -> Program<'a> {
         let container = &self.containers[index];
-        Program::new(behaviours.get(container.behaviour), chance, container.path, container.restarts, since)
+        let program =
+            Program::new(behaviours.get(container.behaviour), chance, container.path, container.restarts, since);
+        program.misled(container.view.as_ref().map_or(&[], |view| &view.unready))
     }
 
     /// The probes of a container that a kubelet has probed since `first`.

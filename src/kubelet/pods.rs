@@ -23,8 +23,8 @@ impl Kubelet {
             | Object::Deployment(_)
             | Object::ReplicaSet(_)
             | Object::Event(_)
-            | Object::Lease(_)
-            | Object::Untyped(_) => {}
+            | Object::Lease(_) => {}
+            Object::Untyped(_) => self.configuration_changed(change, out),
         }
     }
 
@@ -259,6 +259,7 @@ impl Kubelet {
         if self.pods[at].life != Life::Live || !self.pods[at].confirmed {
             return;
         }
+        self.refresh(at, out);
         for index in 0..self.pods[at].containers.len() {
             match self.pods[at].containers[index].stage {
                 Stage::Exited { at: ended } => self.notice_exit(at, index, ended, out),

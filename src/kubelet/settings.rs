@@ -36,6 +36,13 @@ pub const NODE_STATUS_UPDATE_FREQUENCY: Flag = Flag {
     doc: "how often a kubelet computes its node's status and reports it if it has changed",
 };
 
+/// `--sync-frequency`: how often a pod is synced.
+pub(super) const SYNC_FREQUENCY: Flag = Flag {
+    name: "sync-frequency",
+    default: FlagValue::Span(Span::from_mins(1)),
+    doc: "how often a kubelet syncs a pod to which nothing happens, half as long again at most; volumes follow then",
+};
+
 /// The flags of a kubelet that scenarios may set.
 pub const FLAGS: &[&Flag] = &[
     &KUBE_API_QPS,
@@ -43,6 +50,7 @@ pub const FLAGS: &[&Flag] = &[
     &EVENT_QPS,
     &EVENT_BURST,
     &NODE_STATUS_UPDATE_FREQUENCY,
+    &SYNC_FREQUENCY,
     &EVICTION_HARD,
     &EVICTION_SOFT,
     &EVICTION_SOFT_GRACE_PERIOD,
@@ -59,6 +67,9 @@ pub(super) const RELIST: Purpose = Purpose::new("kubelet-relist");
 pub(super) const SANDBOX: Purpose = Purpose::new("kubelet-sandbox");
 /// When a pod's volumes are waited for again (object: namespace/name of the pod; n: the failed syncs before).
 pub(super) const MOUNT_WAIT: Purpose = Purpose::new("kubelet-mount-wait");
+/// When a pod's next sync is, and how long the period is in which it lies (object: namespace/name of the pod; n: twice
+/// the number of the change of its volumes, and one more).
+pub(super) const SYNC: Purpose = Purpose::new("kubelet-sync");
 /// When a container is tried again whose environment is missing (object: namespace/name/container; n: the failed syncs).
 pub(super) const RESYNC: Purpose = Purpose::new("kubelet-resync");
 /// How long an image pull takes (object: namespace/name/container; n: the attempt).
@@ -167,6 +178,8 @@ pub struct KubeletSettings {
     pub status_retry: Span,
     /// How many images a node reports. Upstream: `nodeStatusMaxImages`, 50.
     pub images_reported_max: usize,
+    /// `--sync-frequency`.
+    pub sync_frequency: Span,
     /// The flags that begin with `--eviction-`.
     pub eviction: EvictionSettings,
 }
@@ -202,6 +215,7 @@ impl KubeletSettings {
             image_backoff_max: Span::from_mins(5),
             status_retry: Span::from_secs(10),
             images_reported_max: 50,
+            sync_frequency: flags.span(&SYNC_FREQUENCY),
             eviction: EvictionSettings::of(flags)?,
         })
     }

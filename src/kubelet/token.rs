@@ -62,6 +62,8 @@ pub(super) enum Timer {
     Pressure,
     /// Memory has run out.
     OutOfMemory,
+    /// A pod's next sync writes new contents into its volumes.
+    Refresh(u32),
 }
 
 fn pack(code: u64, index: u16, serial: u32) -> u64 {
@@ -131,6 +133,7 @@ impl Timer {
             Timer::MountWait(serial) => pack(13, 0, serial),
             Timer::Pressure => pack(14, 0, 0),
             Timer::OutOfMemory => pack(15, 0, 0),
+            Timer::Refresh(serial) => pack(16, 0, serial),
         })
     }
 
@@ -153,6 +156,7 @@ impl Timer {
             13 => Timer::MountWait(serial(token)),
             14 => Timer::Pressure,
             15 => Timer::OutOfMemory,
+            16 => Timer::Refresh(serial(token)),
             _ => return None,
         })
     }
