@@ -224,7 +224,7 @@ fn pressure(story: &Story, node: &str, condition: &str, taint: &str) -> (String,
 #[track_caller]
 fn check_pressure(fault: &str, condition: &str, taint: &str) {
     let flags =
-        "components: {kubelet: {eviction-hard: \"memory.available<100Mi,nodefs.available<10%,pid.available<10%\"}}";
+        "components: {kubelet: {eviction-hard: \"memory.available<1Gi,nodefs.available<10%,pid.available<10%\"}}";
     let fault = format!("{flags}\nfaults:\n- at: 2m\n  lasts: 10m\n  {fault}\n");
     let mut story = Story::of_nodes(3, &fault);
     story.apply(&web(6, "nginx:1"));
@@ -245,7 +245,7 @@ fn check_pressure(fault: &str, condition: &str, taint: &str) {
 
 #[test]
 fn a_memory_leak_drives_pods_off_its_node_until_it_ends() {
-    check_pressure("memoryLeak: {nodes: node-1, percent: 101, over: 4m}", "MemoryPressure", "memory-pressure");
+    check_pressure("memoryLeak: {nodes: node-1, percent: 103, over: 4m}", "MemoryPressure", "memory-pressure");
 }
 
 #[test]
