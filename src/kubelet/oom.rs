@@ -120,5 +120,5 @@ fn score_adjust(record: &PodRecord, index: usize, total: i64) -> i64 {
         let served = (record.inits()..record.containers.len()).map(of).min();
         adjust = adjust.min(served.unwrap_or(adjust));
     }
-    adjust.max(1000 + GUARANTEED).min(BEST_EFFORT - 1)
+    adjust.clamp(1000 + GUARANTEED, BEST_EFFORT - 1)
 }

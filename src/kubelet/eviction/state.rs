@@ -78,11 +78,11 @@ impl State {
                 acting.push(threshold.clone());
             }
         }
-        for pressure in 0..self.seen.len() {
-            if met_now[pressure] {
-                self.seen[pressure] = Some(now);
+        for ((seen, condition), is_met) in self.seen.iter_mut().zip(&mut self.conditions).zip(met_now) {
+            if is_met {
+                *seen = Some(now);
             }
-            self.conditions[pressure] = self.seen[pressure].is_some_and(|at| now.since(at) < settings.transition);
+            *condition = seen.is_some_and(|at| now.since(at) < settings.transition);
         }
         self.looked = now;
         acting.sort_by_key(|threshold| threshold.signal.starved() != super::thresholds::Starved::Memory);
@@ -173,5 +173,81 @@ impl State {
     pub(in crate::kubelet) fn hash(&self, mut hasher: &mut dyn std::hash::Hasher) {
         use std::hash::Hash;
         (self.conditions, &self.acting, self.cleaning.is_some()).hash(&mut hasher);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::client::{Flag, Flags};
+    use crate::kubelet::eviction::{
+        EVICTION_MINIMUM_RECLAIM, EVICTION_PRESSURE_TRANSITION_PERIOD, EVICTION_SOFT, EVICTION_SOFT_GRACE_PERIOD,
+    };
+    use crate::kubelet::{Course, NodeTemplate};
+    use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+    const GI: u64 = 1 << 30;
+
+    fn settings() -> EvictionSettings {
+        let mut flags = Flags::default();
+        let set: [(&Flag, &str); 4] = [
+            (&EVICTION_SOFT, "memory.available<1Gi"),
+            (&EVICTION_SOFT_GRACE_PERIOD, "memory.available=45s"),
+            (&EVICTION_MINIMUM_RECLAIM, "memory.available=500Mi"),
+            (&EVICTION_PRESSURE_TRANSITION_PERIOD, "95s"),
+        ];
+        set.iter().for_each(|(flag, text)| flags.set(flag, text).unwrap());
+        EvictionSettings::of(&flags).unwrap()
+    }
+
+    fn course() -> impl Strategy<Value = Course> {
+        let amount = || 0..3 * GI;
+        prop_oneof![
+            amount().prop_map(Course::Constant),
+            (amount(), amount(), 1u64..600).prop_map(|(from, to, over)| Course::Ramp {
+                from,
+                to,
+                over: Span::from_secs(over)
+            }),
+            vec((1u64..90, amount()), 1..6).prop_map(|steps| {
+                let mut at = 0;
+                let step = |(after, amount)| {
+                    at += after;
+                    (Span::from_secs(at), amount)
+                };
+                Course::Steps(steps.into_iter().map(step).collect())
+            }),
+        ]
+    }
+
+    proptest! {
+        /// Whoever makes only the looks that are computed knows the same as whoever looks every ten seconds.
+        #[test]
+        fn looks_that_are_left_out_would_have_changed_nothing(courses in vec((0u64..200, course()), 1..5)) {
+            let settings = settings();
+            let capacity = [("memory".to_owned(), Quantity("4Gi".to_owned()))].into();
+            let capacity = Capacity::of(&NodeTemplate::new(capacity), &settings.thresholds);
+            let mut demand = Demand::default();
+            demand.0[0].courses = courses.iter().map(|(s, it)| (Time::ZERO + Span::from_secs(*s), it)).collect();
+            let new = || State::new(Time::ZERO, settings.thresholds.len());
+            let (mut all, mut few) = (new(), new());
+            let mut due = few.next(Time::ZERO, &demand, &capacity, &settings);
+            for number in 1..120 {
+                let now = Time::ZERO + EVERY * number;
+                let seen = demand.observe(&capacity, now);
+                let acting = all.look(now, &seen, &settings);
+                if due == now {
+                    prop_assert_eq!(few.look(now, &seen, &settings), acting);
+                    due = few.next(now, &demand, &capacity, &settings);
+                }
+                prop_assert!(due > now, "a look at {now:?} was left out");
+                prop_assert_eq!(few.conditions, all.conditions, "at {:?}", now);
+                prop_assert_eq!(&few.acting, &all.acting);
+                prop_assert_eq!(&few.since, &all.since);
+            }
+        }
     }
 }
