@@ -214,7 +214,7 @@ fn pressure(story: &Story, node: &str, condition: &str, taint: &str) -> (String,
     let Some(wavetank::api::Object::Node(node)) = story.sim.store().by_name(Kind::Node, "", node) else {
         panic!("{node} is there")
     };
-    let status = node.body.condition(condition).unwrap().status.clone();
+    let status = node.body.condition(condition).expect("a kubelet reports it").status.clone();
     let key = format!("node.kubernetes.io/{taint}");
     (status, node.body.taints().iter().any(|found| found.key == key && found.effect == "NoSchedule"))
 }
