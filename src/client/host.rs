@@ -460,6 +460,7 @@ impl Part for Host {
         }
         match input {
             Input::Start | Input::Boot => self.start(out),
+            Input::Loaded => {}
             Input::Heartbeats { computed } => {
                 if let Some(elector) = &mut self.elector {
                     elector.heartbeats(computed, out);

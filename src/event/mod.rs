@@ -21,4 +21,4 @@ pub use request::{
 };
 pub use sim_event::{Letter, SimEvent};
 pub use watch::{Change, ChangeKind, Filter, InformerIndex, WatchEnd};
-pub use world::{NetEffect, NetRule, Parties, Primitive, Way};
+pub use world::{MachineResource, NetEffect, NetRule, Parties, Primitive, Way};

@@ -57,6 +57,8 @@ pub enum Input {
         /// Whether they may.
         computed: bool,
     },
+    /// What a kubelet's machine carries beside its pods has changed.
+    Loaded,
     /// The answer to a request.
     Reply {
         /// As given when it was sent.

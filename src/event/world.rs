@@ -25,6 +25,20 @@ pub enum Primitive {
     PowerOff(u32),
     /// The machine of a node is switched on: its kubelet starts and finds no container running.
     PowerOn(u32),
+    /// A program of a node's machine that is no pod's takes more and more of it, from nothing to a share of the whole,
+    /// until the strike ends.
+    Load {
+        /// Which node.
+        node: u32,
+        /// Of what.
+        resource: MachineResource,
+        /// In the end, in percent of the whole.
+        percent: u32,
+        /// How long that takes.
+        over: Span,
+    },
+    /// What the strike has put on a node's machine is gone.
+    Unload(u32),
     /// From now on messages fare so, until the fault ends.
     Impose(Arc<NetRule>),
     /// All open watches of these parts, of one kind or of all, end so.
@@ -44,6 +58,17 @@ pub enum Primitive {
     ReplicaFreeze(u8),
     /// It catches up.
     ReplicaThaw(u8),
+}
+
+/// What a machine can run short of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MachineResource {
+    /// Memory.
+    Memory,
+    /// Bytes of its disk.
+    Disk,
+    /// Process numbers.
+    Pids,
 }
 
 /// A set of parts.

@@ -13,7 +13,10 @@ mod component_crash;
 mod component_partition;
 mod component_pause;
 mod direction;
+mod disk_fill;
+mod fork_bomb;
 mod kubelet_hang;
+mod memory_leak;
 mod node_crash;
 mod node_partition;
 mod parameter;
@@ -28,8 +31,8 @@ pub use parameter::{Parameter, ParameterKind, ParameterValue, Parameters};
 pub use target::{NodeTarget, PART_CLASSES, PART_LEADERS, PartTarget, Take};
 
 use crate::api::{Labels, Name};
-use crate::event::{PartId, Primitive};
-use crate::kernel::Draw;
+use crate::event::{MachineResource, PartId, Primitive};
+use crate::kernel::{Draw, Span};
 
 /// All faults, by name.
 pub static ALL: &[&FaultEntry] = &[
@@ -38,7 +41,10 @@ pub static ALL: &[&FaultEntry] = &[
     &component_crash::ENTRY,
     &component_partition::ENTRY,
     &component_pause::ENTRY,
+    &disk_fill::ENTRY,
+    &fork_bomb::ENTRY,
     &kubelet_hang::ENTRY,
+    &memory_leak::ENTRY,
     &node_crash::ENTRY,
     &node_partition::ENTRY,
     &watch_cache_freeze::ENTRY,
@@ -79,6 +85,26 @@ pub struct Strike {
     pub effects: Vec<Primitive>,
     /// What its end does, in order, after the rules that it imposed are lifted.
     pub heals: Vec<Primitive>,
+}
+
+impl Strike {
+    /// Something on the machines of nodes that takes more and more of them: the same time on each of them.
+    fn of_load(
+        cluster: &Cluster<'_>,
+        nodes: &NodeTarget,
+        resource: MachineResource,
+        percent: u32,
+        over: (Span, Span),
+    ) -> Strike {
+        let nodes = nodes.choose(cluster);
+        let over = cluster.draw.span_between(over.0, over.1);
+        let load = |node: &u32| Primitive::Load { node: *node, resource, percent, over };
+        Strike {
+            hits: cluster.node_hits(&nodes),
+            effects: nodes.iter().map(load).collect(),
+            heals: nodes.iter().map(|node| Primitive::Unload(*node)).collect(),
+        }
+    }
 }
 
 /// What a fault may know of the cluster, and its chance.

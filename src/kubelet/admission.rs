@@ -118,6 +118,16 @@ fn clash(one: &(&str, &str, i32), other: &(&str, &str, i32)) -> bool {
     (one.1, one.2) == (other.1, other.2) && (one.0 == other.0 || one.0 == "0.0.0.0" || other.0 == "0.0.0.0")
 }
 
+/// Whether a pod tolerates the taint of a node under memory pressure.
+pub(super) fn tolerates_memory_pressure(spec: &PodSpec) -> bool {
+    let taint = v1::Taint {
+        key: "node.kubernetes.io/memory-pressure".to_owned(),
+        effect: "NoSchedule".to_owned(),
+        ..v1::Taint::default()
+    };
+    spec.tolerations().iter().any(|toleration| tolerates(toleration, &taint))
+}
+
 /// Upstream: `v1.Toleration.ToleratesTaint`.
 fn tolerates(toleration: &v1::Toleration, taint: &v1::Taint) -> bool {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());

@@ -19,6 +19,8 @@ pub struct Behaviour {
     pub ready: Readiness,
     /// When it cannot serve for a while: its readiness probe fails.
     pub unready: Vec<Lapse>,
+    /// While it reads any of these it cannot serve: its readiness probe fails.
+    pub unready_while: Vec<Sight>,
     /// When it answers nobody: all its probes fail.
     pub hangs: Vec<Lapse>,
     /// When the program ends by itself; `None`: never (init containers: after the settings' `init_run`, with 0).
@@ -31,6 +33,24 @@ pub struct Behaviour {
     pub usage: UsageBehaviour,
     /// Its image.
     pub image: ImageBehaviour,
+}
+
+/// Something that a program reads of its configuration.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sight {
+    /// Where.
+    pub reading: Reading,
+    /// What.
+    pub equals: Name,
+}
+
+/// Where a program reads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reading {
+    /// A file, by its whole path in the container; it is looked at again and again.
+    File(Name),
+    /// A variable of the environment.
+    Env(Name),
 }
 
 /// When a program can serve.
@@ -78,6 +98,23 @@ pub struct UsageBehaviour {
     pub cpu: Option<Course>,
     /// Memory in bytes; `None`: what its container requests. Above the container's limit it is killed (OOMKilled).
     pub memory: Option<Course>,
+    /// Bytes of the node's disk; `None`: nothing.
+    pub disk: Option<Course>,
+    /// Inodes of the node's disk; `None`: none.
+    pub inodes: Option<Course>,
+    /// Processes; `None`: one.
+    pub pids: Option<Course>,
+}
+
+impl UsageBehaviour {
+    /// What nothing is declared of.
+    pub const UNDECLARED: UsageBehaviour =
+        UsageBehaviour { cpu: None, memory: None, disk: None, inodes: None, pids: None };
+
+    /// Whether anything is declared that a node can run short of.
+    pub fn is_of_the_node(&self) -> bool {
+        [&self.memory, &self.disk, &self.inodes, &self.pids].into_iter().any(Option::is_some)
+    }
 }
 
 /// How an image behaves when it is pulled.
@@ -99,11 +136,12 @@ impl Behaviour {
             answers_after: Range::ZERO,
             ready: Readiness::After(Range::ZERO),
             unready: Vec::new(),
+            unready_while: Vec::new(),
             hangs: Vec::new(),
             exit: None,
             stop: Range::millis(50, 500),
             stop_code: 0,
-            usage: UsageBehaviour { cpu: None, memory: None },
+            usage: UsageBehaviour::UNDECLARED,
             image: ImageBehaviour { bytes: None, pull_time: None, missing: false },
         }
     }
@@ -126,6 +164,13 @@ impl Behaviour {
     #[must_use]
     pub fn unready_at(mut self, lapse: Lapse) -> Behaviour {
         self.unready.push(lapse);
+        self
+    }
+
+    /// The same, unable to serve while it reads something.
+    #[must_use]
+    pub fn unready_while(mut self, sight: Sight) -> Behaviour {
+        self.unready_while.push(sight);
         self
     }
 
@@ -190,6 +235,8 @@ pub struct BehaviourEntry {
 pub struct Behaviours {
     entries: Vec<BehaviourEntry>,
     default: Behaviour,
+    /// Whether any of them declares something that a node can run short of.
+    declare_usage: bool,
 }
 
 /// The number of an entry; the default's is [`BehaviourIndex::DEFAULT`].
@@ -204,12 +251,19 @@ impl Behaviours {
     /// A list and what holds for containers that no entry matches. Panics at more than 65,534 entries.
     pub fn new(entries: Vec<BehaviourEntry>, default: Behaviour) -> Behaviours {
         assert!(entries.len() < usize::from(u16::MAX), "more behaviours than anyone writes");
-        Behaviours { entries, default }
+        let all = entries.iter().map(|entry| &entry.behaviour).chain([&default]);
+        let declare_usage = all.map(|behaviour| &behaviour.usage).any(UsageBehaviour::is_of_the_node);
+        Behaviours { entries, default, declare_usage }
     }
 
     /// No declarations: every container is a [`Behaviour::server`].
     pub fn none() -> Behaviours {
         Behaviours::new(Vec::new(), Behaviour::server())
+    }
+
+    /// Whether any of them declares something that a node can run short of.
+    pub(super) fn declare_usage(&self) -> bool {
+        self.declare_usage
     }
 
     /// The entries.

@@ -4,6 +4,7 @@
 use super::Kubelet;
 use super::images::Pull;
 use super::pod::{ContainerRecord, Life, NOBODY, PodRecord, Sandbox, Stage};
+use super::refresh::Look;
 use super::settings::START;
 use super::texts;
 use super::token::Timer;
@@ -86,6 +87,7 @@ impl Kubelet {
         if self.images.unreported {
             self.arm_node_status(out);
         }
+        self.reconsider_pressure(out);
         let (serial, index) = (pull.serial, usize::from(pull.container));
         if let Some(at) = self.at(serial)
             && self.pods[at].life == Life::Live
@@ -237,6 +239,8 @@ impl Kubelet {
         container.stopping = false;
         (container.was_ready, container.was_started) = (false, false);
         record.active = NOBODY;
+        self.view_configuration(at, index, Look::Start, out.now);
+        let record = &mut self.pods[at];
         let end = record.program(index, out.now, &fixed.behaviours, out.chance).end(record, index, &fixed.settings);
         record.containers[index].stage = Stage::Running {
             since: out.now,
@@ -260,6 +264,7 @@ impl Kubelet {
         }
         self.stir(at, out);
         self.advance(at, out);
+        self.reconsider_pressure(out);
     }
 
     /// Asks for a timer for whatever a running container does next.
@@ -280,7 +285,7 @@ impl Kubelet {
     }
 
     /// A container that runs has ended, now or while nobody looked.
-    fn exited(&mut self, at: usize, index: usize, out: &mut Outbox) {
+    pub(super) fn exited(&mut self, at: usize, index: usize, out: &mut Outbox) {
         let record = &mut self.pods[at];
         record.note_exit(index, out.clock);
         if record.running() == 0 {
@@ -296,6 +301,7 @@ impl Kubelet {
         } else {
             self.stir(at, out);
         }
+        self.reconsider_pressure(out);
     }
 }
 

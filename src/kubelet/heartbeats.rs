@@ -223,6 +223,7 @@ impl Kubelet {
             if let Some(message) = rebooted {
                 self.say(out, node.meta.reference(), EventType::Warning, "Rebooted", message);
             }
+            self.say_conditions(out);
             if let Some(message) = ready {
                 self.say(out, node.meta.reference(), EventType::Normal, "NodeReady", message);
             }

@@ -1,7 +1,8 @@
 //! The images of a node and the one pull that goes on at a time. Upstream: `pkg/kubelet/images`.
 //!
-//! Pulls are serial, as with `serializeImagePulls` (upstream's default). Images are never collected. Left out: parallel
-//! pulls, pull secrets, registry outages and throttling (`registry-qps`), image garbage collection.
+//! Pulls are serial, as with `serializeImagePulls` (upstream's default). Images go only
+//! under disk pressure ([`super::eviction`]). Left out: parallel pulls, pull secrets, registry outages and throttling
+//! (`registry-qps`), image garbage collection by age and by `imageGCHighThresholdPercent`.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -79,6 +80,22 @@ impl Images {
     /// Whether an image, under its full name, is on the node.
     pub(super) fn has(&self, image: &str) -> bool {
         self.present.contains_key(image)
+    }
+
+    /// All that are on the node, by their full names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
+        self.present.keys()
+    }
+
+    /// What they take of the disk.
+    pub(super) fn bytes(&self) -> u64 {
+        self.present.values().sum()
+    }
+
+    /// Removes images from the disk.
+    pub(super) fn remove(&mut self, images: &[Name]) {
+        self.present.retain(|name, _| !images.contains(name));
+        self.unreported = true;
     }
 
     /// How many pulls wait or go on.

@@ -42,6 +42,7 @@ impl Kubelet {
         self.machine.starts += 1;
         self.process_since = out.now;
         self.images = Images::kept(before.images);
+        self.loads = before.loads;
         self.pod_cidrs = before.pod_cidrs;
         self.next_serial = before.next_serial;
         self.next_address = before.next_address;
@@ -51,11 +52,13 @@ impl Kubelet {
         self.sources.retain(|serial, _| self.pods.iter().any(|pod| pod.serial == *serial));
         self.sources.values_mut().for_each(|sources| sources.forget(false));
         self.start(out);
+        self.reconsider_pressure(out);
     }
 
     /// The machine has been switched on.
     pub(super) fn machine_boots(&mut self, out: &mut Outbox) {
         self.machine.boots += 1;
+        self.restart_loads(out.now);
         for at in 0..self.pods.len() {
             if self.pods[at].running() > 0 {
                 self.note_pod(at, NoteKind::PodStops, out);
@@ -78,6 +81,7 @@ impl Kubelet {
         };
         if record.life == Life::Terminating {
             record.life = Life::Live;
+            record.evicted = None;
         }
         (record.sent, record.pending) = (None, None);
         (record.active, record.kill_by) = (NOBODY, Time::MAX);
@@ -123,6 +127,7 @@ impl Kubelet {
         record.pod = pod.clone();
         record.confirmed = true;
         self.catch_up(at, out);
+        self.reconsider_pressure(out);
         let record = &self.pods[at];
         if record.life == Life::Finished {
             if !pod.body.status.phase.is_finished() {
@@ -134,6 +139,7 @@ impl Kubelet {
             return self.terminate(at, out);
         }
         self.arm_deadline(at, out);
+        self.watch_configuration(at, out);
         if self.pods[at].sandbox == Sandbox::Lost { self.replace_sandbox(at, out) } else { self.sync(at, out) }
     }
 

@@ -16,25 +16,30 @@
 //! A timer that comes late (the process stood still meanwhile) counts; what containers did bears its true time, and
 //! probes count as if they had run.
 //!
-//! Left out: `postStart` hooks, `preStop` hooks other than sleeps, node-pressure eviction, preemption by critical
+//! Left out: `postStart` hooks, `preStop` hooks other than sleeps, preemption by critical
 //! pods, in-place resize, volumes other than ConfigMaps and Secrets.
 
 mod admission;
 mod backoff;
 mod behaviour;
 mod containers;
+mod contents;
 mod course;
+mod eviction;
 mod exits;
 mod health;
 mod heartbeats;
 mod images;
+mod loads;
 mod machine;
 mod mounts;
 mod node;
+mod oom;
 mod pod;
 mod pods;
 mod probes;
 mod program;
+mod refresh;
 mod report;
 mod settings;
 mod sources;
@@ -51,9 +56,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use behaviour::{
-    Behaviour, BehaviourEntry, Behaviours, Exit, ImageBehaviour, Lapse, Matching, Readiness, SPAN_MAX, UsageBehaviour,
+    Behaviour, BehaviourEntry, Behaviours, Exit, ImageBehaviour, Lapse, Matching, Readiness, Reading, SPAN_MAX, Sight,
+    UsageBehaviour,
 };
 pub use course::Course;
+pub use eviction::{
+    Amount, EVICTION_HARD, EVICTION_MAX_POD_GRACE_PERIOD, EVICTION_MINIMUM_RECLAIM,
+    EVICTION_PRESSURE_TRANSITION_PERIOD, EVICTION_SOFT, EVICTION_SOFT_GRACE_PERIOD, EvictionSettings, Pressure, Signal,
+    Starved, Threshold,
+};
 pub use node::NodeTemplate;
 pub use settings::{
     EVENT_BURST, EVENT_QPS, FLAGS, KUBE_API_BURST, KUBE_API_QPS, KubeletSettings, NODE_STATUS_UPDATE_FREQUENCY, Range,
@@ -106,6 +117,14 @@ pub struct Kubelet {
     images: Images,
     /// What those of its pods need that refer to ConfigMaps or Secrets.
     sources: mounts::Sources,
+    /// What of that is watched.
+    configuration: Vec<refresh::Watched>,
+    /// The eviction manager; `None`: nothing on the node declares what it takes.
+    pressure: Option<Box<eviction::State>>,
+    /// When memory runs out, as things stand; `Time::MAX`: it does not.
+    out_of_memory_at: Time,
+    /// What the machine carries beside the pods.
+    loads: Arc<[loads::Load]>,
     /// When this process started.
     process_since: Time,
     /// Where the relist grid lies.
@@ -149,6 +168,10 @@ impl Kubelet {
             next_address: 0,
             images: Images::default(),
             sources: mounts::Sources::new(),
+            configuration: Vec::new(),
+            pressure: None,
+            out_of_memory_at: Time::MAX,
+            loads: Arc::default(),
             process_since: Time::ZERO,
             relist_phase: Span::ZERO,
             relist_at: Time::MAX,
@@ -177,7 +200,11 @@ impl Kubelet {
 
     /// An informer, and the client through which it asks.
     fn informer(&mut self, index: InformerIndex) -> (&mut Informer, &mut Client) {
-        let informer = if index == PODS { &mut self.pods_informer } else { &mut self.node_informer };
+        let informer = match index {
+            PODS => &mut self.pods_informer,
+            NODE => &mut self.node_informer,
+            InformerIndex(number) => &mut self.configuration[usize::from(number - refresh::FIRST)].informer,
+        };
         (informer, &mut self.api)
     }
 
@@ -191,9 +218,13 @@ impl Kubelet {
             let live = self.pods.iter().filter(|pod| pod.confirmed && !pod.gone);
             let known = || live.map(|pod| crate::api::Object::Pod(pod.pod.clone())).collect();
             self.pods_informer.listed(reply, known, &mut self.api, out)
-        } else {
+        } else if informer == NODE {
             // Whatever the list shows is looked at afresh.
             self.node_informer.listed(reply, Vec::new, &mut self.api, out)
+        } else {
+            let watched = &mut self.configuration[usize::from(informer.0 - refresh::FIRST)];
+            let known = watched.latest.clone();
+            watched.informer.listed(reply, || known.into_iter().collect(), &mut self.api, out)
         };
         let Some(changes) = changes else { return };
         self.take_in(changes, out);
@@ -242,6 +273,9 @@ impl Kubelet {
             Timer::Reconcile(serial) => self.reconcile_due(serial, out),
             Timer::Mount(serial) => self.mount_due(serial, out),
             Timer::MountWait(serial) => self.mount_wait_over(serial, out),
+            Timer::Pressure => self.look_due(out),
+            Timer::OutOfMemory => self.out_of_memory(out),
+            Timer::Refresh(serial) => self.refresh_due(serial, out),
         }
     }
 }
@@ -251,6 +285,7 @@ impl Part for Kubelet {
         match input {
             Input::Start => self.process_starts(out),
             Input::Boot => self.machine_boots(out),
+            Input::Loaded => self.reconsider_pressure(out),
             Input::Heartbeats { computed } => self.set_computed(computed, out),
             Input::Reply { token: FORGET, result: _ } => {}
             Input::Reply { token: Token(token), result } => {
@@ -301,12 +336,16 @@ impl Part for Kubelet {
         use std::hash::Hash;
         self.images.hash(hasher);
         hasher.write_u8(u8::from(self.machine.computed));
+        if let Some(state) = &self.pressure {
+            state.hash(hasher);
+        }
+        hasher.write_usize(self.loads.len());
         for pod in &self.pods {
             pod.pod.meta.namespace.hash(&mut hasher);
             pod.pod.meta.name.hash(&mut hasher);
             pod.life.hash(&mut hasher);
             pod.initialized.hash(&mut hasher);
-            (pod.gone, pod.confirmed, pod.overdue).hash(&mut hasher);
+            (pod.gone, pod.confirmed, pod.overdue, pod.evicted.is_some()).hash(&mut hasher);
             hasher.write_u8(u8::from(pod.sent.is_some()) + 2 * u8::from(pod.pending.is_some()));
             for container in &pod.containers {
                 std::mem::discriminant(&container.stage).hash(&mut hasher);

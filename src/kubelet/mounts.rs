@@ -13,7 +13,7 @@ use super::pod::{Life, NOBODY, Sandbox, Stage};
 use super::settings::{MOUNT_WAIT, RESYNC};
 use super::sources::{Need, Of, needs};
 use super::token::{Ask, Timer};
-use crate::api::{EventType, Name, ReasonText};
+use crate::api::{EventType, Kind, Name, Object, ReasonText};
 use crate::client::Outbox;
 use crate::event::{Reply, Request, Target};
 use crate::kernel::{Span, Time, object_hash};
@@ -40,6 +40,12 @@ pub(super) struct PodSources {
     waits_until: Option<Time>,
     /// How many syncs have failed, for the draws.
     failures: u32,
+    /// What the needs were met with, by their numbers; empty where no program is declared to read any of it.
+    held: Vec<Option<Object>>,
+    /// When the next sync writes new contents into its volumes, if there are any.
+    pub(super) refresh_at: Option<Time>,
+    /// How often that was so, for the draws.
+    pub(super) refreshes: u32,
 }
 
 /// The first thing that is wrong, by the number of the need.
@@ -71,7 +77,17 @@ impl Kubelet {
         }
         let volume = |name| Volume { name, state: State::Missing(Time::ZERO), failures: 0 };
         let volumes = volumes.into_iter().map(volume).collect();
-        let sources = PodSources { needs: needs.into(), volumes, container: None, waits_until: None, failures: 0 };
+        let held = if self.reads_configuration(record) { vec![None; needs.len()] } else { Vec::new() };
+        let sources = PodSources {
+            needs: needs.into(),
+            volumes,
+            container: None,
+            waits_until: None,
+            failures: 0,
+            held,
+            refresh_at: None,
+            refreshes: 0,
+        };
         self.sources.insert(record.serial, sources);
     }
 
@@ -134,6 +150,9 @@ impl Kubelet {
         let needs = sources.needs.clone();
         let need = &needs[usize::from(number)];
         let unmet = need.unmet(&namespace, reply).map(|why| (number, why));
+        if let (None, Some(held)) = (&unmet, sources.held.get_mut(usize::from(number))) {
+            *held = reply.as_ref().ok().and_then(|answer| answer.object().cloned());
+        }
         let worse = |known: Wrong| match (known, unmet) {
             (Some(known), Some(new)) => Some(if known.0 <= new.0 { known } else { new }),
             (known, new) => known.or(new),
@@ -175,6 +194,7 @@ impl Kubelet {
                 volume.state = State::Mounted;
                 if sources.volumes.iter().all(|volume| matches!(volume.state, State::Mounted)) {
                     sources.waits_until = None;
+                    self.watch_configuration(at, out);
                     if self.pods[at].sandbox == Sandbox::Waiting {
                         self.start_sandbox(at, out);
                     }
@@ -252,10 +272,39 @@ impl Kubelet {
 }
 
 impl PodSources {
+    /// What the pod needs, and what that was met with.
+    pub(super) fn held(&self) -> (&[Need], &[Option<Object>]) {
+        (&self.needs, &self.held)
+    }
+
+    /// Whether a volume shows another state of an object than this.
+    pub(super) fn is_outdated(&self, kind: Kind, name: &Name, latest: &Object) -> bool {
+        let of_volume = |need: &Need| matches!(need.of, Of::Volume(_)) && need.kind == kind && need.name == *name;
+        let version = |object: &Option<Object>| object.as_ref().map(|object| object.meta().resource_version);
+        let mut held = self.needs.iter().zip(&self.held).filter(|(need, _)| of_volume(need));
+        held.any(|(_, held)| version(held) != Some(latest.meta().resource_version))
+    }
+
+    /// Takes what an object holds now into the volumes. Returns the volumes that it does not suit, and why.
+    pub(super) fn replace(&mut self, kind: Kind, name: &Name, reply: &Reply, namespace: &Name) -> Vec<(Name, Name)> {
+        let mut wrong = Vec::new();
+        for (need, held) in self.needs.iter().zip(&mut self.held) {
+            let Of::Volume(volume) = need.of else { continue };
+            if need.kind == kind && need.name == *name {
+                match need.unmet(namespace, reply) {
+                    None => *held = reply.as_ref().ok().and_then(|answer| answer.object().cloned()),
+                    Some(why) => wrong.push((self.volumes[usize::from(volume)].name.clone(), why)),
+                }
+            }
+        }
+        wrong
+    }
+
     /// A process that starts has asked for nothing; a machine that was switched on has nothing mounted.
     pub(super) fn forget(&mut self, booted: bool) {
         self.container = None;
         self.waits_until = None;
+        self.refresh_at = None;
         for volume in &mut self.volumes {
             if booted || !matches!(volume.state, State::Mounted) {
                 volume.state = State::Missing(Time::ZERO);

@@ -14,6 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta_v1;
 use k8s_openapi::jiff;
 
 use super::Kubelet;
+use super::eviction::Pressure;
 use super::settings::{REGISTER, RELIST};
 use super::token::{Ask, Timer};
 use crate::api::resources::Resources;
@@ -231,7 +232,7 @@ impl Kubelet {
     /// Whether the Node, as last seen, has the conditions that its kubelet gives it.
     pub(super) fn seems_healthy(&self) -> bool {
         let Some(node) = &self.node.object else { return true };
-        CONDITIONS
+        self.conditions()
             .iter()
             .all(|(kind, status, _, _)| node.body.condition(kind).is_some_and(|condition| condition.status == *status))
     }
@@ -277,7 +278,7 @@ impl Kubelet {
             ..v1::NodeSystemInfo::default()
         });
         let conditions = status.conditions.get_or_insert_default();
-        for (kind, holds, reason, message) in CONDITIONS {
+        for (kind, holds, reason, message) in self.conditions() {
             set_condition(conditions, kind, holds, reason, message, now);
         }
         status
@@ -285,6 +286,15 @@ impl Kubelet {
 }
 
 impl Kubelet {
+    /// The node's conditions, in upstream's order.
+    fn conditions(&self) -> [Condition; 4] {
+        let of = |at: usize| {
+            let (pressure, [holds, holds_not]) = PRESSURES[at];
+            if self.has_pressure(pressure) { holds } else { holds_not }
+        };
+        [of(0), of(1), of(2), READY]
+    }
+
     /// The machine's boot id: another one after each boot.
     fn boot_id(&self) -> String {
         let part = |number: u32| object_hash(&format!("boot/{}/{}/{number}", self.fixed.name, self.machine.boots));
@@ -298,13 +308,34 @@ impl Kubelet {
     }
 }
 
-/// Type, status, reason and message of a healthy node's conditions, in upstream's order.
-const CONDITIONS: [(&str, &str, &str, &str); 4] = [
-    ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-    ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-    ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-    ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+/// Type, status, reason and message of a condition.
+type Condition = (&'static str, &'static str, &'static str, &'static str);
+
+/// A node's pressure conditions where they hold and where they do not.
+const PRESSURES: [(Pressure, [Condition; 2]); 3] = [
+    (
+        Pressure::Memory,
+        [
+            ("MemoryPressure", "True", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+            ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ],
+    ),
+    (
+        Pressure::Disk,
+        [
+            ("DiskPressure", "True", "KubeletHasDiskPressure", "kubelet has disk pressure"),
+            ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ],
+    ),
+    (
+        Pressure::Pid,
+        [
+            ("PIDPressure", "True", "KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+            ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        ],
+    ),
 ];
+const READY: Condition = ("Ready", "True", "KubeletReady", "kubelet is posting ready status");
 
 fn set_condition(
     conditions: &mut Vec<v1::NodeCondition>,

@@ -6,9 +6,10 @@ use k8s_openapi::api::core::v1;
 
 use super::backoff::Backoff;
 use super::behaviour::{BehaviourIndex, Behaviours};
+use super::contents::View;
 use super::probes::Probes;
 use super::program::Program;
-use crate::api::{ContainerStatus, Obj, Pod, ReasonText, Terminated, Timestamp};
+use crate::api::{ContainerStatus, Name, Obj, Pod, ReasonText, Terminated, Timestamp};
 use crate::kernel::{Chance, Time, object_hash};
 
 /// How far a pod has come on this node.
@@ -119,6 +120,8 @@ pub(super) struct ContainerRecord {
     pub(super) last: Option<Box<Terminated>>,
     /// Failures.
     pub(super) trouble: Option<Box<Trouble>>,
+    /// What it reads of its configuration, if anything is declared of that.
+    pub(super) view: Option<Box<View>>,
 }
 
 /// No container is being started.
@@ -149,6 +152,8 @@ pub(super) struct PodRecord {
     pub(super) confirmed: bool,
     /// Whether its `activeDeadlineSeconds` are over.
     pub(super) overdue: bool,
+    /// Why it has been evicted, if it has.
+    pub(super) evicted: Option<Box<Name>>,
     /// When what still runs is killed, once it is terminating.
     pub(super) kill_by: Time,
     /// `status.startTime`.
@@ -197,6 +202,7 @@ impl PodRecord {
                     exit: None,
                     last: None,
                     trouble: None,
+                    view: None,
                 }
             })
             .collect();
@@ -212,6 +218,7 @@ impl PodRecord {
             deleting: false,
             confirmed: true,
             overdue: false,
+            evicted: None,
             kill_by: Time::MAX,
             start_time: status.start_time.unwrap_or(now),
             containers,
@@ -249,14 +256,16 @@ impl PodRecord {
 
     /// The present life of a running container that was started at `since`.
     pub(super) fn program<'a>(
-        &self,
+        &'a self,
         index: usize,
         since: Time,
         behaviours: &'a Behaviours,
         chance: Chance,
     ) -> Program<'a> {
         let container = &self.containers[index];
-        Program::new(behaviours.get(container.behaviour), chance, container.path, container.restarts, since)
+        let program =
+            Program::new(behaviours.get(container.behaviour), chance, container.path, container.restarts, since);
+        program.misled(container.view.as_ref().map_or(&[], |view| &view.unready))
     }
 
     /// The probes of a container that a kubelet has probed since `first`.

@@ -23,8 +23,8 @@ impl Kubelet {
             | Object::Deployment(_)
             | Object::ReplicaSet(_)
             | Object::Event(_)
-            | Object::Lease(_)
-            | Object::Untyped(_) => {}
+            | Object::Lease(_) => {}
+            Object::Untyped(_) => self.configuration_changed(change, out),
         }
     }
 
@@ -86,7 +86,9 @@ impl Kubelet {
         }
         let spec = &pod.body.spec;
         let beside = self.pods[..at].iter().filter(|record| record.takes_room()).map(|record| &*record.pod.body.spec);
-        let verdict = admission::fits(&self.fixed.template.room, &used, others, &spec.requests)
+        let verdict = self
+            .admits_under_pressure(pod)
+            .and_then(|()| admission::fits(&self.fixed.template.room, &used, others, &spec.requests))
             .and_then(|()| self.node.object.as_ref().map_or(Ok(()), |node| admission::suits(spec, node, beside)));
         match verdict {
             Ok(()) => {
@@ -257,6 +259,7 @@ impl Kubelet {
         if self.pods[at].life != Life::Live || !self.pods[at].confirmed {
             return;
         }
+        self.refresh(at, out);
         for index in 0..self.pods[at].containers.len() {
             match self.pods[at].containers[index].stage {
                 Stage::Exited { at: ended } => self.notice_exit(at, index, ended, out),

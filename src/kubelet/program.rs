@@ -21,6 +21,8 @@ pub(super) struct Program<'a> {
     life: u64,
     /// When the container was started.
     pub(super) since: Time,
+    /// When it could not serve for what it read.
+    misled: &'a [(Time, Time)],
 }
 
 /// How a life ends without anybody's doing.
@@ -50,7 +52,12 @@ pub(super) enum Finding {
 impl<'a> Program<'a> {
     /// The life of a container that was started at `since`.
     pub(super) fn new(behaviour: &'a Behaviour, chance: Chance, path: u64, life: u32, since: Time) -> Program<'a> {
-        Program { behaviour, chance, path, life: u64::from(life), since }
+        Program { behaviour, chance, path, life: u64::from(life), since, misled: &[] }
+    }
+
+    /// The same, unable to serve at these times.
+    pub(super) fn misled(self, misled: &'a [(Time, Time)]) -> Program<'a> {
+        Program { misled, ..self }
     }
 
     fn draw(&self, range: Range, purpose: Purpose) -> crate::kernel::Span {
@@ -100,7 +107,8 @@ impl<'a> Program<'a> {
         };
         let hangs = self.lapses(begins, &self.behaviour.hangs, [HANG_AFTER, HANG_LASTS, HANG_CHANCE]);
         let unready = if for_readiness {
-            self.lapses(begins, &self.behaviour.unready, [UNREADY_AFTER, UNREADY_LASTS, UNREADY_CHANCE])
+            let own = self.lapses(begins, &self.behaviour.unready, [UNREADY_AFTER, UNREADY_LASTS, UNREADY_CHANCE]);
+            own.into_iter().chain(self.misled.iter().copied()).collect()
         } else {
             Vec::new()
         };

@@ -1,6 +1,10 @@
 //! What all kubelets of a pool share: flags under upstream's names, and the latencies of the node that upstream has no
 //! flag for.
 
+use super::eviction::{
+    EVICTION_HARD, EVICTION_MAX_POD_GRACE_PERIOD, EVICTION_MINIMUM_RECLAIM, EVICTION_PRESSURE_TRANSITION_PERIOD,
+    EVICTION_SOFT, EVICTION_SOFT_GRACE_PERIOD, EvictionSettings,
+};
 use crate::client::{Flag, FlagValue, Flags};
 use crate::kernel::{Chance, Purpose, Span};
 
@@ -32,8 +36,28 @@ pub const NODE_STATUS_UPDATE_FREQUENCY: Flag = Flag {
     doc: "how often a kubelet computes its node's status and reports it if it has changed",
 };
 
+/// `--sync-frequency`: how often a pod is synced.
+pub(super) const SYNC_FREQUENCY: Flag = Flag {
+    name: "sync-frequency",
+    default: FlagValue::Span(Span::from_mins(1)),
+    doc: "how often a kubelet syncs a pod to which nothing happens, half as long again at most; volumes follow then",
+};
+
 /// The flags of a kubelet that scenarios may set.
-pub const FLAGS: &[&Flag] = &[&KUBE_API_QPS, &KUBE_API_BURST, &EVENT_QPS, &EVENT_BURST, &NODE_STATUS_UPDATE_FREQUENCY];
+pub const FLAGS: &[&Flag] = &[
+    &KUBE_API_QPS,
+    &KUBE_API_BURST,
+    &EVENT_QPS,
+    &EVENT_BURST,
+    &NODE_STATUS_UPDATE_FREQUENCY,
+    &SYNC_FREQUENCY,
+    &EVICTION_HARD,
+    &EVICTION_SOFT,
+    &EVICTION_SOFT_GRACE_PERIOD,
+    &EVICTION_MINIMUM_RECLAIM,
+    &EVICTION_PRESSURE_TRANSITION_PERIOD,
+    &EVICTION_MAX_POD_GRACE_PERIOD,
+];
 
 /// When the kubelet of a node registers (object: the node's name; n: 0).
 pub(super) const REGISTER: Purpose = Purpose::new("kubelet-register");
@@ -43,6 +67,9 @@ pub(super) const RELIST: Purpose = Purpose::new("kubelet-relist");
 pub(super) const SANDBOX: Purpose = Purpose::new("kubelet-sandbox");
 /// When a pod's volumes are waited for again (object: namespace/name of the pod; n: the failed syncs before).
 pub(super) const MOUNT_WAIT: Purpose = Purpose::new("kubelet-mount-wait");
+/// When a pod's next sync is, and how long the period is in which it lies (object: namespace/name of the pod; n: twice
+/// the number of the change of its volumes, and one more).
+pub(super) const SYNC: Purpose = Purpose::new("kubelet-sync");
 /// When a container is tried again whose environment is missing (object: namespace/name/container; n: the failed syncs).
 pub(super) const RESYNC: Purpose = Purpose::new("kubelet-resync");
 /// How long an image pull takes (object: namespace/name/container; n: the attempt).
@@ -151,12 +178,21 @@ pub struct KubeletSettings {
     pub status_retry: Span,
     /// How many images a node reports. Upstream: `nodeStatusMaxImages`, 50.
     pub images_reported_max: usize,
+    /// `--sync-frequency`.
+    pub sync_frequency: Span,
+    /// The flags that begin with `--eviction-`.
+    pub eviction: EvictionSettings,
 }
 
 impl KubeletSettings {
-    /// Upstream's defaults and plausible latencies of a node with an SSD and a 1 Gbit/s registry; flags override.
-    pub fn from_flags(flags: &Flags) -> KubeletSettings {
-        KubeletSettings {
+    /// Upstream's defaults and plausible latencies of a node with an SSD and a 1 Gbit/s registry.
+    pub fn defaults() -> KubeletSettings {
+        KubeletSettings::from_flags(&Flags::default()).unwrap_or_else(|why| panic!("a default makes no sense: {why}"))
+    }
+
+    /// The same, where flags say nothing else. The error begins with the name of the flag that makes no sense.
+    pub fn from_flags(flags: &Flags) -> Result<KubeletSettings, String> {
+        Ok(KubeletSettings {
             kube_api_qps: flags.float(&KUBE_API_QPS),
             kube_api_burst: flags.int(&KUBE_API_BURST).max(1) as u64,
             event_qps: flags.float(&EVENT_QPS),
@@ -179,7 +215,9 @@ impl KubeletSettings {
             image_backoff_max: Span::from_mins(5),
             status_retry: Span::from_secs(10),
             images_reported_max: 50,
-        }
+            sync_frequency: flags.span(&SYNC_FREQUENCY),
+            eviction: EvictionSettings::of(flags)?,
+        })
     }
 
     /// How often the Lease is renewed.

@@ -1,8 +1,7 @@
 //! ConfigMaps and Secrets that pods refer to: what is referred to, and what is wrong with what was found.
 //! Upstream: `pkg/volume/{configmap,secret,projected}`, `kubelet_pods.go` (`makeEnvironmentVariables`).
 //!
-//! Contents are not kept: nothing here reads them, so that a later change of an object shows nowhere. References that the
-//! simulation has no use for (`imagePullSecrets`, Secrets of storage drivers) are not looked at.
+//! References that the simulation has no use for (`imagePullSecrets`, Secrets of storage drivers) are not looked at.
 
 use k8s_openapi::api::core::v1;
 

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::eviction::REASON as EVICTED;
 use super::pod::{Life, PodRecord, Sandbox, Stage};
 use super::texts;
 use crate::api::{
@@ -40,6 +41,9 @@ pub(super) const OVERDUE: &str = "DeadlineExceeded";
 /// Its message.
 pub(super) const OVERDUE_MESSAGE: &str = "Pod was active on the node longer than the specified deadline";
 
+/// The reason of `DisruptionTarget` of pods that a kubelet ends. Upstream: `PodReasonTerminationByKubelet`.
+const BY_KUBELET: &str = "TerminationByKubelet";
+
 /// The status of a pod.
 pub(super) fn of(record: &PodRecord, facts: &Facts) -> PodStatus {
     let before = &record.latest().body.status;
@@ -47,7 +51,9 @@ pub(super) fn of(record: &PodRecord, facts: &Facts) -> PodStatus {
     let containers: Vec<_> =
         (record.inits()..record.containers.len()).map(|index| container(record, index, facts.clock)).collect();
     let overdue = record.overdue && record.life == Life::Finished;
-    let phase = if overdue { PodPhase::Failed } else { phase(record, &init_containers, &containers) };
+    let evicted = record.evicted.as_deref().filter(|_| record.life == Life::Finished);
+    let failed = overdue || evicted.is_some();
+    let phase = if failed { PodPhase::Failed } else { phase(record, &init_containers, &containers) };
     let containers_ready = containers_ready(record, &init_containers, &containers, phase);
     let findings = [
         (ConditionStatus::of(record.sandbox == Sandbox::Up), None),
@@ -55,7 +61,12 @@ pub(super) fn of(record: &PodRecord, facts: &Facts) -> PodStatus {
         ready(record, before, &containers_ready),
         containers_ready,
     ];
-    PodStatus {
+    let (reason, message) = match evicted {
+        Some(message) => (EVICTED.into(), message.clone()),
+        None if overdue => (OVERDUE.into(), OVERDUE_MESSAGE.into()),
+        None => (before.reason.clone(), before.message.clone()),
+    };
+    let mut status = PodStatus {
         phase,
         qos: record.pod.body.status.qos,
         conditions: conditions(before, &record.pod.body.status, findings, facts.now),
@@ -69,11 +80,17 @@ pub(super) fn of(record: &PodRecord, facts: &Facts) -> PodStatus {
             Sandbox::Down => before.pod_ips,
         },
         nominated_node_name: record.pod.body.status.nominated_node_name.clone(),
-        reason: if overdue { OVERDUE.into() } else { before.reason.clone() },
-        message: if overdue { OVERDUE_MESSAGE.into() } else { before.message.clone() },
+        reason,
+        message,
         observed_generation: record.pod.meta.generation,
         rest: record.pod.body.status.rest.clone(),
+    };
+    if let Some(message) = evicted {
+        let text = ReasonText { reason: BY_KUBELET.into(), message: message.clone() };
+        let (kind, is) = (PodConditionType::DisruptionTarget, ConditionStatus::True);
+        status.set_condition(kind, is, Some(Arc::new(text)), facts.now);
     }
+    status
 }
 
 /// The status of a pod that the node does not take. Upstream: `rejectPod`.
@@ -94,6 +111,13 @@ pub(super) fn refused(record: &PodRecord, reason: Name, message: &str, now: Time
 pub(super) fn merged(own: &PodStatus, latest: &PodStatus) -> PodStatus {
     let mut status = own.clone();
     status.conditions = foreign(latest).chain(own.conditions.iter().filter(|c| is_own(c.kind))).cloned().collect();
+    // Shared with others: what this kubelet says of it stands.
+    let (kind, by_kubelet) = (PodConditionType::DisruptionTarget, |text: &Arc<ReasonText>| text.reason == BY_KUBELET);
+    let said = own.conditions.iter().find(|c| c.kind == kind && c.text.as_ref().is_some_and(by_kubelet));
+    if let Some(said) = said {
+        status.conditions.retain(|c| c.kind != kind);
+        status.conditions.push(said.clone());
+    }
     status.qos = latest.qos;
     status.nominated_node_name = latest.nominated_node_name.clone();
     status.rest.clone_from(&latest.rest);

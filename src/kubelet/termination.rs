@@ -31,9 +31,17 @@ impl Kubelet {
         let grace = record.pod.meta.deletion.and_then(|deletion| deletion.grace_seconds);
         let kill_by = out.now + grace_span(grace.unwrap_or(record.pod.body.spec.grace_seconds));
         match record.life {
+            Life::Live | Life::Terminating => self.kill_pod(at, kill_by, out),
+            Life::Finished => self.delete_if_over(at, out),
+        }
+    }
+
+    /// A pod that has not ended is to end by then.
+    pub(super) fn kill_pod(&mut self, at: usize, kill_by: Time, out: &mut Outbox) {
+        match self.pods[at].life {
             Life::Live => self.begin_termination(at, kill_by, out),
             Life::Terminating => self.hasten(at, kill_by, out),
-            Life::Finished => self.delete_if_over(at, out),
+            Life::Finished => {}
         }
     }
 
@@ -131,11 +139,14 @@ impl Kubelet {
         record.life = Life::Finished;
         record.sandbox = Sandbox::Down;
         record.address = 0;
+        let serial = record.serial;
         if record.gone {
-            return self.remove(at, out);
+            self.remove(at, out);
+        } else {
+            self.report(at, out);
+            self.delete_if_over(at, out);
+            self.start_waiting_sandboxes(out);
         }
-        self.report(at, out);
-        self.delete_if_over(at, out);
-        self.start_waiting_sandboxes(out);
+        self.ended_under_pressure(serial, out);
     }
 }

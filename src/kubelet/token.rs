@@ -58,6 +58,12 @@ pub(super) enum Timer {
     Mount(u32),
     /// A pod has waited for its volumes long enough.
     MountWait(u32),
+    /// The eviction manager looks at the node.
+    Pressure,
+    /// Memory has run out.
+    OutOfMemory,
+    /// A pod's next sync writes new contents into its volumes.
+    Refresh(u32),
 }
 
 fn pack(code: u64, index: u16, serial: u32) -> u64 {
@@ -125,6 +131,9 @@ impl Timer {
             Timer::Reconcile(serial) => pack(11, 0, serial),
             Timer::Mount(serial) => pack(12, 0, serial),
             Timer::MountWait(serial) => pack(13, 0, serial),
+            Timer::Pressure => pack(14, 0, 0),
+            Timer::OutOfMemory => pack(15, 0, 0),
+            Timer::Refresh(serial) => pack(16, 0, serial),
         })
     }
 
@@ -145,6 +154,9 @@ impl Timer {
             11 => Timer::Reconcile(serial(token)),
             12 => Timer::Mount(serial(token)),
             13 => Timer::MountWait(serial(token)),
+            14 => Timer::Pressure,
+            15 => Timer::OutOfMemory,
+            16 => Timer::Refresh(serial(token)),
             _ => return None,
         })
     }

@@ -1,11 +1,13 @@
 //! Behaviours of containers: from what was typed to what kubelets read.
 
-use super::file::{BehaviourFile, CourseFile, ExitFile, LapseFile, MatchFile, QuantityText, UsageFile};
+use super::file::{BehaviourFile, CourseFile, ExitFile, LapseFile, MatchFile, QuantityText, SightFile, UsageFile};
 use super::nodes::quantity;
 use crate::api::located::{InputError, Place};
 use crate::api::{Quantity, Selector};
 use crate::kernel::Span;
-use crate::kubelet::{Behaviour, BehaviourEntry, Behaviours, Course, Exit, Lapse, Matching, Readiness, UsageBehaviour};
+use crate::kubelet::{
+    Behaviour, BehaviourEntry, Behaviours, Course, Exit, Lapse, Matching, Readiness, Reading, Sight, UsageBehaviour,
+};
 
 /// More entries than anyone writes.
 const ENTRIES_MAX: usize = 10_000;
@@ -66,6 +68,7 @@ fn behaviour(file: &BehaviourFile, place: &Place<'_>) -> Result<Behaviour, Input
         answers_after: file.answers_after.map_or(server.answers_after, |range| range.0),
         ready,
         unready: lapses(&file.unready, &place.key("unready"))?,
+        unready_while: sights(&file.unready_while, &place.key("unreadyWhile"))?,
         hangs: lapses(&file.hangs, &place.key("hangs"))?,
         exit: file.exit.as_ref().map(|exit| lower_exit(exit, &place.key("exit"))).transpose()?,
         stop: file.stop.map_or(server.stop, |range| range.0),
@@ -107,11 +110,40 @@ fn lapses(files: &[LapseFile], place: &Place<'_>) -> Result<Vec<Lapse>, InputErr
     files.iter().enumerate().map(lower).collect()
 }
 
+fn sights(files: &[SightFile], place: &Place<'_>) -> Result<Vec<Sight>, InputError> {
+    let lower = |(index, file): (usize, &SightFile)| {
+        let place = place.index(index);
+        let reading = match (&file.file, &file.env) {
+            (Some(path), None) if path.starts_with('/') => Reading::File(path.as_str().into()),
+            (Some(path), None) => {
+                return Err(place.key("file").error_help(
+                    format!("{path:?} is no whole path"),
+                    "write it as the program opens it: /etc/app/mode",
+                ));
+            }
+            (None, Some(name)) => Reading::Env(name.as_str().into()),
+            (Some(_), Some(_)) => return Err(place.key("env").error("file is given as well; leave one of them out")),
+            (None, None) => {
+                return Err(place.error_help("it reads nothing", "add file: /etc/app/mode, or env: MODE"));
+            }
+        };
+        Ok(Sight { reading, equals: file.equals.as_str().into() })
+    };
+    files.iter().enumerate().map(lower).collect()
+}
+
 fn usage(file: &UsageFile, place: &Place<'_>) -> Result<UsageBehaviour, InputError> {
     let cpu = file.cpu.as_ref().map(|cpu| course(cpu, |amount| amount.milli_value(), &place.key("cpu"))).transpose()?;
-    let memory = file.memory.as_ref();
-    let memory = memory.map(|memory| course(memory, |amount| amount.value(), &place.key("memory"))).transpose()?;
-    Ok(UsageBehaviour { cpu, memory })
+    let whole = |given: &Option<CourseFile>, key: &str| {
+        given.as_ref().map(|given| course(given, |amount| amount.value(), &place.key(key))).transpose()
+    };
+    Ok(UsageBehaviour {
+        cpu,
+        memory: whole(&file.memory, "memory")?,
+        disk: whole(&file.disk, "disk")?,
+        inodes: whole(&file.inodes, "inodes")?,
+        pids: whole(&file.pids, "pids")?,
+    })
 }
 
 fn course(file: &CourseFile, unit: fn(&Quantity) -> i64, place: &Place<'_>) -> Result<Course, InputError> {

@@ -81,6 +81,11 @@ pub(super) fn lower(file: &ComponentsFile, place: &Place<'_>, gathering: &mut Ga
             None
         });
     let kubelet_flags = flags(&file.kubelet, kubelet::FLAGS, &place.key("kubelet"), errors);
+    let kubelet = KubeletSettings::from_flags(&kubelet_flags).unwrap_or_else(|message| {
+        let place = place.key("kubelet");
+        errors.push(of_flag(&message, &place).error(message));
+        KubeletSettings::defaults()
+    });
     let of_api_server = place.key("kubeApiserver");
     let api_server_flags = flags(&file.kube_apiserver, API_SERVER_FLAGS, &of_api_server, errors);
     let api_server = api_server_settings(&api_server_flags, &of_api_server, errors);
@@ -100,7 +105,7 @@ pub(super) fn lower(file: &ComponentsFile, place: &Place<'_>, gathering: &mut Ga
         controller_election,
         controller_managers,
         schedulers,
-        kubelet: Arc::new(KubeletSettings::from_flags(&kubelet_flags)),
+        kubelet: Arc::new(kubelet),
         controllers: chosen(controller_flags.text(&CONTROLLERS), &of_manager.key(CONTROLLERS.name), errors),
         controller_flags,
         scheduler,

@@ -401,6 +401,7 @@ impl Part for Scheduler {
         }
         match input {
             Input::Start | Input::Boot => self.start(out),
+            Input::Loaded => {}
             Input::Heartbeats { computed } => {
                 if let Some(elector) = &mut self.elector {
                     elector.heartbeats(computed, out);

@@ -12,6 +12,7 @@ use crate::check::{By, Follow, Sight};
 use crate::event::{Cause, Input, NetEffect, NetRule, PartId, Parties, Primitive, SimEvent, WatchEnd, Way};
 use crate::fault::{Cluster, Fault, NodeFacts};
 use crate::kernel::{Purpose, Span, Time, object_hash};
+use crate::kubelet::Kubelet;
 use crate::record::EntryKind;
 use crate::store::WatcherId;
 
@@ -323,6 +324,11 @@ impl Sim {
                 self.show(&Sight::PowerOff { node }, cause);
             }
             Primitive::PowerOn(node) => self.post(self.now, SimEvent::Boot(node)),
+            Primitive::Load { node, resource, percent, over } => {
+                let now = self.now;
+                self.load(node, cause, |kubelet| kubelet.bear(strike, resource, percent, over, now));
+            }
+            Primitive::Unload(node) => self.load(node, cause, |kubelet| kubelet.relieve(strike)),
             Primitive::Impose(rule) => self.impose(strike, rule),
             Primitive::CutWatches { parts, kind, end } => {
                 let cut = self.store.watchers_of(&parts, kind, None);
@@ -350,6 +356,17 @@ impl Sim {
                     self.store.replicas_mut()[usize::from(replica)].frozen_at = None;
                     self.wake_silenced();
                 }
+            }
+        }
+    }
+
+    /// Changes what a machine carries, and tells its kubelet, if it runs.
+    fn load(&mut self, node: u32, cause: Cause, change: impl FnOnce(&mut Kubelet)) {
+        if let Some(kubelet) = self.parts.kubelets.get_mut(node as usize) {
+            change(Arc::make_mut(kubelet));
+            let part = PartId::Kubelet(node);
+            if self.is_up(part) {
+                self.hand(part, Input::Loaded, cause);
             }
         }
     }

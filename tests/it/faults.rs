@@ -208,3 +208,52 @@ fn taking_one_fault_away_leaves_the_draws_of_the_others() {
     let cut = "- {every: 7m ±1m, until: 50m, watchCut: {}}\n";
     assert_eq!(strikes(crash), strikes(&format!("{cut}{crash}")));
 }
+
+/// The condition of a node, and whether it is tainted for it.
+fn pressure(story: &Story, node: &str, condition: &str, taint: &str) -> (String, bool) {
+    let Some(wavetank::api::Object::Node(node)) = story.sim.store().by_name(Kind::Node, "", node) else {
+        panic!("{node} is there")
+    };
+    let status = node.body.condition(condition).expect("a kubelet reports it").status.clone();
+    let key = format!("node.kubernetes.io/{taint}");
+    (status, node.body.taints().iter().any(|found| found.key == key && found.effect == "NoSchedule"))
+}
+
+/// Strikes node-1 at 2 min for 10 min, and follows its condition and taint until the fault is over and for as long again
+/// as the condition outlasts it.
+#[track_caller]
+fn check_pressure(fault: &str, condition: &str, taint: &str) {
+    let flags =
+        "components: {kubelet: {eviction-hard: \"memory.available<1Gi,nodefs.available<10%,pid.available<10%\"}}";
+    let fault = format!("{flags}\nfaults:\n- at: 2m\n  lasts: 10m\n  {fault}\n");
+    let mut story = Story::of_nodes(3, &fault);
+    story.apply(&web(6, "nginx:1"));
+    story.run_for(118);
+    story.expect_ready("web", 6);
+    assert_eq!(pressure(&story, "node-1", condition, taint), ("False".to_owned(), false));
+    story.run_for(300);
+    assert_eq!(pressure(&story, "node-1", condition, taint), ("True".to_owned(), true));
+    assert_eq!(pressure(&story, "node-2", condition, taint), ("False".to_owned(), false));
+    // Whoever was there has been driven off, and runs elsewhere.
+    story.expect_ready("web", 6);
+    assert!(!story.events("Evicted").is_empty(), "nobody was evicted");
+    story.run_for(720);
+    assert!(!story.sim.is_struck());
+    assert_eq!(pressure(&story, "node-1", condition, taint), ("False".to_owned(), false));
+    story.expect_ready("web", 6);
+}
+
+#[test]
+fn a_memory_leak_drives_pods_off_its_node_until_it_ends() {
+    check_pressure("memoryLeak: {nodes: node-1, percent: 103, over: 4m}", "MemoryPressure", "memory-pressure");
+}
+
+#[test]
+fn a_disk_that_fills_drives_pods_off_its_node_until_it_ends() {
+    check_pressure("diskFill: {nodes: node-1, percent: 95, over: 4m}", "DiskPressure", "disk-pressure");
+}
+
+#[test]
+fn a_fork_bomb_drives_pods_off_its_node_until_it_ends() {
+    check_pressure("forkBomb: {nodes: node-1, percent: 95, over: 1m}", "PIDPressure", "pid-pressure");
+}

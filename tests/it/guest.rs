@@ -59,6 +59,7 @@ impl Guest for Dummy {
                 | Input::WatchEnded { .. }
                 | Input::Timer(_)
                 | Input::Boot
+                | Input::Loaded
                 | Input::Heartbeats { .. },
             ) => {}
         }

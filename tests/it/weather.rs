@@ -46,6 +46,12 @@ fn fault() -> impl Strategy<Value = Value> {
     prop_oneof![
         nodes().prop_map(|nodes| json!({"nodeCrash": {"nodes": nodes}})),
         nodes().prop_map(|nodes| json!({"kubeletHang": {"nodes": nodes}})),
+        (nodes(), 80u32..130, 1u64..300).prop_map(|(nodes, percent, over)| {
+            json!({"memoryLeak": {"nodes": nodes, "percent": percent, "over": format!("{over}s")}})
+        }),
+        (nodes(), 80u32..130, 1u64..300).prop_map(|(nodes, percent, over)| {
+            json!({"diskFill": {"nodes": nodes, "percent": percent, "over": format!("{over}s")}})
+        }),
         (nodes(), direction.clone())
             .prop_map(|(nodes, direction)| json!({"nodePartition": {"nodes": nodes, "direction": direction}})),
         (parts(), direction)

@@ -386,7 +386,7 @@ fn tank(settings: &SchedulerSettings, invariants: &[&'static InvariantEntry]) ->
         custom_kinds: Vec::new(),
         pools: Vec::new(),
         nodes_registered: true,
-        kubelet: Arc::new(KubeletSettings::from_flags(&flags)),
+        kubelet: Arc::new(KubeletSettings::defaults()),
         behaviours: Arc::new(Behaviours::none()),
         scheduler: Some(settings.clone()),
         schedulers: 1,

@@ -10,7 +10,7 @@ use super::super::*;
 use crate::api::{
     Clock, Deletion, Event, Meta, Node, Obj, Object, ObjectId, Pod, PodPhase, PodSpec, PodStatus, Timestamp, Uid,
 };
-use crate::event::{Answer, ApiError, Cause, Change, ChangeKind, Effect, ErrorReason, Input, Request, Target};
+use crate::event::{Answer, ApiError, Cause, Change, ChangeKind, Effect, ErrorReason, Filter, Input, Request, Target};
 use crate::kernel::Chance;
 
 /// What an answer or a notice takes.
@@ -32,6 +32,8 @@ pub(super) struct Story {
     pub(super) node_status_tries: usize,
     /// ConfigMaps and Secrets by name.
     pub(super) sources: BTreeMap<(Kind, Name), Object>,
+    /// ConfigMaps and Secrets that are watched, by the order of their informers.
+    pub(super) watched: Vec<(Kind, Name)>,
     /// ConfigMaps and Secrets that were asked for.
     pub(super) look_ups: usize,
     /// While set, requests about pods fail with it.
@@ -61,7 +63,7 @@ pub(super) fn settings() -> KubeletSettings {
         bandwidth: 100_000_000,
         pull_overhead: Range::millis(500, 500),
         image_bytes: 100_000_000,
-        ..KubeletSettings::from_flags(&crate::client::Flags::default())
+        ..KubeletSettings::defaults()
     }
 }
 
@@ -111,6 +113,7 @@ impl Story {
             node_statuses: 0,
             node_status_tries: 0,
             sources: BTreeMap::new(),
+            watched: Vec::new(),
             look_ups: 0,
             outage: None,
             cut: false,
@@ -152,6 +155,31 @@ impl Story {
         let until = self.now + by;
         let jobs = std::mem::take(&mut self.jobs);
         self.jobs = jobs.into_iter().map(|((at, number), job)| ((at.max(until), number), job)).collect();
+    }
+
+    /// Stores a ConfigMap or Secret, and tells whoever watches it.
+    pub(super) fn store_source(&mut self, mut source: Object, name: &str) {
+        let Object::Untyped(object) = &mut source else { panic!("no ConfigMap, no Secret") };
+        let object = Arc::make_mut(object);
+        self.stamp(&mut object.meta);
+        let key = (object.meta.id.kind, Name::from(name));
+        let watch = self.watched.iter().position(|watched| *watched == key);
+        self.sources.insert(key, source.clone());
+        if let Some(watch) = watch {
+            self.notice(InformerIndex(2 + watch as u8), ChangeKind::Modified, source);
+        }
+    }
+
+    /// A fault, by its number, makes a program of the machine take so much of it in the end.
+    pub(super) fn load(&mut self, strike: u32, resource: crate::event::MachineResource, percent: u32, over_s: u64) {
+        self.kubelet.bear(strike, resource, percent, Span::from_secs(over_s), self.now);
+        self.post(self.now, Input::Loaded);
+    }
+
+    /// The fault ends.
+    pub(super) fn unload(&mut self, strike: u32) {
+        self.kubelet.relieve(strike);
+        self.post(self.now, Input::Loaded);
     }
 
     /// Heartbeats may be computed, or not.
@@ -292,6 +320,11 @@ impl Story {
             Request::List { query, .. } => Ok(Answer::List {
                 items: match query.kind {
                     Kind::Pod => self.pods.values().cloned().map(Object::Pod).collect(),
+                    kind @ (Kind::ConfigMap | Kind::Secret) => {
+                        let Filter::Named(_, name) = query.filter else { panic!("no kubelet lists all of them") };
+                        self.watched.push((kind, name.clone()));
+                        self.sources.get(&(kind, name)).cloned().into_iter().collect()
+                    }
                     _ => self.node.iter().cloned().map(Object::Node).collect(),
                 },
                 resource_version: self.revision,
@@ -324,7 +357,9 @@ impl Story {
         meta.id = ObjectId { kind: Kind::Pod, slot };
         meta.uid = Uid(100 + u128::from(slot));
         meta.generation = 1;
-        let body = Pod { spec: PodSpec::new(spec), node_name: "n1".into(), status: PodStatus::default() };
+        let qos = Some(crate::api::defaults::qos_class(&spec));
+        let status = PodStatus { qos, ..PodStatus::default() };
+        let body = Pod { spec: PodSpec::new(spec), node_name: "n1".into(), status };
         self.store(Obj { meta, body }, ChangeKind::Added);
     }
 

@@ -1,9 +1,11 @@
 //! Stories of one kubelet.
 
 mod admission;
+mod eviction;
 mod harness;
 mod heartbeats;
 mod machine;
+mod oom;
 mod probes;
 mod sources;
 mod termination;

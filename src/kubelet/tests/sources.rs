@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{Story, container, spec};
+use super::super::{Reading, Sight};
+use super::harness::{Story, container, named, server, spec};
 use crate::api::{Kind, convert};
 use k8s_openapi::api::core::v1;
 
@@ -144,4 +145,95 @@ fn a_new_process_goes_on_waiting_and_a_machine_that_was_switched_on_mounts_anew(
     story.sources.insert((Kind::ConfigMap, "c".into()), config("c", &["k"]));
     story.run_for(130);
     story.expect("p", "Running ready Runningx1");
+}
+
+/// A ConfigMap `c` or Secret `s` whose key `mode` says this.
+fn saying(kind: Kind, mode: &str, immutable: bool) -> crate::api::Object {
+    let (word, name) = if kind == Kind::Secret { ("Secret", "s") } else { ("ConfigMap", "c") };
+    let text =
+        if kind == Kind::Secret { json!(k8s_openapi::ByteString(mode.as_bytes().to_vec())) } else { json!(mode) };
+    let value = json!({ "apiVersion": "v1", "kind": word, "metadata": { "name": name, "namespace": "default" },
+        "data": { "mode": text }, "immutable": immutable });
+    convert::from_json(kind, value).expect("a ConfigMap or Secret")
+}
+
+/// A pod with a readiness probe that reads `broken` in so many ways, and the story in which it runs well.
+fn reading(reading: Reading, more: Value) -> (Story, v1::PodSpec) {
+    let sight = Sight { reading, equals: "broken".into() };
+    let mut story = Story::new(vec![named("app", server().unready_while(sight))]);
+    story.store_source(saying(Kind::ConfigMap, "well", more["immutable"] == json!(true)), "c");
+    story.store_source(saying(Kind::Secret, "well", false), "s");
+    let probe = json!({ "readinessProbe": { "periodSeconds": 1, "failureThreshold": 1, "tcpSocket": { "port": 80 } } });
+    let mut pod = with_env(probe);
+    let mut container = serde_json::to_value(&pod.containers[0]).unwrap();
+    for key in ["env", "envFrom", "volumeMounts"] {
+        container[key] = more[key].clone();
+    }
+    pod.containers = vec![serde_json::from_value(container).unwrap()];
+    pod.volumes = serde_json::from_value(more["volumes"].clone()).unwrap();
+    story.apply("p", pod.clone());
+    story.run_for(10);
+    story.expect("p", "Running ready Runningx0");
+    (story, pod)
+}
+
+const MOUNTED: &str = r#"{"volumeMounts": [{"name": "v", "mountPath": "/etc/app/"}],
+    "volumes": [{"name": "v", "configMap": {"name": "c"}}]}"#;
+
+#[track_caller]
+fn follows(read: Reading, more: Value, change: Kind, expected: bool) {
+    let (mut story, _) = reading(read, more);
+    let name = if change == Kind::Secret { "s" } else { "c" };
+    story.store_source(saying(change, "broken", false), name);
+    story.run_for(100);
+    assert_eq!(!story.pod("p").body.is_ready(), expected);
+    // What has followed once follows again.
+    story.store_source(saying(change, "well", false), name);
+    story.run_for(100);
+    story.expect("p", "Running ready Runningx0");
+    assert_eq!(story.to_come(), 0);
+}
+
+#[test]
+fn files_follow_their_objects_within_a_minute_and_a_half_and_the_environment_never() {
+    let file = |path: &str| Reading::File(path.into());
+    let env = |name: &str| Reading::Env(name.into());
+    let mounted: Value = serde_json::from_str(MOUNTED).unwrap();
+    follows(file("/etc/app/mode"), mounted.clone(), Kind::ConfigMap, true);
+    follows(file("/etc/app/other"), mounted, Kind::ConfigMap, false);
+    let projected = json!({ "volumeMounts": [{ "name": "v", "mountPath": "/run" }], "volumes": [{ "name": "v", "projected":
+        { "sources": [{ "secret": { "name": "s", "items": [{ "key": "mode", "path": "sub/how" }] } }] } }] });
+    follows(file("/run/sub/how"), projected.clone(), Kind::Secret, true);
+    follows(file("/run/mode"), projected, Kind::Secret, false);
+    let by_sub_path = json!({ "volumeMounts": [{ "name": "v", "mountPath": "/app.conf", "subPath": "mode" }],
+        "volumes": [{ "name": "v", "configMap": { "name": "c" } }] });
+    follows(file("/app.conf"), by_sub_path, Kind::ConfigMap, false);
+    let one = json!({ "env": [{ "name": "MODE", "valueFrom": { "secretKeyRef": { "name": "s", "key": "mode" } } }] });
+    follows(env("MODE"), one, Kind::Secret, false);
+    let all = json!({ "envFrom": [{ "prefix": "APP_", "configMapRef": { "name": "c" } }] });
+    follows(env("APP_mode"), all, Kind::ConfigMap, false);
+}
+
+#[test]
+fn an_immutable_object_is_not_watched() {
+    let mut mounted: Value = serde_json::from_str(MOUNTED).unwrap();
+    let (story, _) = reading(Reading::File("/etc/app/mode".into()), mounted.clone());
+    assert_eq!(story.watched.len(), 1);
+    mounted["immutable"] = json!(true);
+    let (story, _) = reading(Reading::File("/etc/app/mode".into()), mounted);
+    assert_eq!(story.watched.len(), 0);
+}
+
+#[test]
+fn a_container_that_is_started_again_sees_what_its_environment_is_then() {
+    let env =
+        json!({ "env": [{ "name": "MODE", "valueFrom": { "configMapKeyRef": { "name": "c", "key": "mode" } } }] });
+    let (mut story, pod) = reading(Reading::Env("MODE".into()), env);
+    story.store_source(saying(Kind::ConfigMap, "broken", false), "c");
+    story.run_for(100);
+    story.expect("p", "Running ready Runningx0");
+    story.apply("q", pod);
+    story.run_for(10);
+    story.expect("q", "Running unready Runningx0");
+    assert_eq!(messages(&story, "Unhealthy").len(), 0, "it has never been ready");
 }

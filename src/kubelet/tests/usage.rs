@@ -45,7 +45,8 @@ fn without_a_limit_or_below_it_nothing_happens() {
     story.run_for(600);
     story.expect("web", "Running ready Runningx0 Runningx0");
     // What is not declared is what is requested.
-    assert_eq!(story.kubelet.usage(story.now, Chance { seed: 1 }), Usage { milli_cpu: 0, memory: 110 * MI });
+    let expected = Usage { memory: 110 * MI, pids: 2, ..Usage::default() };
+    assert_eq!(story.kubelet.usage(story.now, Chance { seed: 1 }), expected);
     story.delete("web", 30);
     story.run_for(5);
     assert_eq!(story.kubelet.usage(story.now, Chance { seed: 1 }), Usage::default());

@@ -28,6 +28,11 @@ pub struct BehaviourFile {
     /// Whiles in which the program cannot serve: its readiness probe fails. `[{after: 60s, lasts: 30s}]`. Default: none.
     #[serde(default)]
     pub unready: Vec<LapseFile>,
+    /// Configuration with which the program cannot serve: its readiness probe fails while it reads any of these. A file of
+    /// a mounted ConfigMap or Secret follows its object after a while, a variable of the environment never does.
+    /// `[{file: /etc/app/mode, equals: broken}, {env: MODE, equals: broken}]`. Default: none.
+    #[serde(default)]
+    pub unready_while: Vec<SightFile>,
     /// Whiles in which the program answers nobody: all its probes fail, so that a liveness probe gets it restarted.
     /// `[{after: 10m..20m}]`. Default: none.
     #[serde(default)]
@@ -86,6 +91,19 @@ pub struct LapseFile {
     pub probability: Option<f64>,
 }
 
+/// Something that a program reads: one of `file` and `env`, and the text that is there.
+#[derive(Deserialize, Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Sight")]
+pub struct SightFile {
+    /// The whole path of a file in the container.
+    pub file: Option<String>,
+    /// The name of a variable of the environment.
+    pub env: Option<String>,
+    /// What it reads there.
+    pub equals: String,
+}
+
 /// What a program takes of its node.
 #[derive(Deserialize, Clone, PartialEq, Debug, Default)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
@@ -96,6 +114,13 @@ pub struct UsageFile {
     /// Memory, as `300Mi`. Above its container's limit the program is killed (exit code 137, OOMKilled). Default: what
     /// its container requests.
     pub memory: Option<CourseFile>,
+    /// The node's disk, as `20Gi`: what the program writes into its container, its logs and folders of the node. Default:
+    /// nothing.
+    pub disk: Option<CourseFile>,
+    /// Inodes of that disk. Default: none.
+    pub inodes: Option<CourseFile>,
+    /// Processes. Default: 1.
+    pub pids: Option<CourseFile>,
 }
 
 /// An amount over time: one quantity (`300Mi`), a ramp (`{from: 100Mi, to: 1Gi, over: 10m}`) or steps

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use behaviour::{
-    BehaviourFile, CourseFile, ExitFile, ImageFile, LapseFile, MatchFile, RampFile, StepFile, UsageFile,
+    BehaviourFile, CourseFile, ExitFile, ImageFile, LapseFile, MatchFile, RampFile, SightFile, StepFile, UsageFile,
 };
 pub use expectation::{ClaimFile, CountFile, ExpectationFile};
 pub use fault::FaultFile;
