@@ -238,6 +238,8 @@ impl Kubelet {
         (container.was_ready, container.was_started) = (false, false);
         record.active = NOBODY;
         let end = record.program(index, out.now, &fixed.behaviours, out.chance).end(record, index, &fixed.settings);
+        let end = self.end_with_disks(at, index, end, out);
+        let record = &mut self.pods[at];
         record.containers[index].stage = Stage::Running {
             since: out.now,
             turn_at: Time::MAX,

@@ -50,6 +50,7 @@ impl Kubelet {
         self.sources = before.sources;
         self.sources.retain(|serial, _| self.pods.iter().any(|pod| pod.serial == *serial));
         self.sources.values_mut().for_each(|sources| sources.forget(false));
+        self.claims = before.claims.found_by_new_process(&self.pods);
         self.start(out);
     }
 
@@ -63,6 +64,7 @@ impl Kubelet {
             self.pods[at].lose_all(out.now, out.clock);
         }
         self.sources.values_mut().for_each(|sources| sources.forget(true));
+        self.claims.booted();
         self.process_starts(out);
     }
 
@@ -122,6 +124,7 @@ impl Kubelet {
         let record = &mut self.pods[at];
         record.pod = pod.clone();
         record.confirmed = true;
+        self.watch_claims(at, out);
         self.catch_up(at, out);
         let record = &self.pods[at];
         if record.life == Life::Finished {

@@ -17,13 +17,14 @@
 //! probes count as if they had run.
 //!
 //! Left out: `postStart` hooks, `preStop` hooks other than sleeps, node-pressure eviction, preemption by critical
-//! pods, in-place resize, volumes other than ConfigMaps and Secrets.
+//! pods, in-place resize, volumes other than ConfigMaps, Secrets and claims.
 
 mod admission;
 mod backoff;
 mod behaviour;
 mod containers;
 mod course;
+mod disk_limits;
 mod exits;
 mod health;
 mod heartbeats;
@@ -43,6 +44,7 @@ mod termination;
 mod texts;
 mod token;
 mod usage;
+mod volumes;
 
 #[cfg(test)]
 mod tests;
@@ -106,6 +108,8 @@ pub struct Kubelet {
     images: Images,
     /// What those of its pods need that refer to ConfigMaps or Secrets.
     sources: mounts::Sources,
+    /// What it knows of the claims of its pods.
+    claims: volumes::Claims,
     /// When this process started.
     process_since: Time,
     /// Where the relist grid lies.
@@ -149,6 +153,7 @@ impl Kubelet {
             next_address: 0,
             images: Images::default(),
             sources: mounts::Sources::new(),
+            claims: volumes::Claims::default(),
             process_since: Time::ZERO,
             relist_phase: Span::ZERO,
             relist_at: Time::MAX,
@@ -177,7 +182,11 @@ impl Kubelet {
 
     /// An informer, and the client through which it asks.
     fn informer(&mut self, index: InformerIndex) -> (&mut Informer, &mut Client) {
-        let informer = if index == PODS { &mut self.pods_informer } else { &mut self.node_informer };
+        let informer = match index {
+            PODS => &mut self.pods_informer,
+            NODE => &mut self.node_informer,
+            of_claim => self.claims.informer(of_claim),
+        };
         (informer, &mut self.api)
     }
 
@@ -191,6 +200,8 @@ impl Kubelet {
             let live = self.pods.iter().filter(|pod| pod.confirmed && !pod.gone);
             let known = || live.map(|pod| crate::api::Object::Pod(pod.pod.clone())).collect();
             self.pods_informer.listed(reply, known, &mut self.api, out)
+        } else if informer != NODE {
+            self.claims.listed(informer, reply, &mut self.api, out)
         } else {
             // Whatever the list shows is looked at afresh.
             self.node_informer.listed(reply, Vec::new, &mut self.api, out)
@@ -220,6 +231,8 @@ impl Kubelet {
             Ask::PodStatus(serial) => self.status_answered(serial, reply, out),
             Ask::PodDelete(serial) => self.delete_answered(serial, reply, out),
             Ask::Source(serial, number) => self.source_answered(serial, number, &reply, out),
+            Ask::Volume(serial, number) => self.volume_answered(serial, number, &reply, out),
+            Ask::Driver(serial, number) => self.driver_answered(serial, number, &reply, out),
         }
     }
 
@@ -242,6 +255,10 @@ impl Kubelet {
             Timer::Reconcile(serial) => self.reconcile_due(serial, out),
             Timer::Mount(serial) => self.mount_due(serial, out),
             Timer::MountWait(serial) => self.mount_wait_over(serial, out),
+            Timer::Claim(serial, number) => self.claim_due(serial, number, out),
+            Timer::ClaimWait(serial) => self.claim_wait_over(serial, out),
+            Timer::Unmount(serial) => self.unmounted(serial, out),
+            Timer::Grow(serial, number) => self.grow_due(serial, number, out),
         }
     }
 }
@@ -252,6 +269,7 @@ impl Part for Kubelet {
             Input::Start => self.process_starts(out),
             Input::Boot => self.machine_boots(out),
             Input::Heartbeats { computed } => self.set_computed(computed, out),
+            Input::DisksChanged => self.disks_changed(out),
             Input::Reply { token: FORGET, result: _ } => {}
             Input::Reply { token: Token(token), result } => {
                 if let Some(ask) = Ask::of(token) {

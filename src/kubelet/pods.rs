@@ -23,8 +23,8 @@ impl Kubelet {
             | Object::Deployment(_)
             | Object::ReplicaSet(_)
             | Object::Event(_)
-            | Object::Lease(_)
-            | Object::Untyped(_) => {}
+            | Object::Lease(_) => {}
+            Object::Untyped(claim) => self.claim_changed(claim, change.kind, out),
         }
     }
 
@@ -91,6 +91,7 @@ impl Kubelet {
         match verdict {
             Ok(()) => {
                 self.note_needs(at);
+                self.note_claims(at, out);
                 self.report(at, out);
                 self.arm_deadline(at, out);
                 self.start_sandbox(at, out);
@@ -113,6 +114,7 @@ impl Kubelet {
         let record = self.pods.remove(at);
         self.images.forget(record.serial);
         self.sources.remove(&record.serial);
+        self.drop_claims(record.serial, out);
         self.start_waiting_sandboxes(out);
     }
 
@@ -152,7 +154,9 @@ impl Kubelet {
 
     /// Starts the sandbox of a pod whose volumes are there.
     pub(super) fn start_sandbox(&mut self, at: usize, out: &mut Outbox) {
-        if !self.has_mounted(at, out) {
+        // Both are begun.
+        let (has_sources, has_claims) = (self.has_mounted(at, out), self.has_claims(at, out));
+        if !has_sources || !has_claims {
             return;
         }
         let reference = self.pods[at].pod.meta.reference();

@@ -134,6 +134,7 @@ impl Kubelet {
         if record.gone {
             return self.remove(at, out);
         }
+        self.unmount(at, out);
         self.report(at, out);
         self.delete_if_over(at, out);
         self.start_waiting_sandboxes(out);

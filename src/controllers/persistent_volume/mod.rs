@@ -297,9 +297,12 @@ fn bind(run: &mut Run, volume: &Stored, claim: &Stored) -> Result<(), Stop> {
 
 /// Upstream: `updateClaimStatus`.
 fn set_claim_status(run: &mut Run, claim: Stored, phase: &str, volume: Option<&Stored>) -> Result<Stored, Stop> {
+    let becomes = text(&claim, &["status", "phase"]) != phase;
     let wanted = with(&claim, "status", |status| {
         status.insert("phase".to_owned(), json!(phase));
+        // The size of a claim that is bound already is that of its file system, which may lag behind the volume.
         let given = [("accessModes", "accessModes"), ("capacity", "capacity")];
+        let given = given.into_iter().filter(|(field, _)| becomes || *field != "capacity");
         for (field, of_volume) in given {
             match volume.and_then(|volume| at(volume, &["spec", of_volume])) {
                 Some(value) => drop(status.insert(field.to_owned(), value.clone())),

@@ -232,8 +232,12 @@ impl Part for User {
                 self.step(number, Step::Timer(thread), out);
             }
             // The timeline begins actions, and kubectl's waits are polled here: no watches.
-            Input::Start | Input::Boot | Input::Heartbeats { .. } | Input::Notice { .. } | Input::WatchEnded { .. } => {
-            }
+            Input::Start
+            | Input::Boot
+            | Input::Heartbeats { .. }
+            | Input::Notice { .. }
+            | Input::WatchEnded { .. }
+            | Input::DisksChanged => {}
         }
     }
 
