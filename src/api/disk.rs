@@ -100,8 +100,7 @@ mod tests {
     #[test]
     fn an_attachment_is_named_by_the_hash_of_what_it_joins() {
         let size = Quantity::zero();
-        let disk =
-            Disk { volume: "v".into(), driver: "b".into(), handle: "a".into(), is_shared: false, size };
+        let disk = Disk { volume: "v".into(), driver: "b".into(), handle: "a".into(), is_shared: false, size };
         // printf abc | sha256sum
         let expected = "csi-ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(disk.attachment("c"), expected);

@@ -16,8 +16,7 @@ use super::persistent_volume::objects::{Stored, at, claim_of, object, text, with
 use super::script::{Run, Script, Stop};
 use crate::api::{Kind, Name, Object, ObjectId};
 use crate::client::{
-    Controller, ControllerEntry, Flag, FlagValue, Flags, ItemBackoff, Observed, Outcome, Plan, View, Watches,
-    WorkQueue,
+    Controller, ControllerEntry, Flag, FlagValue, Flags, ItemBackoff, Observed, Outcome, Plan, View, Watches, WorkQueue,
 };
 use crate::event::{ChangeKind, DiskEffect, DiskFacts, ErrorReason, MetaEdit, Preconditions, Request, Target};
 use crate::kernel::{Purpose, Span, Time, object_hash};

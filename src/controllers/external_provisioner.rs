@@ -18,10 +18,12 @@ use super::persistent_volume::objects::{
 use super::script::{Run, Script, Stop};
 use crate::api::{EventType, Kind, Name, Object, ObjectId, convert};
 use crate::client::{
-    Controller, ControllerEntry, Flag, FlagValue, Flags, ItemBackoff, Observed, Outcome, Plan, TokenBucket, View, Watches, WorkQueue,
+    Controller, ControllerEntry, Flag, FlagValue, Flags, ItemBackoff, Observed, Outcome, Plan, TokenBucket, View,
+    Watches, WorkQueue,
 };
 use crate::event::{
-    ChangeKind, DeleteOptions, DiskEffect, DiskFacts, ErrorReason, MetaEdit, Preconditions, Request, Target};
+    ChangeKind, DeleteOptions, DiskEffect, DiskFacts, ErrorReason, MetaEdit, Preconditions, Request, Target,
+};
 use crate::kernel::{Span, Time};
 
 /// How long it takes to make or delete a volume.
@@ -197,7 +199,9 @@ impl ExternalProvisioner {
     /// Deletes a volume, unless a node has it.
     fn delete(&mut self, key: ObjectId, volume: Stored, view: &View, plan: &mut Plan) {
         let refused = match self.node_of(&volume, view) {
-            Some(node) => Some(ecow::eco_format!("persistentvolume {} is still attached to node {node}", volume.meta.name)),
+            Some(node) => {
+                Some(ecow::eco_format!("persistentvolume {} is still attached to node {node}", volume.meta.name))
+            }
             None => refused_by_cloud(&volume, text(&volume, &["spec", "csi", "driver"]), "", view),
         };
         if let Some(why) = refused {

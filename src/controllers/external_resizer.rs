@@ -29,11 +29,8 @@ pub const EXTERNAL_RESIZER_LATENCY: Flag = Flag {
     doc: "how long a disk takes to be made larger",
 };
 /// `--workers` of csi-resizer.
-pub const EXTERNAL_RESIZER_WORKERS: Flag = Flag {
-    name: "external-resizer-workers",
-    default: FlagValue::Int(10),
-    doc: "disks that are made larger at a time",
-};
+pub const EXTERNAL_RESIZER_WORKERS: Flag =
+    Flag { name: "external-resizer-workers", default: FlagValue::Int(10), doc: "disks that are made larger at a time" };
 
 /// The controller's line in the registry.
 pub static ENTRY: ControllerEntry = ControllerEntry {
@@ -50,8 +47,7 @@ pub static ENTRY: ControllerEntry = ControllerEntry {
 const RETRY: ItemBackoff = ItemBackoff { base: Span::from_secs(1), max: Span::from_mins(5) };
 const IN_PROGRESS: &str = "ControllerResizeInProgress";
 const NODE_PENDING: &str = "NodeResizePending";
-const WAITING: &str =
-    "Waiting for user to (re-)start a pod to finish file system resize of volume on node.";
+const WAITING: &str = "Waiting for user to (re-)start a pod to finish file system resize of volume on node.";
 
 /// What is to be done for a claim.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -186,8 +182,7 @@ impl Controller for ExternalResizer {
         }
         if let Some(why) = refused_by_cloud(&claim, &driver, "", view) {
             self.begun.insert(key, view.now);
-            let message =
-                ecow::eco_format!("resize volume {:?} by resizer {driver:?} failed: {why}", volume.meta.name);
+            let message = ecow::eco_format!("resize volume {:?} by resizer {driver:?} failed: {why}", volume.meta.name);
             plan.record(claim.meta.reference(), EventType::Warning, "VolumeResizeFailed", message.clone());
             return plan.fail(message);
         }

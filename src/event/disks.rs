@@ -52,8 +52,7 @@ impl DiskTrouble {
         let (namespace, name) = disk.claim;
         (self.driver.is_empty() || self.driver == disk.driver)
             && (self.zone.is_empty() || self.zone == disk.zone)
-            && (self.claim.is_empty()
-                || self.claim.split_once('/').is_some_and(|claim| claim == (namespace, name)))
+            && (self.claim.is_empty() || self.claim.split_once('/').is_some_and(|claim| claim == (namespace, name)))
     }
 }
 
@@ -93,12 +92,8 @@ mod tests {
 
     #[track_caller]
     fn check(driver: &str, zone: &str, claim: &str, expected: bool) {
-        let trouble = DiskTrouble {
-            effect: DiskEffect::Full,
-            driver: driver.into(),
-            zone: zone.into(),
-            claim: claim.into(),
-        };
+        let trouble =
+            DiskTrouble { effect: DiskEffect::Full, driver: driver.into(), zone: zone.into(), claim: claim.into() };
         let disks = Disks::default().with(3, trouble);
         assert_eq!(disks.suffers(DiskEffect::Full, DISK), expected, "{driver} {zone} {claim}");
         assert!(!disks.suffers(DiskEffect::IoErrors, DISK));

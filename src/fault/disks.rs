@@ -57,8 +57,7 @@ impl Which {
             .map(|(what, value)| format!("{what} {value}"))
             .collect();
         let hit = if named.is_empty() { "all disks".to_owned() } else { format!("disks of {}", named.join(", ")) };
-        let trouble =
-            DiskTrouble { effect, driver: driver.clone(), zone: zone.clone(), claim: claim.clone() };
+        let trouble = DiskTrouble { effect, driver: driver.clone(), zone: zone.clone(), claim: claim.clone() };
         Strike { hits: vec![hit], effects: vec![Primitive::Trouble(trouble)], heals: Vec::new() }
     }
 }

@@ -17,9 +17,7 @@ impl Kubelet {
             return None;
         }
         let name = &*self.fixed.name;
-        let driver = |(driver, count): (&crate::api::Name, &u32)| {
-            json!({"name": **driver, "nodeID": name, "topologyKeys": null, "allocatable": {"count": count}})
-        };
+        let driver = |(driver, count): (&crate::api::Name, &u32)| json!({"name": **driver, "nodeID": name, "topologyKeys": null, "allocatable": {"count": count}});
         let drivers: Vec<Value> = limits.iter().map(driver).collect();
         let owner = json!({"apiVersion": "v1", "kind": "Node", "name": name, "uid": node.meta.uid.to_string()});
         let metadata = json!({"name": name, "ownerReferences": [owner]});

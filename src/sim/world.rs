@@ -236,7 +236,8 @@ impl Sim {
         if is_void {
             return;
         }
-        let imposes = struck.effects.iter().any(|effect| matches!(effect, Primitive::Impose(_) | Primitive::Trouble(_)));
+        let imposes =
+            struck.effects.iter().any(|effect| matches!(effect, Primitive::Impose(_) | Primitive::Trouble(_)));
         let is_over = struck.heals.is_empty() && !imposes;
         self.world.heals.insert(strike, struck.heals);
         if let Some((low, high)) = timed.lasts {

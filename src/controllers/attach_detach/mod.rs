@@ -40,11 +40,8 @@ pub const RECONCILE_SYNC_PERIOD: Flag = Flag {
     doc: "how often it is checked whether volumes are still attached that somebody else may have detached",
 };
 /// `--disable-attach-detach-reconcile-sync`.
-pub const DISABLE_RECONCILE_SYNC: Flag = Flag {
-    name: "disable-attach-detach-reconcile-sync",
-    default: FlagValue::Bool(false),
-    doc: "do not check it",
-};
+pub const DISABLE_RECONCILE_SYNC: Flag =
+    Flag { name: "disable-attach-detach-reconcile-sync", default: FlagValue::Bool(false), doc: "do not check it" };
 /// `--disable-force-detach-on-timeout`.
 pub const DISABLE_FORCE_DETACH: Flag = Flag {
     name: "disable-force-detach-on-timeout",
@@ -188,7 +185,8 @@ impl AttachDetach {
         let found = view.caches.nodes.by_name("", node);
         let is_over = view.now.since(since) >= UNMOUNT_MAX;
         let by_force = is_over && self.forces && found.is_none_or(|node| !node.body.is_ready());
-        let out_of_service = found.is_some_and(|node| node.body.taints().iter().any(|taint| taint.key == OUT_OF_SERVICE));
+        let out_of_service =
+            found.is_some_and(|node| node.body.taints().iter().any(|taint| taint.key == OUT_OF_SERVICE));
         let in_use = found.is_some_and(|node| steps::is_in_use(&node.body, &disk.unique_name()));
         if in_use && !by_force && !out_of_service {
             if !is_over && self.forces {
@@ -300,9 +298,8 @@ impl AttachDetach {
     fn shown_on(&self, node: &Name, view: &View) -> Vec<Name> {
         let volumes = view.caches.others.get(&Kind::PersistentVolume);
         let on_node = self.on_node.get(node).into_iter().flatten();
-        let shown = on_node.filter(|volume| {
-            self.places.get(&((*volume).clone(), node.clone())).is_some_and(|place| place.reported)
-        });
+        let shown = on_node
+            .filter(|volume| self.places.get(&((*volume).clone(), node.clone())).is_some_and(|place| place.reported));
         let disks = shown.filter_map(|volume| Disk::of(volumes?.by_name("", volume)?));
         disks.map(|disk| disk.unique_name()).collect()
     }
@@ -317,7 +314,13 @@ impl AttachDetach {
     }
 
     /// Has the volumes of some claims looked at.
-    fn queue_claims(&self, claims: impl Iterator<Item = (Name, Name)>, cause: Cause, view: &View, queue: &mut WorkQueue) {
+    fn queue_claims(
+        &self,
+        claims: impl Iterator<Item = (Name, Name)>,
+        cause: Cause,
+        view: &View,
+        queue: &mut WorkQueue,
+    ) {
         let known = view.caches.others.get(&Kind::PersistentVolumeClaim);
         for (namespace, name) in claims {
             let Some(claim) = known.and_then(|known| known.by_name(&namespace, &name)) else { continue };

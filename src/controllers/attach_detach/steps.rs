@@ -51,7 +51,8 @@ pub(super) fn is_shown(node: &Node, disk: &str) -> bool {
 
 /// Whether its status shows these disks and no others.
 pub(super) fn shows(node: &Node, disks: &[Name]) -> bool {
-    node.status.volumes_attached.iter().flatten().count() == disks.len() && disks.iter().all(|disk| is_shown(node, disk))
+    node.status.volumes_attached.iter().flatten().count() == disks.len()
+        && disks.iter().all(|disk| is_shown(node, disk))
 }
 
 /// Says in a node's status what is attached.
@@ -94,8 +95,8 @@ fn attach(run: &mut Run, disk: &Disk, node: &Name, pods: &[Reference]) -> Result
         "attacher": *disk.driver, "nodeName": **node, "source": {"persistentVolumeName": *disk.volume},
     });
     let value = json!({"metadata": {"name": *disk.attachment(node)}, "spec": spec, "status": {"attached": false}});
-    let attachment =
-        convert::from_json(Kind::VolumeAttachment, value).map_err(|error| Stop::Failed(ecow::eco_format!("{error}")))?;
+    let attachment = convert::from_json(Kind::VolumeAttachment, value)
+        .map_err(|error| Stop::Failed(ecow::eco_format!("{error}")))?;
     match run.send(Request::Create(attachment))? {
         Ok(_) => Ok(()),
         Err(error) if error.reason == ErrorReason::AlreadyExists => Ok(()),

@@ -169,8 +169,7 @@ impl Claims {
         let index = FIRST_INFORMER + self.watched.len() as u16;
         let filter = Filter::Named(namespace.clone(), claim.clone());
         let (list, timer) = (Ask::List(index).token(), Timer::List(index).token());
-        let mut informer =
-            Informer::new(InformerIndex(index), Kind::PersistentVolumeClaim, filter, list, timer);
+        let mut informer = Informer::new(InformerIndex(index), Kind::PersistentVolumeClaim, filter, list, timer);
         informer.start(client, out);
         self.by_name.insert(key.clone(), self.watched.len());
         self.watched.push(Watched { key, informer, object: None });
@@ -220,7 +219,8 @@ impl Claims {
             names.sort_unstable();
             names.join(" ")
         };
-        let unmounted = named(|state| state != State::Mounted).map(|volume| volume.name.clone()).chain(others).collect();
+        let unmounted =
+            named(|state| state != State::Mounted).map(|volume| volume.name.clone()).chain(others).collect();
         let unattached = named(|state| matches!(state, State::Detached(_))).map(|volume| volume.name.clone()).collect();
         let unknown = named(|state| matches!(state, State::Unbound | State::Asked | State::AskAgain(_)));
         let unknown = unknown.map(|volume| volume.name.clone()).collect();

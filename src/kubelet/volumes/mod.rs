@@ -164,7 +164,9 @@ impl Kubelet {
             return;
         };
         let driver = match reply {
-            Ok(answer) => answer.object().and_then(|found| if let Object::Untyped(found) = found { Some(found) } else { None }),
+            Ok(answer) => {
+                answer.object().and_then(|found| if let Object::Untyped(found) = found { Some(found) } else { None })
+            }
             Err(error) if error.reason == ErrorReason::NotFound => None,
             Err(_) => return self.ask_again(serial, number, out),
         };
@@ -261,8 +263,7 @@ impl Kubelet {
             let record = &self.pods[*at];
             record.pod.meta.namespace == claim.meta.namespace && self.claims.pods.contains_key(&record.serial)
         };
-        let concerned: Vec<u32> =
-            (0..self.pods.len()).filter(concerned).map(|at| self.pods[at].serial).collect();
+        let concerned: Vec<u32> = (0..self.pods.len()).filter(concerned).map(|at| self.pods[at].serial).collect();
         for serial in concerned {
             let Some(at) = self.wants_volumes(serial) else { continue };
             for number in 0..self.claims.pods[&serial].volumes.len() as u16 {
@@ -273,11 +274,7 @@ impl Kubelet {
                 match volume.state {
                     State::Unbound => self.step(at, number, out),
                     State::Mounted => self.notice_growth(at, number, claim, out),
-                    State::Asked
-                    | State::AskAgain(_)
-                    | State::Detached(_)
-                    | State::Mounting(_)
-                    | State::Failed(_) => {}
+                    State::Asked | State::AskAgain(_) | State::Detached(_) | State::Mounting(_) | State::Failed(_) => {}
                 }
             }
         }
@@ -330,7 +327,9 @@ impl Kubelet {
         let waits = |state: State| matches!(state, State::Detached(due) if due <= out.now);
         let pods = self.claims.pods.iter();
         let waiting: Vec<(u32, u16)> = pods
-            .flat_map(|(serial, pod)| (0..).zip(&pod.volumes).map(move |(number, volume)| (*serial, number, volume.state)))
+            .flat_map(|(serial, pod)| {
+                (0..).zip(&pod.volumes).map(move |(number, volume)| (*serial, number, volume.state))
+            })
             .filter(|(_, _, state)| waits(*state))
             .map(|(serial, number, _)| (serial, number))
             .collect();

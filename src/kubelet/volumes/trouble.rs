@@ -16,7 +16,8 @@ use crate::kernel::Span;
 const ZONE: &str = "topology.kubernetes.io/zone";
 /// How long a program runs that finds its disk failing.
 const RUNS_ON: Span = Span::from_secs(1);
-const IO_ERROR: &str = "rpc error: code = Internal desc = mount failed: exit status 32: can't read superblock: Input/output error";
+const IO_ERROR: &str =
+    "rpc error: code = Internal desc = mount failed: exit status 32: can't read superblock: Input/output error";
 
 impl Kubelet {
     /// Whether something is wrong with the disk of a volume.
