@@ -3,10 +3,11 @@
 //!
 //! An attacher is a sidecar of a driver's own controller in a real cluster; here one stands for all drivers, and runs
 //! beside the built-in controllers. The cloud takes a drawn time. What fails is told in the VolumeAttachment and tried
-//! again after `--retry-interval-start` and twice as long each time. Left out: the finalizer on the PersistentVolume,
-//! `status.attachmentMetadata`, drivers without a controller, disks attached beyond what the node can hold.
+//! again after `--retry-interval-start` and twice as long each time. A PersistentVolume that has been attached does not go
+//! before nothing attaches it any more. Left out: `status.attachmentMetadata`, drivers without a controller, disks
+//! attached beyond what the node can hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -71,6 +72,8 @@ enum Work {
     Detach,
     /// The cloud has not answered in time.
     Fail(Want),
+    /// Nothing attaches a PersistentVolume any more that is to go.
+    LetGo,
 }
 
 /// What is wanted of the cloud.
@@ -95,6 +98,8 @@ pub struct ExternalAttacher {
     detach: Span,
     timeout: Span,
     calls: BTreeMap<ObjectId, Call>,
+    /// The VolumeAttachments of each PersistentVolume, by its name.
+    of_volume: BTreeMap<Name, BTreeSet<u32>>,
     running: BTreeMap<ObjectId, (Stored, Work, Script)>,
 }
 
@@ -105,6 +110,7 @@ impl ExternalAttacher {
             detach: flags.span(&EXTERNAL_ATTACHER_DETACH_LATENCY),
             timeout: flags.span(&EXTERNAL_ATTACHER_TIMEOUT),
             calls: BTreeMap::new(),
+            of_volume: BTreeMap::new(),
             running: BTreeMap::new(),
         }
     }
@@ -115,8 +121,10 @@ impl ExternalAttacher {
             Err(Stop::Asked) => drop(self.running.insert(key, (stored, work, script))),
             Err(Stop::Failed(why)) => plan.fail(why),
             Err(Stop::NamespaceTerminating) | Ok(()) => match work {
-                Work::Attach | Work::Detach => drop(self.calls.remove(&key)),
-                Work::Fail(_) => {}
+                Work::Attach | Work::Detach => {
+                    self.calls.remove(&key);
+                }
+                Work::Fail(_) | Work::LetGo => {}
             },
         }
     }
@@ -142,8 +150,17 @@ fn is_stuck(stored: &Stored, want: Want, view: &View) -> bool {
     view.disks.suffers(effect, DiskFacts { driver, zone, claim: (&namespace, &name) })
 }
 
+/// The finalizer on VolumeAttachments and PersistentVolumes. Upstream: `GetFinalizerName`.
 fn finalizer(stored: &Stored) -> Name {
-    ecow::eco_format!("external-attacher/{}", text(stored, &["spec", "attacher"]).replace('.', "-"))
+    let driver = match stored.meta.id.kind {
+        Kind::PersistentVolume => text(stored, &["spec", "csi", "driver"]),
+        _ => text(stored, &["spec", "attacher"]),
+    };
+    ecow::eco_format!("external-attacher/{}", driver.replace('.', "-"))
+}
+
+fn is_to_go(volume: &Stored) -> bool {
+    volume.meta.is_terminating() && volume.meta.has_finalizer(&finalizer(volume))
 }
 
 /// What a VolumeAttachment asks for; none where it has it.
@@ -161,6 +178,13 @@ fn carry_out(run: &mut Run, stored: &Stored, work: Work) -> Result<(), Stop> {
     let edit_meta = |edit| Request::PatchMeta { target, preconditions, edit: Arc::new(edit) };
     match work {
         Work::Attach => {
+            let volume = text(stored, &["spec", "source", "persistentVolumeName"]).into();
+            let edit = MetaEdit { add_finalizers: vec![finalizer(stored)], ..MetaEdit::default() };
+            run.send(Request::PatchMeta {
+                target: Target::Name(Kind::PersistentVolume, Name::new(), volume),
+                preconditions: Preconditions::default(),
+                edit: Arc::new(edit),
+            })??;
             let edit = MetaEdit { add_finalizers: vec![finalizer(stored)], ..MetaEdit::default() };
             let Some(Object::Untyped(marked)) = run.send(edit_meta(edit))??.object().cloned() else {
                 return Err(Stop::Failed("the server did not answer with the object".into()));
@@ -171,7 +195,7 @@ fn carry_out(run: &mut Run, stored: &Stored, work: Work) -> Result<(), Stop> {
             });
             run.send(Request::UpdateStatus(object(&attached)))??;
         }
-        Work::Detach => {
+        Work::Detach | Work::LetGo => {
             let edit = MetaEdit { remove_finalizers: vec![finalizer(stored)], ..MetaEdit::default() };
             match run.send(edit_meta(edit))? {
                 Err(error) if error.reason != ErrorReason::NotFound => return Err(error.into()),
@@ -200,21 +224,44 @@ impl Controller for ExternalAttacher {
         &ENTRY
     }
 
-    fn observe(&mut self, change: Observed, _view: &View, queue: &mut WorkQueue) {
+    fn observe(&mut self, change: Observed, view: &View, queue: &mut WorkQueue) {
         let Object::Untyped(stored) = change.new else { return };
         let id = stored.meta.id;
-        if id.kind != Kind::VolumeAttachment || change.resync {
+        if change.resync {
             return;
         }
+        if id.kind == Kind::PersistentVolume && change.kind != ChangeKind::Deleted && is_to_go(stored) {
+            queue.add(id, change.cause);
+        }
+        if id.kind != Kind::VolumeAttachment {
+            return;
+        }
+        let volume: Name = text(stored, &["spec", "source", "persistentVolumeName"]).into();
+        let slots = self.of_volume.entry(volume.clone()).or_default();
         if change.kind == ChangeKind::Deleted {
             self.calls.remove(&id);
-        } else if wanted(stored).is_some() {
+            slots.remove(&id.slot);
+            if slots.is_empty() {
+                self.of_volume.remove(&volume);
+                let volume = view.caches.meta_by_name(Kind::PersistentVolume, "", &volume);
+                volume.into_iter().for_each(|volume| queue.add(volume.id, change.cause));
+            }
+            return;
+        }
+        slots.insert(id.slot);
+        if wanted(stored).is_some() {
             queue.add(id, change.cause);
         }
     }
 
     fn reconcile(&mut self, key: ObjectId, view: &View, plan: &mut Plan) {
         let Some(stored) = view.caches.others.get(&key.kind).and_then(|cache| cache.get(key)).cloned() else { return };
+        if key.kind == Kind::PersistentVolume {
+            if is_to_go(&stored) && !self.of_volume.contains_key(&stored.meta.name) {
+                self.run(stored, Work::LetGo, Script::new(view.now), view, plan);
+            }
+            return;
+        }
         let Some(want) = wanted(&stored) else {
             self.calls.remove(&key);
             return;

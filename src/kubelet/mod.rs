@@ -318,6 +318,7 @@ impl Part for Kubelet {
     fn hash_memory(&self, mut hasher: &mut dyn std::hash::Hasher) {
         use std::hash::Hash;
         self.images.hash(hasher);
+        self.claims.hash(hasher);
         hasher.write_u8(u8::from(self.machine.computed));
         for pod in &self.pods {
             pod.pod.meta.namespace.hash(&mut hasher);

@@ -19,7 +19,9 @@ use super::token::{Ask, Timer};
 use crate::api::resources::Resources;
 use crate::api::{Cidr, EventType, Kind, Labels, Lease, Meta, Name, Node, Obj, Object, Timestamp};
 use crate::client::{FORGET, ItemBackoff, Outbox};
-use crate::event::{Answer, ApiError, Change, ChangeKind, ErrorReason, Reply, Request, Target};
+use crate::event::{
+    Answer, ApiError, Change, ChangeKind, ErrorReason, MetaEdit, Preconditions, Reply, Request, Target,
+};
 use crate::kernel::{Span, Time, object_hash};
 
 /// Says that the attach/detach controller attaches the node's disks. Upstream: `--enable-controller-attach-detach`.
@@ -203,10 +205,25 @@ impl Kubelet {
         match reply {
             Ok(answer) => {
                 self.has_node(&answer, out);
+                self.take_part_in_attaching(out);
                 self.report_node(out);
             }
             Err(_) => self.try_again(Timer::Register, out),
         }
+    }
+
+    /// A Node that somebody else has made does not say who attaches its disks. Upstream:
+    /// `reconcileCMADAnnotationWithExistingNode`.
+    fn take_part_in_attaching(&mut self, out: &mut Outbox) {
+        let Some(node) =
+            self.node.object.as_ref().filter(|node| node.meta.annotations.get(CONTROLLER_MANAGED).is_none())
+        else {
+            return;
+        };
+        let annotation = [(Name::from(CONTROLLER_MANAGED), Name::from("true"))].into_iter().collect();
+        let edit = Arc::new(MetaEdit { set_annotations: annotation, ..MetaEdit::default() });
+        let (target, preconditions) = (Target::Id(node.meta.id), Preconditions::default());
+        out.send(&mut self.heartbeats, FORGET, Request::PatchMeta { target, preconditions, edit });
     }
 
     fn has_node(&mut self, answer: &Answer, out: &mut Outbox) {

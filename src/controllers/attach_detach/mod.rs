@@ -14,6 +14,8 @@
 
 mod desired;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,6 +141,15 @@ impl AttachDetach {
         known.map(|stored| (text(stored, &["spec", "nodeName"]).into(), stored.clone())).collect()
     }
 
+    /// What is known of a disk on a node; where nothing is, what the node's status shows holds.
+    fn place(&mut self, disk: &Disk, node: &Name, attachment: Option<&Stored>, view: &View) -> &mut Place {
+        self.places.entry((disk.volume.clone(), node.clone())).or_insert_with(|| {
+            let found = view.caches.nodes.by_name("", node).filter(|_| attachment.is_some_and(attached));
+            let reported = found.is_some_and(|node| steps::is_shown(&node.body, &disk.unique_name()));
+            Place { reported, ..Place::default() }
+        })
+    }
+
     fn look_at(&mut self, stored: &Stored, view: &View, plan: &mut Plan) {
         let Some(disk) = Disk::of(stored) else { return };
         let attachments = self.attachments(&disk.volume, view);
@@ -156,7 +167,12 @@ impl AttachDetach {
             self.enter(&disk, node, &users, &attachments, view, &mut steps, plan);
         }
         let stays = |node: &Name| users.contains_key(node) || attachments.contains_key(node);
-        self.places.retain(|(volume, node), _| *volume != disk.volume || stays(node));
+        let own = self.places.range((disk.volume.clone(), Name::new())..).map(|(key, _)| key);
+        let own = own.take_while(|(volume, _)| *volume == disk.volume);
+        let left: Vec<(Name, Name)> = own.filter(|(_, node)| !stays(node)).cloned().collect();
+        for key in left {
+            self.places.remove(&key);
+        }
         if !steps.is_empty() {
             self.run(stored.meta.id, disk, steps, Script::new(view.now), view, plan);
         }
@@ -172,12 +188,11 @@ impl AttachDetach {
         steps: &mut Vec<Step>,
         plan: &mut Plan,
     ) {
-        let place = self.places.entry((disk.volume.clone(), node.clone())).or_default();
+        let place = self.place(disk, node, Some(attachment), view);
         if attachment.meta.is_terminating() {
             return;
         }
-        let is_attached = attached(attachment);
-        if let Some(until) = place.waits_until.filter(|until| !is_attached && *until > view.now) {
+        if let Some(until) = place.waits_until.filter(|until| !attached(attachment) && *until > view.now) {
             // The attempt to attach goes on until it is over.
             return plan.requeue_after(until.since(view.now));
         }
@@ -194,7 +209,7 @@ impl AttachDetach {
             }
             return;
         }
-        place.reported = false;
+        self.place(disk, node, Some(attachment), view).reported = false;
         let shown = found.map(|node| (node.meta.id, self.shown_on(&node.meta.name, view)));
         let careful = !(by_force || out_of_service);
         steps.push(Step::Detach { node: node.clone(), attachment: attachment.meta.id, shown, careful });
@@ -213,12 +228,13 @@ impl AttachDetach {
         plan: &mut Plan,
     ) {
         let pods = &users[node];
-        let place = self.places.entry((disk.volume.clone(), node.clone())).or_default();
+        let sync_period = self.sync_period;
+        let place = self.place(disk, node, attachments.get(node), view);
         place.leaving_since = None;
         let Some(attachment) = attachments.get(node) else {
             if place.reported {
                 // Somebody else has taken it away, which the next look at all of them finds out.
-                let Some(period) = self.sync_period else { return };
+                let Some(period) = sync_period else { return };
                 let late = period.as_nanos() - view.now.nanos() % period.as_nanos();
                 place.reported = false;
                 place.retry_at = Some(view.now + Span::from_nanos(late));
@@ -234,7 +250,7 @@ impl AttachDetach {
             }
             if !disk.is_shared && others().next().is_some() {
                 if !std::mem::replace(&mut place.told, true) {
-                    let at = others().map(|(other, _)| other.clone()).collect();
+                    let at: Vec<Name> = others().map(|(other, _)| other.clone()).collect();
                     texts::tell_multi_attach(disk, pods, users, &at, plan);
                 }
                 return;
@@ -435,7 +451,8 @@ impl Controller for AttachDetach {
 
     fn reconcile(&mut self, key: ObjectId, view: &View, plan: &mut Plan) {
         if key.kind == Kind::Node {
-            let Some(node) = view.caches.nodes.get(key) else { return };
+            let managed = |node: &&Arc<Obj<Node>>| node.meta.annotations.get(MANAGED).is_some();
+            let Some(node) = view.caches.nodes.get(key).filter(managed) else { return };
             let shown = self.shown_on(&node.meta.name, view);
             if !steps::shows(&node.body, &shown) {
                 plan.send_tolerating(report(key, &shown), &[crate::event::ErrorReason::NotFound]);

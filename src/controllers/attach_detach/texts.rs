@@ -33,7 +33,7 @@ pub(super) fn tell_multi_attach(
     disk: &Disk,
     pods: &[Arc<Obj<Pod>>],
     users: &Users,
-    elsewhere: &Vec<Name>,
+    elsewhere: &[Name],
     plan: &mut Plan,
 ) {
     let others: Vec<&Arc<Obj<Pod>>> = elsewhere.iter().filter_map(|node| users.get(node)).flatten().collect();

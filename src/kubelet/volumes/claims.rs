@@ -3,6 +3,7 @@
 //! A claim is watched from the first pod on that uses it on this node; the watch stays open while the process lives.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1;
@@ -248,6 +249,15 @@ impl Claims {
             }
         }
         Claims { pods: kept, ..Claims::default() }
+    }
+
+    /// Writes what can influence what it does next.
+    pub(in crate::kubelet) fn hash(&self, mut hasher: &mut dyn std::hash::Hasher) {
+        for volume in self.pods.values().flat_map(|pod| &pod.volumes) {
+            volume.claim.hash(&mut hasher);
+            std::mem::discriminant(&volume.state).hash(&mut hasher);
+            (volume.needs_attachment, volume.failures, volume.grows).hash(&mut hasher);
+        }
     }
 
     /// The machine has been switched on: nothing is mounted.
