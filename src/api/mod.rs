@@ -9,6 +9,7 @@ mod condition;
 pub mod convert;
 pub mod cron;
 pub mod defaults;
+pub mod disk;
 pub mod dump;
 mod event;
 mod intstr;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Caches, Flag, Flags, Outcome, Plan, WorkQueue};
 use crate::api::{Clock, Kind, KindInfo, Object, ObjectId, Timestamp};
-use crate::event::{Beats, Cause, ChangeKind};
+use crate::event::{Beats, Cause, ChangeKind, Disks};
 use crate::kernel::{Chance, Time};
 
 /// What a controller may read: the caches of its process, and what time it is.
@@ -21,6 +21,8 @@ pub struct View<'a> {
     pub chance: Chance,
     /// Which Leases beat by themselves, and when last: what their watch would tell if every renewal were sent.
     pub beats: &'a Beats,
+    /// What is wrong with the disks of the cloud; only for the stand-ins of storage drivers.
+    pub disks: &'a Disks,
 }
 
 impl View<'_> {

@@ -114,7 +114,7 @@ impl Host {
             .enumerate()
             .map(|(index, kind)| {
                 let (list, timer) = (TOKEN_LISTS + index as u64, TIMER_INFORMERS + index as u64);
-                Informer::new(InformerIndex(index as u8), kind, Filter::All, Token(list), TimerToken(timer))
+                Informer::new(InformerIndex(index as u16), kind, Filter::All, Token(list), TimerToken(timer))
             })
             .collect();
         let limit = |(qps, burst): (f64, u64)| {
@@ -219,7 +219,7 @@ impl Host {
 
     /// Hands a change to the event handlers of all controllers that watch its kind.
     fn show(&mut self, observed: Observed, out: &Outbox) {
-        let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance, beats: &out.beats };
+        let view = view(&self.caches, out);
         let watched = observed.new.kind();
         for hosted in &mut self.controllers {
             let interested = match hosted.controller.entry().watches {
@@ -283,7 +283,7 @@ impl Host {
         let running = hosted.running.get_mut(&key).expect("the plan is under way");
         let replies: Vec<Reply> = running.replies.drain(..).flatten().collect();
         let error = replies.iter().find_map(|reply| reply.as_ref().err());
-        let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance, beats: &out.beats };
+        let view = view(&self.caches, out);
         match running.current.take().expect("a step was under way") {
             Step::Send { tolerate, label: None, .. } => {
                 if let Some(error) = error.filter(|error| !tolerate.contains(&error.reason)) {
@@ -389,13 +389,7 @@ impl Host {
                 }
                 let Some((key, cause)) = hosted.queue.pop() else { break };
                 out.note(NoteKind::ReconcileBegins, key, hosted.client.index, cause);
-                let view = View {
-                    caches: &self.caches,
-                    now: out.now,
-                    clock: out.clock,
-                    chance: out.chance,
-                    beats: &out.beats,
-                };
+                let view = view(&self.caches, out);
                 let mut plan = Plan::default();
                 hosted.controller.reconcile(key, &view, &mut plan);
                 let running = Running { plan, cause, current: None, replies: Vec::new(), outstanding: 0 };
@@ -407,7 +401,7 @@ impl Host {
 
     /// Wakes the controllers whose time has come.
     fn tick(&mut self, out: &Outbox) {
-        let view = View { caches: &self.caches, now: out.now, clock: out.clock, chance: out.chance, beats: &out.beats };
+        let view = view(&self.caches, out);
         for hosted in &mut self.controllers {
             if hosted.controller.next_tick(&view).is_some_and(|tick| tick.at <= out.now) {
                 hosted.controller.tick(&view, &mut hosted.queue);
@@ -419,7 +413,7 @@ impl Host {
     fn arm_ticks(&mut self, out: &mut Outbox) {
         for (index, hosted) in self.controllers.iter_mut().enumerate() {
             let caches = &self.caches;
-            let view = View { caches, now: out.now, clock: out.clock, chance: out.chance, beats: &out.beats };
+            let view = view(caches, out);
             let Some(next) = hosted.controller.next_tick(&view) else { continue };
             let is_armed = |armed: Tick| armed.at <= next.at && (next.background || !armed.background);
             if hosted.tick.is_some_and(is_armed) {
@@ -466,7 +460,7 @@ impl Part for Host {
                     elector.heartbeats(computed, out);
                 }
             }
-            Input::Reply { token: FORGET, result: _ } => {}
+            Input::DisksChanged | Input::Reply { token: FORGET, result: _ } => {}
             Input::Reply { token: Token(token), result } => match &mut self.elector {
                 Some(elector) if token >= TOKEN_ELECTOR => {
                     let election = elector.replied(token, result, out);
@@ -530,6 +524,11 @@ impl Part for Host {
             hasher.write_usize(hosted.running.len());
         }
     }
+}
+
+/// What a controller may read now.
+fn view<'a>(caches: &'a Caches, out: &'a Outbox) -> View<'a> {
+    View { caches, now: out.now, clock: out.clock, chance: out.chance, beats: &out.beats, disks: &out.disks }
 }
 
 fn send(

@@ -3,7 +3,7 @@
 use super::TokenBucket;
 use crate::api::{Clock, Kind, Name, ObjectId, Timestamp};
 use crate::event::{
-    Beats, Cause, ClientIndex, Effect, Filter, InformerIndex, Input, Note, NoteKind, Request, TimerToken, Token,
+    Beats, Cause, ClientIndex, Disks, Effect, Filter, InformerIndex, Input, Note, NoteKind, Request, TimerToken, Token,
 };
 use crate::kernel::{Chance, Span, Time};
 
@@ -36,14 +36,17 @@ pub struct Outbox {
     pub cause: Cause,
     /// Which Leases beat by themselves.
     pub beats: Beats,
+    /// What is wrong with the disks of the cloud.
+    pub disks: Disks,
     /// What the handler wanted, in order.
     pub effects: Vec<Effect>,
 }
 
 impl Outbox {
-    /// An empty outbox at an instant, where no Lease beats by itself.
+    /// An empty outbox at an instant, where no Lease beats by itself and nothing is wrong with disks.
     pub fn new(now: Time, clock: Clock, chance: Chance, cause: Cause) -> Outbox {
-        Outbox { now, clock, chance, cause, beats: Beats::default(), effects: Vec::new() }
+        let (beats, disks) = (Beats::default(), Disks::default());
+        Outbox { now, clock, chance, cause, beats, disks, effects: Vec::new() }
     }
 
     /// Now as Kubernetes stamps it.

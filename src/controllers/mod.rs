@@ -3,6 +3,7 @@
 //! Controllers never see the store, nor each other: they read the caches of their process and plan requests. What they
 //! decide are pure functions over plain data; the methods of `client::Controller` read, decide and plan.
 
+pub mod attach_detach;
 pub mod claim_users;
 pub mod cronjob;
 pub mod daemonset;
@@ -10,7 +11,9 @@ pub mod deployment;
 pub mod disruption;
 pub mod endpoint_slice;
 pub mod endpoints;
+pub mod external_attacher;
 pub mod external_provisioner;
+pub mod external_resizer;
 pub mod garbage_collector;
 pub mod history;
 pub mod job;
@@ -34,12 +37,13 @@ pub mod test_support;
 #[cfg(test)]
 mod test_toy;
 pub mod ttl_after_finished;
+pub mod volume_expand;
 pub mod volume_protection;
 
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 23] = [
+pub static ALL: [&ControllerEntry; 27] = [
     &deployment::ENTRY,
     &replicaset::ENTRY,
     &statefulset::ENTRY,
@@ -63,4 +67,8 @@ pub static ALL: [&ControllerEntry; 23] = [
     &service_account::ENTRY,
     &root_ca::ENTRY,
     &endpoints::ENTRY,
+    &attach_detach::ENTRY,
+    &external_attacher::ENTRY,
+    &volume_expand::ENTRY,
+    &external_resizer::ENTRY,
 ];

@@ -6,6 +6,7 @@
 
 mod api_error;
 mod beats;
+mod disks;
 mod part;
 mod request;
 mod sim_event;
@@ -14,6 +15,7 @@ mod world;
 
 pub use api_error::{ApiError, ErrorCause, ErrorReason};
 pub use beats::{Beats, NODE_LEASES};
+pub use disks::{DiskEffect, DiskFacts, DiskTrouble, Disks};
 pub use part::{Cause, ClientIndex, Effect, Heartbeat, Input, Note, NoteKind, PartId, TimerToken, Token};
 pub use request::{
     Answer, DeleteOptions, Envelope, ListAt, MetaEdit, Patch, PatchKind, Preconditions, Propagation, Query, Reply,

@@ -82,6 +82,8 @@ pub enum Input {
     },
     /// A timer fires.
     Timer(TimerToken),
+    /// What is wrong with disks is another thing than before; for kubelets.
+    DisksChanged,
 }
 
 /// What a part wants the tank to do for it.

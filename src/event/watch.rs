@@ -6,7 +6,7 @@ use super::Cause;
 
 /// Which of a part's informers a watch belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct InformerIndex(pub u8);
+pub struct InformerIndex(pub u16);
 
 /// `type` of a watch event.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

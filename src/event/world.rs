@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{PartId, WatchEnd};
+use super::{DiskTrouble, PartId, WatchEnd};
 use crate::api::Kind;
 use crate::kernel::Span;
 
@@ -58,6 +58,8 @@ pub enum Primitive {
     ReplicaFreeze(u8),
     /// It catches up.
     ReplicaThaw(u8),
+    /// From now on this is wrong with disks, until the fault ends.
+    Trouble(DiskTrouble),
 }
 
 /// What a machine can run short of.

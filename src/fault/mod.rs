@@ -1,8 +1,8 @@
 //! Faults: what breaks in a cluster, and mends.
 //!
 //! A fault never touches anything. It chooses whom it strikes and says of which primitive effects
-//! ([`Primitive`]) its strike and its end consist; the tank carries them out. Rules for messages that a strike imposes
-//! are lifted with its end; whatever else it does, its `heals` undo.
+//! ([`Primitive`]) its strike and its end consist; the tank carries them out. Rules for messages and troubles of disks that a
+//! strike imposes are lifted with its end; whatever else it does, its `heals` undo.
 //!
 //! A member is one file with one [`FaultEntry`], listed in [`ALL`]; scenario files, `wavetank list faults` and the schema
 //! read the entries.
@@ -13,7 +13,13 @@ mod component_crash;
 mod component_partition;
 mod component_pause;
 mod direction;
+mod disk_attach_stuck;
+mod disk_detach_stuck;
 mod disk_fill;
+mod disk_full;
+mod disk_io_errors;
+mod disk_outage;
+mod disks;
 mod fork_bomb;
 mod kubelet_hang;
 mod memory_leak;
@@ -43,6 +49,11 @@ pub static ALL: &[&FaultEntry] = &[
     &component_pause::ENTRY,
     &disk_fill::ENTRY,
     &fork_bomb::ENTRY,
+    &disk_attach_stuck::ENTRY,
+    &disk_detach_stuck::ENTRY,
+    &disk_full::ENTRY,
+    &disk_io_errors::ENTRY,
+    &disk_outage::ENTRY,
     &kubelet_hang::ENTRY,
     &memory_leak::ENTRY,
     &node_crash::ENTRY,

@@ -33,6 +33,8 @@ pub enum ParameterKind {
     Kind,
     /// A whole number from 0 on.
     Count,
+    /// A text; empty means any.
+    Text,
     /// One of these words.
     Choice(&'static [&'static str]),
 }
@@ -50,6 +52,8 @@ pub enum ParameterValue {
     Kind(Option<Kind>),
     /// Of [`ParameterKind::Count`].
     Count(u32),
+    /// Of [`ParameterKind::Text`].
+    Text(crate::api::Name),
     /// Of [`ParameterKind::Choice`].
     Choice(&'static str),
 }
@@ -99,6 +103,14 @@ impl Parameters {
     pub fn count(&self, name: &str) -> u32 {
         match self.value(name) {
             ParameterValue::Count(count) => *count,
+            other => wrong(name, other),
+        }
+    }
+
+    /// A text.
+    pub fn text(&self, name: &str) -> &str {
+        match self.value(name) {
+            ParameterValue::Text(text) => text,
             other => wrong(name, other),
         }
     }

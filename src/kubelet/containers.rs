@@ -242,6 +242,8 @@ impl Kubelet {
         self.view_configuration(at, index, Look::Start, out.now);
         let record = &mut self.pods[at];
         let end = record.program(index, out.now, &fixed.behaviours, out.chance).end(record, index, &fixed.settings);
+        let end = self.end_with_disks(at, index, end, out);
+        let record = &mut self.pods[at];
         record.containers[index].stage = Stage::Running {
             since: out.now,
             turn_at: Time::MAX,

@@ -188,7 +188,7 @@ impl Kubelet {
     }
 
     fn report_changes(&mut self, out: &mut Outbox) {
-        if self.images.unreported || !self.seems_healthy() {
+        if self.images.unreported || !self.seems_healthy() || !self.shows_in_use() {
             self.report_node(out);
         }
     }
@@ -242,6 +242,7 @@ impl Kubelet {
                 if let Some(Object::Node(node)) = answer.object() {
                     self.node_seen(node);
                 }
+                self.look_at_attached(out);
             }
             Err(_) => {
                 self.images.unreported = true;

@@ -51,6 +51,7 @@ impl Kubelet {
         self.sources = before.sources;
         self.sources.retain(|serial, _| self.pods.iter().any(|pod| pod.serial == *serial));
         self.sources.values_mut().for_each(|sources| sources.forget(false));
+        self.claims = before.claims.found_by_new_process(&self.pods);
         self.start(out);
         self.reconsider_pressure(out);
     }
@@ -66,6 +67,7 @@ impl Kubelet {
             self.pods[at].lose_all(out.now, out.clock);
         }
         self.sources.values_mut().for_each(|sources| sources.forget(true));
+        self.claims.booted();
         self.process_starts(out);
     }
 
@@ -126,6 +128,7 @@ impl Kubelet {
         let record = &mut self.pods[at];
         record.pod = pod.clone();
         record.confirmed = true;
+        self.watch_claims(at, out);
         self.catch_up(at, out);
         self.reconsider_pressure(out);
         let record = &self.pods[at];

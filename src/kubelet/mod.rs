@@ -16,8 +16,8 @@
 //! A timer that comes late (the process stood still meanwhile) counts; what containers did bears its true time, and
 //! probes count as if they had run.
 //!
-//! Left out: `postStart` hooks, `preStop` hooks other than sleeps, preemption by critical
-//! pods, in-place resize, volumes other than ConfigMaps and Secrets.
+//! Left out: `postStart` hooks, `preStop` hooks other than sleeps, preemption by critical pods, in-place resize, volumes
+//! other than ConfigMaps, Secrets and claims.
 
 mod admission;
 mod backoff;
@@ -25,6 +25,7 @@ mod behaviour;
 mod containers;
 mod contents;
 mod course;
+mod disk_limits;
 mod eviction;
 mod exits;
 mod health;
@@ -48,6 +49,7 @@ mod termination;
 mod texts;
 mod token;
 mod usage;
+mod volumes;
 
 #[cfg(test)]
 mod tests;
@@ -125,6 +127,8 @@ pub struct Kubelet {
     out_of_memory_at: Time,
     /// What the machine carries beside the pods.
     loads: Arc<[loads::Load]>,
+    /// What it knows of the claims of its pods.
+    claims: volumes::Claims,
     /// When this process started.
     process_since: Time,
     /// Where the relist grid lies.
@@ -172,6 +176,7 @@ impl Kubelet {
             pressure: None,
             out_of_memory_at: Time::MAX,
             loads: Arc::default(),
+            claims: volumes::Claims::default(),
             process_since: Time::ZERO,
             relist_phase: Span::ZERO,
             relist_at: Time::MAX,
@@ -203,6 +208,7 @@ impl Kubelet {
         let informer = match index {
             PODS => &mut self.pods_informer,
             NODE => &mut self.node_informer,
+            of_claim if of_claim >= volumes::FIRST_INFORMER => self.claims.informer(of_claim),
             InformerIndex(number) => &mut self.configuration[usize::from(number - refresh::FIRST)].informer,
         };
         (informer, &mut self.api)
@@ -218,6 +224,8 @@ impl Kubelet {
             let live = self.pods.iter().filter(|pod| pod.confirmed && !pod.gone);
             let known = || live.map(|pod| crate::api::Object::Pod(pod.pod.clone())).collect();
             self.pods_informer.listed(reply, known, &mut self.api, out)
+        } else if informer >= volumes::FIRST_INFORMER {
+            self.claims.listed(informer, reply, &mut self.api, out)
         } else if informer == NODE {
             // Whatever the list shows is looked at afresh.
             self.node_informer.listed(reply, Vec::new, &mut self.api, out)
@@ -251,6 +259,8 @@ impl Kubelet {
             Ask::PodStatus(serial) => self.status_answered(serial, reply, out),
             Ask::PodDelete(serial) => self.delete_answered(serial, reply, out),
             Ask::Source(serial, number) => self.source_answered(serial, number, &reply, out),
+            Ask::Volume(serial, number) => self.volume_answered(serial, number, &reply, out),
+            Ask::Driver(serial, number) => self.driver_answered(serial, number, &reply, out),
         }
     }
 
@@ -276,6 +286,10 @@ impl Kubelet {
             Timer::Pressure => self.look_due(out),
             Timer::OutOfMemory => self.out_of_memory(out),
             Timer::Refresh(serial) => self.refresh_due(serial, out),
+            Timer::Claim(serial, number) => self.claim_due(serial, number, out),
+            Timer::ClaimWait(serial) => self.claim_wait_over(serial, out),
+            Timer::Unmount(serial) => self.unmounted(serial, out),
+            Timer::Grow(serial, number) => self.grow_due(serial, number, out),
         }
     }
 }
@@ -287,6 +301,7 @@ impl Part for Kubelet {
             Input::Boot => self.machine_boots(out),
             Input::Loaded => self.reconsider_pressure(out),
             Input::Heartbeats { computed } => self.set_computed(computed, out),
+            Input::DisksChanged => self.disks_changed(out),
             Input::Reply { token: FORGET, result: _ } => {}
             Input::Reply { token: Token(token), result } => {
                 if let Some(ask) = Ask::of(token) {
@@ -335,6 +350,7 @@ impl Part for Kubelet {
     fn hash_memory(&self, mut hasher: &mut dyn std::hash::Hasher) {
         use std::hash::Hash;
         self.images.hash(hasher);
+        self.claims.hash(hasher);
         hasher.write_u8(u8::from(self.machine.computed));
         if let Some(state) = &self.pressure {
             state.hash(hasher);

@@ -213,6 +213,12 @@ impl Kubelet {
         }
     }
 
+    /// Whether a pod waits for ConfigMaps or Secrets of its volumes.
+    pub(super) fn waits_for_sources(&self, serial: u32) -> bool {
+        let sources = self.sources.get(&serial);
+        sources.is_some_and(|sources| sources.volumes.iter().any(|volume| !matches!(volume.state, State::Mounted)))
+    }
+
     /// A volume is to be tried again.
     pub(super) fn mount_due(&mut self, serial: u32, out: &mut Outbox) {
         let Some(at) = self.at(serial) else { return };
@@ -229,12 +235,9 @@ impl Kubelet {
             return;
         }
         let missing = sources.volumes.iter().filter(|volume| !matches!(volume.state, State::Mounted));
-        let mut missing: Vec<&str> = missing.map(|volume| volume.name.as_str()).collect();
-        missing.sort_unstable();
-        let message = ecow::eco_format!(
-            "Unable to attach or mount volumes: unmounted volumes=[{}], unattached volumes=[], failed to process volumes=[]: context deadline exceeded",
-            missing.join(" ")
-        );
+        let missing = missing.map(|volume| volume.name.clone()).collect();
+        let message = self.claims.missing_text(serial, missing);
+        let Some(sources) = self.sources.get_mut(&serial) else { return };
         let (path, failures) = (object_hash(&self.pods[at].pod.meta.key()), u64::from(sources.failures));
         let pause = out.chance.draw(MOUNT_WAIT, path, failures).span_between(RESYNC_AFTER, RESYNC_AFTER * 3 / 2);
         sources.failures += 1;

@@ -19,9 +19,14 @@ use super::settings::{REGISTER, RELIST};
 use super::token::{Ask, Timer};
 use crate::api::resources::Resources;
 use crate::api::{Cidr, EventType, Kind, Labels, Lease, Meta, Name, Node, Obj, Object, Timestamp};
-use crate::client::{ItemBackoff, Outbox};
-use crate::event::{Answer, ApiError, Change, ChangeKind, ErrorReason, Reply, Request, Target};
+use crate::client::{FORGET, ItemBackoff, Outbox};
+use crate::event::{
+    Answer, ApiError, Change, ChangeKind, ErrorReason, MetaEdit, Preconditions, Reply, Request, Target,
+};
 use crate::kernel::{Span, Time, object_hash};
+
+/// Says that the attach/detach controller attaches the node's disks. Upstream: `--enable-controller-attach-detach`.
+const CONTROLLER_MANAGED: &str = "volumes.kubernetes.io/controller-managed-attach-detach";
 
 /// Waits between tries to register or to create the Lease. Upstream: `registerWithAPIServer`.
 pub(super) const TRY_AGAIN: ItemBackoff = ItemBackoff { base: Span::from_millis(100), max: Span::from_secs(7) };
@@ -45,6 +50,8 @@ pub struct NodeTemplate {
     pub architecture: Name,
     /// `status.nodeInfo.kubeletVersion`.
     pub kubelet_version: Name,
+    /// How many disks of each CSI driver a node can hold.
+    pub disk_limits: BTreeMap<Name, u32>,
     /// Where pods get their addresses before node IPAM gives the node a range; usually empty.
     pub pod_cidrs: Vec<Cidr>,
     /// `allocatable` as integers.
@@ -66,6 +73,7 @@ impl NodeTemplate {
             capacity,
             architecture: "amd64".into(),
             kubelet_version: "v1.34.0".into(),
+            disk_limits: BTreeMap::new(),
             pod_cidrs: Vec::new(),
             room,
         }
@@ -169,7 +177,7 @@ impl Kubelet {
         ];
         let declared = template.labels.iter().map(|(key, value)| (key.clone(), value.clone()));
         meta.labels = standard.into_iter().map(|(key, value)| (Name::from(key), value)).chain(declared).collect();
-        meta.annotations = template.annotations.clone();
+        meta.annotations = template.annotations.with(CONTROLLER_MANAGED, "true");
         let spec = v1::NodeSpec {
             provider_id: (!template.provider_id.is_empty()).then(|| template.provider_id.to_string()),
             taints: (!template.taints.is_empty()).then(|| template.taints.clone()),
@@ -198,10 +206,25 @@ impl Kubelet {
         match reply {
             Ok(answer) => {
                 self.has_node(&answer, out);
+                self.take_part_in_attaching(out);
                 self.report_node(out);
             }
             Err(_) => self.try_again(Timer::Register, out),
         }
+    }
+
+    /// A Node that somebody else has made does not say who attaches its disks. Upstream:
+    /// `reconcileCMADAnnotationWithExistingNode`.
+    fn take_part_in_attaching(&mut self, out: &mut Outbox) {
+        let Some(node) =
+            self.node.object.as_ref().filter(|node| node.meta.annotations.get(CONTROLLER_MANAGED).is_none())
+        else {
+            return;
+        };
+        let annotation = [(Name::from(CONTROLLER_MANAGED), Name::from("true"))].into_iter().collect();
+        let edit = Arc::new(MetaEdit { set_annotations: annotation, ..MetaEdit::default() });
+        let (target, preconditions) = (Target::Id(node.meta.id), Preconditions::default());
+        out.send(&mut self.heartbeats, FORGET, Request::PatchMeta { target, preconditions, edit });
     }
 
     fn has_node(&mut self, answer: &Answer, out: &mut Outbox) {
@@ -211,6 +234,9 @@ impl Kubelet {
         self.node_seen(node);
         if self.machine.starts > 1 || !self.machine.ran_before {
             self.say(out, node.meta.reference(), EventType::Normal, "Starting", "Starting kubelet.".into());
+        }
+        if let Some(limits) = self.disk_limits(node) {
+            out.send(&mut self.api, FORGET, Request::Create(limits));
         }
         self.create_lease(out);
         self.list(super::NODE, out);
@@ -226,6 +252,7 @@ impl Kubelet {
         if !self.seems_healthy() {
             self.arm_node_status(out);
         }
+        self.look_at_attached(out);
         self.start_waiting_sandboxes(out);
     }
 
@@ -263,6 +290,7 @@ impl Kubelet {
         status.capacity = Some(template.capacity.clone());
         status.allocatable = Some(template.allocatable.clone());
         status.images = (!images.is_empty()).then_some(images);
+        status.volumes_in_use = self.claims.in_use();
         status.daemon_endpoints =
             Some(v1::NodeDaemonEndpoints { kubelet_endpoint: Some(v1::DaemonEndpoint { port: 10_250 }) });
         status.node_info = Some(v1::NodeSystemInfo {

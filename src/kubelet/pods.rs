@@ -8,7 +8,7 @@ use super::settings::SANDBOX;
 use super::token::Timer;
 use super::{Kubelet, admission, status};
 use crate::api::resources::Resources;
-use crate::api::{EventType, Obj, Object, Pod, PodIps};
+use crate::api::{EventType, Kind, Obj, Object, Pod, PodIps};
 use crate::client::Outbox;
 use crate::event::{Change, ChangeKind};
 use crate::kernel::{Span, Time, object_hash};
@@ -24,7 +24,10 @@ impl Kubelet {
             | Object::ReplicaSet(_)
             | Object::Event(_)
             | Object::Lease(_) => {}
-            Object::Untyped(_) => self.configuration_changed(change, out),
+            Object::Untyped(object) if object.meta.id.kind != Kind::PersistentVolumeClaim => {
+                self.configuration_changed(change, out);
+            }
+            Object::Untyped(claim) => self.claim_changed(claim, change.kind, out),
         }
     }
 
@@ -93,6 +96,7 @@ impl Kubelet {
         match verdict {
             Ok(()) => {
                 self.note_needs(at);
+                self.note_claims(at, out);
                 self.report(at, out);
                 self.arm_deadline(at, out);
                 self.start_sandbox(at, out);
@@ -115,6 +119,7 @@ impl Kubelet {
         let record = self.pods.remove(at);
         self.images.forget(record.serial);
         self.sources.remove(&record.serial);
+        self.drop_claims(record.serial, out);
         self.start_waiting_sandboxes(out);
     }
 
@@ -154,7 +159,9 @@ impl Kubelet {
 
     /// Starts the sandbox of a pod whose volumes are there.
     pub(super) fn start_sandbox(&mut self, at: usize, out: &mut Outbox) {
-        if !self.has_mounted(at, out) {
+        // Both are begun.
+        let (has_sources, has_claims) = (self.has_mounted(at, out), self.has_claims(at, out));
+        if !has_sources || !has_claims {
             return;
         }
         let reference = self.pods[at].pod.meta.reference();

@@ -17,13 +17,14 @@ use super::pod::{Life, PodRecord, Stage};
 use super::settings::SYNC;
 use super::sources::Of;
 use super::token::{Ask, Timer};
+use super::volumes;
 use crate::api::{EventType, Kind, Name, Object};
 use crate::client::{Informer, Outbox};
 use crate::event::{Answer, Change, ChangeKind, Filter, InformerIndex};
 use crate::kernel::{Time, object_hash};
 
 /// The number of the first informer that watches configuration.
-pub(super) const FIRST: u8 = 2;
+pub(super) const FIRST: u16 = 2;
 
 /// A ConfigMap or Secret that is watched.
 #[derive(Clone, Debug)]
@@ -102,7 +103,8 @@ impl Kubelet {
         for (kind, name) in wanted {
             let is_same = |it: &Watched| it.kind == kind && it.namespace == namespace && it.name == name;
             let number = usize::from(FIRST) + self.configuration.len();
-            let Some(number) = u8::try_from(number).ok().filter(|_| !self.configuration.iter().any(is_same)) else {
+            let number = u16::try_from(number).ok().filter(|number| *number < volumes::FIRST_INFORMER.0);
+            let Some(number) = number.filter(|_| !self.configuration.iter().any(is_same)) else {
                 continue;
             };
             let index = InformerIndex(number);

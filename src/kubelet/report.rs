@@ -127,8 +127,10 @@ impl Kubelet {
 
     /// Deletes a pod for good, if it is to go and its end has been told.
     pub(super) fn delete_if_over(&mut self, at: usize, out: &mut Outbox) {
+        let has_volumes = self.claims.are_held(self.pods[at].serial);
         let record = &mut self.pods[at];
         let over = record.life == Life::Finished
+            && !has_volumes
             && record.pod.meta.is_terminating()
             && !record.gone
             && !record.deleting

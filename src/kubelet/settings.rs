@@ -70,6 +70,12 @@ pub(super) const MOUNT_WAIT: Purpose = Purpose::new("kubelet-mount-wait");
 /// When a pod's next sync is, and how long the period is in which it lies (object: namespace/name of the pod; n: twice
 /// the number of the change of its volumes, and one more).
 pub(super) const SYNC: Purpose = Purpose::new("kubelet-sync");
+/// How long a claimed volume takes to be mounted (object: namespace/name of the pod; n: volume and failures).
+pub(super) const VOLUME_MOUNT: Purpose = Purpose::new("kubelet-volume-mount");
+/// How long the volumes of a pod take to be unmounted (object: namespace/name of the pod; n: 0).
+pub(super) const VOLUME_UNMOUNT: Purpose = Purpose::new("kubelet-volume-unmount");
+/// When a pod's sync finds that a claimed volume has grown (object: namespace/name of the pod; n: volume).
+pub(super) const VOLUME_GROW: Purpose = Purpose::new("kubelet-volume-grow");
 /// When a container is tried again whose environment is missing (object: namespace/name/container; n: the failed syncs).
 pub(super) const RESYNC: Purpose = Purpose::new("kubelet-resync");
 /// How long an image pull takes (object: namespace/name/container; n: the attempt).
@@ -154,6 +160,10 @@ pub struct KubeletSettings {
     /// How often the kubelet looks at its containers (the PLEG's relist). Starts and ends are noticed on this grid, whose
     /// phase is drawn once a node. Zero: at once.
     pub relist_every: Span,
+    /// The time to mount a claimed volume that is there.
+    pub volume_mount: Range,
+    /// The time to unmount the claimed volumes of a pod that has ended.
+    pub volume_unmount: Range,
     /// The time to create a pod's sandbox and its network.
     pub sandbox_start: Range,
     /// The time to create and start a container whose image is there.
@@ -203,6 +213,8 @@ impl KubeletSettings {
             elide_heartbeats: true,
             registration_delay: Range::millis(100, 1_000),
             relist_every: Span::from_secs(1),
+            volume_mount: Range::millis(300, 1_500),
+            volume_unmount: Range::millis(100, 500),
             sandbox_start: Range::millis(300, 700),
             container_start: Range::millis(100, 300),
             init_run: Range::millis(500, 1_500),

@@ -143,6 +143,7 @@ impl Kubelet {
         if record.gone {
             self.remove(at, out);
         } else {
+            self.unmount(at, out);
             self.report(at, out);
             self.delete_if_over(at, out);
             self.start_waiting_sandboxes(out);

@@ -6,7 +6,7 @@ use crate::event::{TimerToken, Token};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Ask {
     /// The list of an informer.
-    List(u8),
+    List(u16),
     /// The creation of the Node.
     Register,
     /// The Node that was there already.
@@ -25,13 +25,17 @@ pub(super) enum Ask {
     PodDelete(u32),
     /// A ConfigMap or Secret that a pod needs, by the number of the need.
     Source(u32, u16),
+    /// The PersistentVolume of a pod's volume, by the number of the volume.
+    Volume(u32, u16),
+    /// The CSIDriver of a pod's volume.
+    Driver(u32, u16),
 }
 
 /// A timer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Timer {
     /// List again after a failed list.
-    List(u8),
+    List(u16),
     /// Create the Node.
     Register,
     /// Create the Lease.
@@ -64,6 +68,14 @@ pub(super) enum Timer {
     OutOfMemory,
     /// A pod's next sync writes new contents into its volumes.
     Refresh(u32),
+    /// The next step of a pod's claimed volume is due.
+    Claim(u32, u16),
+    /// A pod has waited for its claimed volumes long enough.
+    ClaimWait(u32),
+    /// The volumes of a pod that has ended are unmounted.
+    Unmount(u32),
+    /// A pod's sync finds that a claimed volume has grown.
+    Grow(u32, u16),
 }
 
 fn pack(code: u64, index: u16, serial: u32) -> u64 {
@@ -82,7 +94,7 @@ impl Ask {
     /// As a number.
     pub(super) fn token(self) -> Token {
         Token(match self {
-            Ask::List(informer) => pack(0, u16::from(informer), 0),
+            Ask::List(informer) => pack(0, informer, 0),
             Ask::Register => pack(1, 0, 0),
             Ask::GetNode => pack(2, 0, 0),
             Ask::NodeStatus => pack(3, 0, 0),
@@ -92,13 +104,15 @@ impl Ask {
             Ask::PodDelete(serial) => pack(7, 0, serial),
             Ask::LookAtNode => pack(8, 0, 0),
             Ask::Source(serial, number) => pack(9, number, serial),
+            Ask::Volume(serial, number) => pack(10, number, serial),
+            Ask::Driver(serial, number) => pack(11, number, serial),
         })
     }
 
     /// From a number; `None` for one that no kubelet has made.
     pub(super) fn of(token: u64) -> Option<Ask> {
         Some(match token & 0xff {
-            0 => Ask::List(index(token) as u8),
+            0 => Ask::List(index(token)),
             1 => Ask::Register,
             2 => Ask::GetNode,
             3 => Ask::NodeStatus,
@@ -108,6 +122,8 @@ impl Ask {
             7 => Ask::PodDelete(serial(token)),
             8 => Ask::LookAtNode,
             9 => Ask::Source(serial(token), index(token)),
+            10 => Ask::Volume(serial(token), index(token)),
+            11 => Ask::Driver(serial(token), index(token)),
             _ => return None,
         })
     }
@@ -117,7 +133,7 @@ impl Timer {
     /// As a number.
     pub(super) fn token(self) -> TimerToken {
         TimerToken(match self {
-            Timer::List(informer) => pack(0, u16::from(informer), 0),
+            Timer::List(informer) => pack(0, informer, 0),
             Timer::Register => pack(1, 0, 0),
             Timer::CreateLease => pack(2, 0, 0),
             Timer::RenewLease => pack(3, 0, 0),
@@ -134,13 +150,17 @@ impl Timer {
             Timer::Pressure => pack(14, 0, 0),
             Timer::OutOfMemory => pack(15, 0, 0),
             Timer::Refresh(serial) => pack(16, 0, serial),
+            Timer::Claim(serial, number) => pack(17, number, serial),
+            Timer::ClaimWait(serial) => pack(18, 0, serial),
+            Timer::Unmount(serial) => pack(19, 0, serial),
+            Timer::Grow(serial, number) => pack(20, number, serial),
         })
     }
 
     /// From a number; `None` for one that no kubelet has made.
     pub(super) fn of(token: u64) -> Option<Timer> {
         Some(match token & 0xff {
-            0 => Timer::List(index(token) as u8),
+            0 => Timer::List(index(token)),
             1 => Timer::Register,
             2 => Timer::CreateLease,
             3 => Timer::RenewLease,
@@ -157,6 +177,10 @@ impl Timer {
             14 => Timer::Pressure,
             15 => Timer::OutOfMemory,
             16 => Timer::Refresh(serial(token)),
+            17 => Timer::Claim(serial(token), index(token)),
+            18 => Timer::ClaimWait(serial(token)),
+            19 => Timer::Unmount(serial(token)),
+            20 => Timer::Grow(serial(token), index(token)),
             _ => return None,
         })
     }

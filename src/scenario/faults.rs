@@ -166,6 +166,7 @@ fn read_parameter(
             word => ParameterValue::Kind(Some(known.kinds.kind(word, place)?)),
         },
         ParameterKind::Count => ParameterValue::Count(count(value, place)?),
+        ParameterKind::Text => ParameterValue::Text(text()?.into()),
         ParameterKind::Choice(words) => {
             let word = text()?;
             match words.iter().find(|known| **known == word) {

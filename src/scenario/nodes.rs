@@ -80,6 +80,7 @@ pub(super) fn default_pools() -> Vec<NodePoolFile> {
         labels: BTreeMap::new(),
         taints: Vec::new(),
         zones: Vec::new(),
+        disk_limits: BTreeMap::new(),
         price_per_hour: None,
     }]
 }
@@ -294,6 +295,12 @@ fn check_twice(pools: &[Pool], place: &Place<'_>, errors: &mut Vec<InputError>) 
 
 fn template(file: &NodePoolFile, shape: &Shape, place: &Place<'_>, errors: &mut Vec<InputError>) -> NodeTemplate {
     let mut template = shape.template(file.machine.as_deref());
+    for (driver, count) in &file.disk_limits {
+        let place = place.key("diskLimits").key(driver);
+        let why = text::is_dns1123_subdomain(driver).into_iter().next();
+        errors.extend(why.map(|why| place.error(format!("{driver:?} cannot be the name of a CSI driver: {why}"))));
+        template.disk_limits.insert(driver.as_str().into(), *count);
+    }
     for (index, taint) in file.taints.iter().enumerate() {
         match lower_taint(taint, &place.key("taints").index(index)) {
             Ok(taint) => template.taints.push(taint),

@@ -118,7 +118,7 @@ fn of_parameter(parameter: &Parameter) -> Value {
         }]}),
         ParameterKind::Parts => json!({"anyOf": [{"type": "string"}, names]}),
         ParameterKind::Range => json!({"type": "string", "pattern": range_pattern()}),
-        ParameterKind::Kind => json!({"type": "string"}),
+        ParameterKind::Kind | ParameterKind::Text => json!({"type": "string"}),
         ParameterKind::Count => count,
         ParameterKind::Choice(words) => json!({"type": "string", "enum": words}),
     };

@@ -133,7 +133,7 @@ impl Scheduler {
             informers: informers
                 .map(|(index, kind)| {
                     let (list, timer) = (TOKEN_LISTS + index as u64, TIMER_INFORMERS + index as u64);
-                    Informer::new(InformerIndex(index as u8), kind, Filter::All, Token(list), TimerToken(timer))
+                    Informer::new(InformerIndex(index as u16), kind, Filter::All, Token(list), TimerToken(timer))
                 })
                 .collect(),
             informer_client: client(0, "/informers", TokenBucket::unlimited()),
@@ -407,7 +407,7 @@ impl Part for Scheduler {
                     elector.heartbeats(computed, out);
                 }
             }
-            Input::Reply { token: FORGET, result: _ } => {}
+            Input::DisksChanged | Input::Reply { token: FORGET, result: _ } => {}
             Input::Reply { token: Token(token), result } => match &mut self.elector {
                 Some(elector) if token >= TOKEN_ELECTOR => {
                     let election = elector.replied(token, result, out);

@@ -118,7 +118,7 @@ impl Story {
     fn change(&mut self, informer: u8, kind: ChangeKind, object: Object) {
         self.revision += 1;
         let change = Change { kind, object, revision: self.revision, cause: Cause(self.revision as u32) };
-        self.handle(Input::Notice { informer: InformerIndex(informer), changes: vec![change] });
+        self.handle(Input::Notice { informer: InformerIndex(u16::from(informer)), changes: vec![change] });
     }
 
     fn node(&mut self, name: &str, text: &str) {

@@ -158,7 +158,8 @@ impl Sim {
     }
 
     fn outbox(&self, cause: Cause) -> Outbox {
-        Outbox { beats: self.store.beats().clone(), ..Outbox::new(self.now, self.clock, self.chance, cause) }
+        let (beats, disks) = (self.store.beats().clone(), self.world.disks.clone());
+        Outbox { beats, disks, ..Outbox::new(self.now, self.clock, self.chance, cause) }
     }
 
     pub(super) fn hand(&mut self, part: PartId, input: Input, cause: Cause) {

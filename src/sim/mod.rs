@@ -5,6 +5,7 @@
 
 mod action;
 mod ask;
+mod disks;
 mod dispatch;
 mod guest;
 mod hash;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::identity::Operator;
 use super::world::World;
 use super::{Action, Guest, Parts, Sim, Tally, TimedFault, User};
-use crate::api::{Clock, Kind, KindInfo, Name};
+use crate::api::{Clock, Kind, KindInfo, Name, Object};
 use crate::check::{By, InvariantEntry, Invariants};
 use crate::client::{Controller, ControllerEntry, Flags, Host, LeaderElection};
 use crate::event::{Cause, PartId, Request, SimEvent};
@@ -197,7 +197,13 @@ impl Sim {
             for kubelet in &self.parts.kubelets {
                 let node = kubelet.new_node(self.clock.timestamp(Time::ZERO));
                 let made = self.store.handle(Request::Create(node), &context);
-                made.expect("a node of an empty cluster can be created");
+                let made = made.expect("a node of an empty cluster can be created");
+                if let Some(Object::Node(node)) = made.object()
+                    && let Some(limits) = kubelet.disk_limits(node)
+                {
+                    let made = self.store.handle(Request::Create(limits), &context);
+                    made.expect("a CSINode of an empty cluster can be created");
+                }
             }
         }
         self.after_store(By::living(PartId::User), Cause::START);

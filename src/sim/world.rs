@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Sim, StrikeRecord, TimedFault, Trigger};
 use crate::api::Kind;
 use crate::check::{By, Follow, Sight};
-use crate::event::{Cause, Input, NetEffect, NetRule, PartId, Parties, Primitive, SimEvent, WatchEnd, Way};
+use crate::event::{Cause, Disks, Input, NetEffect, NetRule, PartId, Parties, Primitive, SimEvent, WatchEnd, Way};
 use crate::fault::{Cluster, Fault, NodeFacts};
 use crate::kernel::{Purpose, Span, Time, object_hash};
 use crate::kubelet::Kubelet;
@@ -59,6 +59,8 @@ pub(super) struct World {
     /// Watchers with something to deliver that a rule holds back.
     silenced: BTreeSet<WatcherId>,
     exits: BTreeMap<PartId, (u32, Time)>,
+    /// What is wrong with disks.
+    pub(super) disks: Disks,
     waiting: Vec<Waiting>,
     /// How often each fault has struck.
     counts: BTreeMap<u32, u32>,
@@ -98,6 +100,7 @@ impl World {
             touched: BTreeSet::new(),
             silenced: BTreeSet::new(),
             exits: BTreeMap::new(),
+            disks: Disks::default(),
             counts: BTreeMap::new(),
         }
     }
@@ -234,7 +237,8 @@ impl Sim {
         if is_void {
             return;
         }
-        let imposes = struck.effects.iter().any(|effect| matches!(effect, Primitive::Impose(_)));
+        let imposes =
+            struck.effects.iter().any(|effect| matches!(effect, Primitive::Impose(_) | Primitive::Trouble(_)));
         let is_over = struck.heals.is_empty() && !imposes;
         self.world.heals.insert(strike, struck.heals);
         if let Some((low, high)) = timed.lasts {
@@ -295,6 +299,7 @@ impl Sim {
         if self.net.rules.lift(strike) {
             self.wake_silenced();
         }
+        self.set_disks(self.world.disks.without(strike), cause);
         for primitive in heals {
             self.carry_out_primitive(strike, primitive, cause);
         }
@@ -330,6 +335,7 @@ impl Sim {
             }
             Primitive::Unload(node) => self.load(node, cause, |kubelet| kubelet.relieve(strike)),
             Primitive::Impose(rule) => self.impose(strike, rule),
+            Primitive::Trouble(trouble) => self.trouble(strike, trouble, cause),
             Primitive::CutWatches { parts, kind, end } => {
                 let cut = self.store.watchers_of(&parts, kind, None);
                 self.end_watches(cut, end);

@@ -10,6 +10,7 @@ mod bodies;
 mod create;
 mod delete;
 mod eviction;
+mod growth;
 mod heartbeat;
 mod label_keys;
 mod limits;

@@ -27,6 +27,7 @@ impl Store {
     fn check_update(&mut self, next: &Object, stored: &Object, context: &Context) -> Result<(), ApiError> {
         self.validate_update(next, stored, context)?;
         if next.kind() == Kind::PersistentVolumeClaim {
+            self.check_growth(next, stored)?;
             self.check_limits(next)?;
         }
         self.charge_update(next, stored, context)
@@ -62,6 +63,7 @@ impl Store {
             stored,
             |stored| {
                 let mut next = adopt_status(stored, new);
+                super::growth::keep_attached(stored, &mut next);
                 if let (Object::Pod(stored), Object::Pod(next)) = (stored, &mut next) {
                     let kept = stored.body.status.conditions.iter();
                     let missing: Vec<_> = kept.filter(|c| next.body.condition(c.kind).is_none()).cloned().collect();

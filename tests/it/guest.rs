@@ -57,6 +57,7 @@ impl Guest for Dummy {
             Some(
                 Input::Reply { .. }
                 | Input::WatchEnded { .. }
+                | Input::DisksChanged
                 | Input::Timer(_)
                 | Input::Boot
                 | Input::Loaded

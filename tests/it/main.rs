@@ -8,6 +8,7 @@ mod cli;
 mod conformance;
 mod conversations;
 mod determinism;
+mod disks;
 mod faults;
 mod guards;
 mod guest;

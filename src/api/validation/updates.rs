@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::field::{Errors, Path};
 use super::{pod_update, service_addresses};
-use crate::api::{Kind, convert};
+use crate::api::{Kind, Quantity, convert};
 
 const STATEFUL_SET: &str = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', \
 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
@@ -133,6 +133,16 @@ fn claim(new: &Value, old: &Value, errors: &mut Errors) {
     };
     if fixed(new) != fixed(old) {
         errors.forbidden(&Path::new("spec"), CLAIM);
+    }
+    // What has been asked for in vain may be taken back, down to what there is.
+    let size = |value: &Value, path: &str| value.pointer(path)?.as_str()?.parse::<Quantity>().ok();
+    let asked = |value: &Value| size(value, "/spec/resources/requests/storage");
+    if let (Some(wanted), Some(before)) = (asked(new), asked(old))
+        && wanted < before
+        && size(old, "/status/capacity/storage").is_some_and(|there| wanted <= there)
+    {
+        let path = Path::new("spec").child("resources").child("requests").child("storage");
+        errors.forbidden(&path, "field can not be less than status.capacity");
     }
 }
 

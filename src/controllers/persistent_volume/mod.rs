@@ -3,7 +3,8 @@
 //!
 //! Upstream has a worker for claims and one for volumes; here both share one. As upstream, a sync that fails is not tried
 //! again before the next resync or change. Left out: provisioners and deleters that upstream compiles in (all volumes are
-//! made by others, see `external_provisioner`), recycling, CSI migration, expansion, VolumeAttributesClass.
+//! made by others, see `external_provisioner`), recycling, CSI migration, VolumeAttributesClass. Expansion is in
+//! `volume_expand` and `external_resizer`.
 
 mod decide;
 mod matching;
@@ -47,7 +48,7 @@ pub const PERSISTENT_VOLUME_WORKERS: Flag = Flag {
 /// The controller's line in the registry.
 pub static ENTRY: ControllerEntry = ControllerEntry {
     name: "persistentvolume-binder-controller",
-    doc: "binds claims to volumes; leaves out volume plugins that are compiled in, recycling and expansion",
+    doc: "binds claims to volumes; leaves out volume plugins that are compiled in, and recycling",
     source: "pkg/controller/volume/persistentvolume",
     watches: Watches::Kinds(&[Kind::PersistentVolume, Kind::PersistentVolumeClaim, Kind::StorageClass, Kind::Pod]),
     workers: &PERSISTENT_VOLUME_WORKERS,
@@ -297,9 +298,12 @@ fn bind(run: &mut Run, volume: &Stored, claim: &Stored) -> Result<(), Stop> {
 
 /// Upstream: `updateClaimStatus`.
 fn set_claim_status(run: &mut Run, claim: Stored, phase: &str, volume: Option<&Stored>) -> Result<Stored, Stop> {
+    let becomes = text(&claim, &["status", "phase"]) != phase;
     let wanted = with(&claim, "status", |status| {
         status.insert("phase".to_owned(), json!(phase));
+        // The size of a claim that is bound already is that of its file system, which may lag behind the volume.
         let given = [("accessModes", "accessModes"), ("capacity", "capacity")];
+        let given = given.into_iter().filter(|(field, _)| becomes || *field != "capacity");
         for (field, of_volume) in given {
             match volume.and_then(|volume| at(volume, &["spec", of_volume])) {
                 Some(value) => drop(status.insert(field.to_owned(), value.clone())),

@@ -10,7 +10,7 @@ use crate::api::{
 use crate::client::{Caches, Controller, Flags, Observed, Outcome, Plan, View, WorkQueue};
 use crate::controllers::pod_util::{POD_DELETION_COST, controller_reference};
 use crate::controllers::test_support::{Story, bare_pod, replica_set};
-use crate::event::{Answer, ApiError, Beats, Cause, Change, ChangeKind, ErrorReason, Request};
+use crate::event::{Answer, ApiError, Beats, Cause, Change, ChangeKind, Disks, ErrorReason, Request};
 use crate::kernel::{Chance, Draw, Purpose, Span, Time};
 
 fn story() -> Story {
@@ -285,6 +285,7 @@ fn a_sync_that_only_told_events_leaves_nothing_behind() {
         clock: Clock::DEFAULT,
         chance: Chance { seed: 1 },
         beats: &Beats::default(),
+        disks: &Disks::default(),
     };
     let key = object.meta().id;
     controller.reconcile(key, &view, &mut Plan::default());
@@ -307,7 +308,14 @@ fn tallies_stay_equal_to_counts_made_anew() {
     let mut tell = |kind, object: Object| {
         let change = Change { kind, object, revision: 1, cause: Cause::START };
         let old = caches.apply(&change);
-        let view = View { caches: &caches, now: Time::ZERO, clock: Clock::DEFAULT, chance, beats: &Beats::default() };
+        let view = View {
+            caches: &caches,
+            now: Time::ZERO,
+            clock: Clock::DEFAULT,
+            chance,
+            beats: &Beats::default(),
+            disks: &Disks::default(),
+        };
         let observed = Observed { kind, old: old.as_ref(), new: &change.object, cause: Cause::START, resync: false };
         controller.observe(observed, &view, &mut queue);
         let anew = Counts::of_all(caches.pods_of(Uid(7)), &set.body);

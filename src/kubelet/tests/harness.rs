@@ -166,7 +166,7 @@ impl Story {
         let watch = self.watched.iter().position(|watched| *watched == key);
         self.sources.insert(key, source.clone());
         if let Some(watch) = watch {
-            self.notice(InformerIndex(2 + watch as u8), ChangeKind::Modified, source);
+            self.notice(InformerIndex(2 + watch as u16), ChangeKind::Modified, source);
         }
     }
 

@@ -44,6 +44,10 @@ pub struct NodePoolFile {
     /// Zones among which the nodes are dealt in turn, as label `topology.kubernetes.io/zone`.
     #[serde(default)]
     pub zones: Vec<String>,
+    /// How many disks of each CSI driver, by its name, one node can hold. A CSINode says so, as the driver's plugin on the
+    /// node would. Default: no limit.
+    #[serde(default)]
+    pub disk_limits: BTreeMap<String, u32>,
     /// What one node costs an hour, in any currency. Default: that of its type, if there is one.
     #[cfg_attr(feature = "cli", schemars(range(min = 0)))]
     pub price_per_hour: Option<f64>,

@@ -238,7 +238,8 @@ impl Part for User {
             | Input::Loaded
             | Input::Heartbeats { .. }
             | Input::Notice { .. }
-            | Input::WatchEnded { .. } => {}
+            | Input::WatchEnded { .. }
+            | Input::DisksChanged => {}
         }
     }
 
