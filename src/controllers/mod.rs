@@ -39,7 +39,7 @@ pub mod volume_protection;
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 23] = [
+pub static ALL: [&ControllerEntry; 24] = [
     &deployment::ENTRY,
     &replicaset::ENTRY,
     &statefulset::ENTRY,
@@ -63,4 +63,5 @@ pub static ALL: [&ControllerEntry; 23] = [
     &service_account::ENTRY,
     &root_ca::ENTRY,
     &endpoints::ENTRY,
+    &replicaset::OF_REPLICATION_CONTROLLERS,
 ];

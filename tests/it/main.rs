@@ -2,6 +2,7 @@
 
 mod batch;
 mod benches;
+mod canonical;
 mod capacity;
 mod choices;
 mod cli;
@@ -15,10 +16,12 @@ mod invariants;
 mod leaders;
 mod manifests;
 mod nodes;
+mod path_independence;
 mod placement;
 mod quiet;
 mod random;
 mod recordings;
+mod replication;
 mod report;
 mod rollouts;
 mod schema;

@@ -33,6 +33,7 @@ mod untyped;
 
 pub use event::to_events_v1;
 pub use metadata::{meta_from, meta_to};
+pub use replicaset::status as replica_set_status;
 pub use scale::{Scale, scale_of, with_replicas};
 pub use template::pod_template;
 
