@@ -13,6 +13,7 @@ mod component_crash;
 mod component_partition;
 mod component_pause;
 mod direction;
+mod family_loss;
 mod kubelet_hang;
 mod node_crash;
 mod node_partition;
@@ -38,6 +39,7 @@ pub static ALL: &[&FaultEntry] = &[
     &component_crash::ENTRY,
     &component_partition::ENTRY,
     &component_pause::ENTRY,
+    &family_loss::ENTRY,
     &kubelet_hang::ENTRY,
     &node_crash::ENTRY,
     &node_partition::ENTRY,

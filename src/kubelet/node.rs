@@ -17,7 +17,7 @@ use super::Kubelet;
 use super::settings::{REGISTER, RELIST};
 use super::token::{Ask, Timer};
 use crate::api::resources::Resources;
-use crate::api::{Cidr, EventType, Kind, Labels, Lease, Meta, Name, Node, Obj, Object, Timestamp};
+use crate::api::{Cidr, EventType, IpFamily, Kind, Labels, Lease, Meta, Name, Node, Obj, Object, Timestamp};
 use crate::client::{ItemBackoff, Outbox};
 use crate::event::{Answer, ApiError, Change, ChangeKind, ErrorReason, Reply, Request, Target};
 use crate::kernel::{Span, Time, object_hash};
@@ -44,6 +44,9 @@ pub struct NodeTemplate {
     pub architecture: Name,
     /// `status.nodeInfo.kubeletVersion`.
     pub kubelet_version: Name,
+    /// The families of addresses of the node and its pods, the primary one first; empty: the node has IPv4, its pods what
+    /// node IPAM gives.
+    pub ip_families: Vec<IpFamily>,
     /// Where pods get their addresses before node IPAM gives the node a range; usually empty.
     pub pod_cidrs: Vec<Cidr>,
     /// `allocatable` as integers.
@@ -65,6 +68,7 @@ impl NodeTemplate {
             capacity,
             architecture: "amd64".into(),
             kubelet_version: "v1.34.0".into(),
+            ip_families: Vec::new(),
             pod_cidrs: Vec::new(),
             room,
         }
@@ -244,7 +248,9 @@ impl Kubelet {
         let spec = &node.body.spec;
         let one = spec.pod_cidr.iter();
         let ranges = spec.pod_cidrs.as_ref().map_or_else(|| one.collect::<Vec<_>>(), |many| many.iter().collect());
-        let ranges: Vec<Cidr> = ranges.into_iter().filter_map(|text| text.parse().ok()).collect();
+        let families = &self.fixed.template.ip_families;
+        let has = |range: &Cidr| families.is_empty() || families.contains(&IpFamily::of(range.base()));
+        let ranges: Vec<Cidr> = ranges.into_iter().filter_map(|text| text.parse().ok()).filter(has).collect();
         if !ranges.is_empty() {
             self.pod_cidrs = ranges;
         }

@@ -108,6 +108,12 @@ pub(crate) const KNOWN: &[Known] = &[
     },
     Known {
         kind: Kind::ReplicaSet,
+        what: Left::Fields(&["metadata/annotations/deployment.kubernetes.io~1max-replicas"]),
+        why: "it is written when the set is scaled next, not when the strategy changes (pkg/controller/deployment/sync.go, \
+              scaleReplicaSetAndRecordEvent)",
+    },
+    Known {
+        kind: Kind::ReplicaSet,
         what: Left::Fields(&[
             "metadata/annotations/deployment.kubernetes.io~1revision",
             "metadata/annotations/deployment.kubernetes.io~1revision-history",
@@ -299,7 +305,9 @@ fn name(kind: Kind, value: &mut Value) {
 fn scrub(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            fields.retain(|key, value| !DRAWN.contains(&key.as_str()) && !DRAWN_KEYS.contains(&key.as_str()) && !value.is_null());
+            fields.retain(|key, value| {
+                !DRAWN.contains(&key.as_str()) && !DRAWN_KEYS.contains(&key.as_str()) && !value.is_null()
+            });
             if let Some(addresses) = fields.get_mut("addresses").and_then(Value::as_array_mut) {
                 addresses.iter_mut().filter(|address| address.is_string()).for_each(|address| *address = "*".into());
             }

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::{TestError, TestRunner};
 use serde_json::{Value, json};
 use wavetank::api::{Kind, Name};
 use wavetank::event::Propagation;
@@ -143,9 +144,8 @@ fn timed_fault() -> impl Strategy<Value = Value> {
 }
 
 fn history(sort: Sort) -> impl Strategy<Value = Case> {
-    (0..1_000_000u64, wish(), vec((0..60_000u64, edit()), 0..8), vec(timed_fault(), 0..4)).prop_map(
-        move |(seed, first, edits, faults)| Case { sort, seed, first, edits, faults },
-    )
+    (0..1_000_000u64, wish(), vec((0..60_000u64, edit()), 0..8), vec(timed_fault(), 0..4))
+        .prop_map(move |(seed, first, edits, faults)| Case { sort, seed, first, edits, faults })
 }
 
 impl Sort {
@@ -168,14 +168,9 @@ impl Sort {
 
     /// The wish at the end: what upstream lets depend on the path is taken out.
     fn at_the_end(self, wish: &Wish) -> Wish {
-        let suspend = wish.suspend && self == Sort::EndlessJob;
+        let suspend = wish.suspend && matches!(self, Sort::EndlessJob | Sort::Service);
         let on_delete = matches!(self, Sort::StatefulSet | Sort::DaemonSet) && wish.shape == 3;
-        Wish {
-            image: wish.image.max(1),
-            suspend,
-            shape: if on_delete { 0 } else { wish.shape },
-            ..wish.clone()
-        }
+        Wish { image: wish.image.max(1), suspend, shape: if on_delete { 0 } else { wish.shape }, ..wish.clone() }
     }
 
     fn manifests(self, wish: &Wish, paused: bool) -> Vec<Value> {
@@ -200,8 +195,10 @@ impl Sort {
         match self {
             Sort::Deployment | Sort::Service => {
                 let strategy = match wish.shape {
-                    0 => json!({"type": "Recreate", "rollingUpdate": null}),
-                    shape => json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": shape, "maxUnavailable": shape - 1}}),
+                    0 => json!({"type": "Recreate"}),
+                    shape => {
+                        json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": shape, "maxUnavailable": shape - 1}})
+                    }
                 };
                 json!({"replicas": replicas, "minReadySeconds": min_ready, "selector": selector, "strategy": strategy,
                     "progressDeadlineSeconds": 60, "template": template})
@@ -214,7 +211,7 @@ impl Sort {
             }
             Sort::StatefulSet => {
                 let strategy = match wish.shape {
-                    3 => json!({"type": "OnDelete", "rollingUpdate": null}),
+                    3 => json!({"type": "OnDelete"}),
                     _ => json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}),
                 };
                 json!({"replicas": replicas, "minReadySeconds": min_ready, "selector": selector, "serviceName": "w",
@@ -222,9 +219,11 @@ impl Sort {
             }
             Sort::DaemonSet => {
                 let strategy = match wish.shape {
-                    3 => json!({"type": "OnDelete", "rollingUpdate": null}),
+                    3 => json!({"type": "OnDelete"}),
                     2 => json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}),
-                    shape => json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": shape + 1}}),
+                    shape => {
+                        json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": shape + 1}})
+                    }
                 };
                 json!({"minReadySeconds": min_ready, "selector": selector, "updateStrategy": strategy, "template": template})
             }
@@ -247,9 +246,8 @@ impl Sort {
 
     fn template(self, wish: &Wish) -> Value {
         let image = match self {
-            Sort::Job | Sort::CronJob if wish.image == 0 => "task:v1".to_owned(),
             Sort::Job => "task:v1".to_owned(),
-            Sort::CronJob => format!("task:v{}", wish.image),
+            Sort::CronJob => format!("task:v{}", wish.image.max(1)),
             _ if !self.rolls() => "app:v1".to_owned(),
             _ => format!("app:v{}", wish.image),
         };
@@ -257,7 +255,8 @@ impl Sort {
         if self.rolls() || self == Sort::CronJob {
             labels["label"] = format!("p{}", wish.pod_label).into();
         }
-        let mut spec = json!({"containers": [{"name": "c", "image": image, "resources": {"requests": {"cpu": "100m"}}}]});
+        let mut spec =
+            json!({"containers": [{"name": "c", "image": image, "resources": {"requests": {"cpu": "100m"}}}]});
         if matches!(self, Sort::Job | Sort::EndlessJob | Sort::CronJob) {
             spec["restartPolicy"] = "Never".into();
         }
@@ -272,7 +271,7 @@ fn service(wish: &Wish) -> Value {
         _ => json!([{"name": "a", "port": 80, "protocol": "TCP", "targetPort": 8080},
             {"name": "b", "port": 90, "protocol": "TCP", "targetPort": 9090}]),
     };
-    let selector = if wish.suspend { json!({"app": "w", "label": "p0"}) } else { json!({"app": "w", "label": null}) };
+    let selector = if wish.suspend { json!({"app": "w", "label": "p0"}) } else { json!({"app": "w"}) };
     json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "w"}, "spec": {"selector": selector, "ports": ports,
         "publishNotReadyAddresses": wish.min_ready > 1, "sessionAffinity": if wish.label == 1 { "ClientIP" } else { "None" }}})
 }
@@ -350,7 +349,9 @@ impl Case {
         let told = |why: String| {
             let (seed, file) = (self.seed, self.file());
             let wish = self.last_wish();
-            format!("{why}\nlast wish: {wish:?}\nput this into path.yaml and repeat with: wavetank run path.yaml --seed {seed}\n{file}")
+            format!(
+                "{why}\nlast wish: {wish:?}\nput this into path.yaml and repeat with: wavetank run path.yaml --seed {seed}\n{file}"
+            )
         };
         let found = self.run().map_err(told)?;
         let expected = self.fresh().run().map_err(|why| told(format!("the fresh one: {why}")))?;
@@ -398,7 +399,8 @@ impl Edit {
     fn entries(&self, sort: Sort, wish: &Wish, paused: bool) -> Vec<Value> {
         let kind = sort.kind();
         let name = format!("{}/w", kind.info().expect("a built-in kind").singular);
-        let scales = matches!(kind, Kind::Deployment | Kind::ReplicaSet | Kind::ReplicationController | Kind::StatefulSet);
+        let scales =
+            matches!(kind, Kind::Deployment | Kind::ReplicaSet | Kind::ReplicationController | Kind::StatefulSet);
         // The pods of a Job know their Job by its uid: nobody takes them in.
         let by_uid = matches!(kind, Kind::Job | Kind::CronJob);
         let entry = match *self {
@@ -428,16 +430,72 @@ impl Edit {
     }
 }
 
-macro_rules! path_independent {
-    ($($name:ident: $sort:ident, $cases:literal;)*) => {
-        proptest! {
-            $(
-                #![proptest_config(cases($cases))]
-                #[test]
-                fn $name(case in history(Sort::$sort)) {
-                    case.check().map_err(TestCaseError::fail)?;
-                }
-            )*
-        }
+/// Draws so many histories of a sort, and expects each to end as a fresh one with the same wish.
+#[track_caller]
+fn check(sort: Sort, count: u32) {
+    let mut runner = TestRunner::new(cases(count));
+    let result = runner.run(&history(sort), |case| case.check().map_err(TestCaseError::fail));
+    if let Err(TestError::Fail(why, case)) = &result {
+        panic!("{why}\nthe smallest history: {case:?}");
+    }
+    result.unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn another_wish_ends_otherwise() {
+    let case = |replicas, image| {
+        let first = Wish { replicas, image, label: 0, pod_label: 0, min_ready: 0, shape: 1, suspend: false };
+        Case { sort: Sort::Deployment, seed: 1, first, edits: Vec::new(), faults: Vec::new() }
     };
+    let state = |case: Case| case.run().expect("it runs");
+    let two = state(case(2, 1));
+    assert_eq!(two.len(), 7, "three nodes, a Deployment, its ReplicaSet and two pods: {two:?}");
+    assert_eq!(differences(&two, &state(case(2, 1))), [] as [String; 0]);
+    assert!(differences(&two, &state(case(3, 1))).len() > 2);
+    assert!(differences(&two, &state(case(2, 2))).len() > 3);
+}
+
+#[test]
+fn deployments_forget_how_they_came_to_be() {
+    check(Sort::Deployment, 12);
+}
+
+#[test]
+fn replica_sets_forget_how_they_came_to_be() {
+    check(Sort::ReplicaSet, 8);
+}
+
+#[test]
+fn replication_controllers_forget_how_they_came_to_be() {
+    check(Sort::ReplicationController, 8);
+}
+
+#[test]
+fn stateful_sets_forget_how_they_came_to_be() {
+    check(Sort::StatefulSet, 12);
+}
+
+#[test]
+fn daemon_sets_forget_how_they_came_to_be() {
+    check(Sort::DaemonSet, 8);
+}
+
+#[test]
+fn jobs_that_never_end_forget_how_they_came_to_be() {
+    check(Sort::EndlessJob, 8);
+}
+
+#[test]
+fn jobs_come_to_their_end_by_any_path() {
+    check(Sort::Job, 8);
+}
+
+#[test]
+fn cron_jobs_forget_how_they_came_to_be() {
+    check(Sort::CronJob, 6);
+}
+
+#[test]
+fn services_and_their_slices_forget_how_they_came_to_be() {
+    check(Sort::Service, 10);
 }

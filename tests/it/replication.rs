@@ -93,7 +93,7 @@ fn pods_are_released_adopted_and_orphaned_as_those_of_a_replica_set() {
         story.run_for(30);
     };
     relabel(&mut story, "gone");
-    assert_eq!((story.pods().len(), story.pods_of("web").len()), (3, 2));
+    assert_eq!((story.pods().len(), story.pods_of("web").len()), (3, 2), "{}", story.printed());
     assert!(story.pods_of("gone")[0].meta.controller().is_none());
     relabel(&mut story, "web");
     assert_eq!(story.pods().len(), 2, "it is taken back, and one is too many");

@@ -25,8 +25,7 @@ use super::pod_util::{is_active, is_namespace_terminating, pod_from_template, se
 use super::refs::{self, Claims};
 use crate::api::{EventType, Kind, Name, Obj, ObjectId, Pod, ReplicaSet, ReplicaSetStatus, Uid};
 use crate::client::{
-    Controller, ControllerEntry, Expectations, Flag, FlagValue, Observed, Outcome, Plan, Step, View, Watches,
-    WorkQueue,
+    Controller, ControllerEntry, Expectations, Flag, FlagValue, Observed, Outcome, Plan, Step, View, Watches, WorkQueue,
 };
 use crate::event::{DeleteOptions, ErrorReason, Reply, Request, Target};
 use crate::kernel::{Span, Time};
