@@ -9,6 +9,7 @@ pub mod daemonset;
 pub mod deployment;
 pub mod disruption;
 pub mod endpoint_slice;
+pub mod endpoint_slice_mirroring;
 pub mod endpoints;
 pub mod external_provisioner;
 pub mod garbage_collector;
@@ -26,6 +27,7 @@ pub mod resource_quota;
 pub mod root_ca;
 mod script;
 pub mod service_account;
+pub mod service_cidr;
 mod service_view;
 pub mod statefulset;
 pub mod taint_eviction;
@@ -39,7 +41,7 @@ pub mod volume_protection;
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 24] = [
+pub static ALL: [&ControllerEntry; 26] = [
     &deployment::ENTRY,
     &replicaset::ENTRY,
     &statefulset::ENTRY,
@@ -64,4 +66,6 @@ pub static ALL: [&ControllerEntry; 24] = [
     &root_ca::ENTRY,
     &endpoints::ENTRY,
     &replicaset::OF_REPLICATION_CONTROLLERS,
+    &endpoint_slice_mirroring::ENTRY,
+    &service_cidr::ENTRY,
 ];
