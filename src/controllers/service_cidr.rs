@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::api::{Cidr, EventType, Kind, Name, Obj, ObjectId, Untyped};
+use crate::api::{Cidr, EventType, Kind, Obj, Object, ObjectId, Untyped};
 use crate::client::{Controller, ControllerEntry, Flag, FlagValue, Observed, Outcome, Plan, View, Watches, WorkQueue};
-use crate::event::{Cause, ErrorReason, Patch, PatchKind, Request, Subresource, Target};
+use crate::event::{Cause, ErrorReason, Request};
 use crate::kernel::Span;
 
 /// How many ServiceCIDRs are worked on at a time. Upstream: five workers.
@@ -49,29 +49,32 @@ pub struct ServiceCidrController {
 }
 
 impl ServiceCidrController {
-    fn patch(&mut self, id: ObjectId, subresource: Subresource, body: Value, plan: &mut Plan) {
+    fn ask(&mut self, request: Request, plan: &mut Plan) {
         self.asked += 1;
-        let patch = Arc::new(Patch { kind: PatchKind::Merge, body });
-        plan.ask(ASKED, Request::Patch { target: Target::Id(id), subresource, patch });
+        plan.ask(ASKED, request);
+    }
+
+    /// Gives the finalizer, or takes it away. Upstream applies it as a field manager of its own.
+    fn finalizer(&mut self, cidr: &Obj<Untyped>, is_wanted: bool, plan: &mut Plan) {
+        let mut next = cidr.clone();
+        let others = cidr.meta.finalizers.iter().filter(|finalizer| *finalizer != FINALIZER).cloned();
+        next.meta.finalizers = others.chain(is_wanted.then(|| FINALIZER.into())).collect();
+        self.ask(Request::Update(Object::Untyped(Arc::new(next))), plan);
     }
 
     /// Writes the condition where it is another.
-    fn condition(
-        &mut self,
-        cidr: &Obj<Untyped>,
-        (status, reason, message): (&str, &str, &str),
-        view: &View,
-        plan: &mut Plan,
-    ) {
-        let found =
-            cidr.body.fields.get("status").and_then(|status| status["conditions"].as_array()).into_iter().flatten();
-        if found.clone().any(|found| found["type"] == "Ready" && found["status"] == status && found["reason"] == reason)
-        {
+    fn condition(&mut self, cidr: &Obj<Untyped>, wanted: (&str, &str, &str), view: &View, plan: &mut Plan) {
+        let (status, reason, message) = wanted;
+        let list = cidr.body.fields.get("status").and_then(|status| status["conditions"].as_array());
+        let is_so = |found: &Value| found["status"] == status && found["reason"].as_str().unwrap_or_default() == reason;
+        if list.is_some_and(|list| list.iter().any(|found| found["type"] == "Ready" && is_so(found))) {
             return;
         }
         let condition = json!({"type": "Ready", "status": status, "reason": reason, "message": message,
             "lastTransitionTime": view.timestamp().to_string()});
-        self.patch(cidr.meta.id, Subresource::Status, json!({"status": {"conditions": [condition]}}), plan);
+        let mut next = cidr.clone();
+        next.body.fields.insert("status".to_owned(), json!({"conditions": [condition]}));
+        self.ask(Request::UpdateStatus(Object::Untyped(Arc::new(next))), plan);
     }
 }
 
@@ -126,16 +129,11 @@ impl Controller for ServiceCidrController {
             return;
         };
         let has_finalizer = cidr.meta.finalizers.iter().any(|finalizer| finalizer == FINALIZER);
-        let others: Vec<&Name> = cidr.meta.finalizers.iter().filter(|finalizer| *finalizer != FINALIZER).collect();
-        let finalizers = |with: Option<&str>| -> Value {
-            let names = others.iter().map(|name| name.as_str()).chain(with);
-            json!({"metadata": {"finalizers": names.collect::<Vec<_>>()}})
-        };
         let Some(deletion) = cidr.meta.deletion else {
             if has_finalizer {
                 return self.condition(&cidr, ("True", "", READY), view, plan);
             }
-            return self.patch(key, Subresource::None, finalizers(Some(FINALIZER)), plan);
+            return self.finalizer(&cidr, true, plan);
         };
         if !has_finalizer {
             return;
@@ -147,7 +145,7 @@ impl Controller for ServiceCidrController {
         if since + GRACE > view.now {
             return plan.requeue_after((since + GRACE).since(view.now));
         }
-        self.patch(key, Subresource::None, finalizers(None), plan);
+        self.finalizer(&cidr, false, plan);
     }
 
     fn resume(&mut self, key: ObjectId, outcome: Outcome, view: &View, plan: &mut Plan) {
@@ -176,7 +174,7 @@ impl Controller for ServiceCidrController {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Object, convert};
+    use crate::api::convert;
     use crate::controllers::test_support::Story;
 
     fn object(kind: Kind, metadata: Value, spec: Value) -> Object {

@@ -208,7 +208,7 @@ fn service_cidr(server: &mut Server, cidr: &str, status: &str) {
     let json = json!({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": "more"},
         "spec": {"cidrs": [cidr]}});
     server.handle(Request::Create(read(json))).unwrap();
-    let body = json!({"status": {"conditions": [{"type": "Ready", "status": status}]}});
+    let body = json!({"status": {"conditions": [{"type": "Ready", "status": status, "lastTransitionTime": "2026-01-01T00:00:00Z", "reason": "", "message": ""}]}});
     let target = Target::Name(Kind::ServiceCIDR, "".into(), "more".into());
     let patch = Arc::new(Patch { kind: PatchKind::Merge, body });
     server.handle(Request::Patch { target, subresource: Subresource::Status, patch }).unwrap();
