@@ -449,7 +449,8 @@ fn another_wish_ends_otherwise() {
     };
     let state = |case: Case| case.run().expect("it runs");
     let two = state(case(2, 1));
-    assert_eq!(two.len(), 7, "three nodes, a Deployment, its ReplicaSet and two pods: {two:?}");
+    let told = "three nodes, a Deployment, its ReplicaSet and two pods, and three objects of the API server's own";
+    assert_eq!(two.len(), 10, "{told}: {two:?}");
     assert_eq!(differences(&two, &state(case(2, 1))), [] as [String; 0]);
     assert!(differences(&two, &state(case(3, 1))).len() > 2);
     assert!(differences(&two, &state(case(2, 2))).len() > 3);

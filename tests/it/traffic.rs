@@ -66,15 +66,13 @@ fn a_family_that_fails_loses_what_crosses_between_nodes_until_it_heals() {
 
 /// Two nodes of these families and a pod on each, and a Service of the other nodes' families that both ask.
 fn two_nodes(family: &str, nodes: [&str; 2]) -> Vec<TrafficCounts> {
-    let text = format!(
-        "components:\n  kubeApiserver: {{service-cluster-ip-range: '10.96.0.0/16,fd00:10:96::/112'}}\n  \
-         kubeControllerManager: {{cluster-cidr: '10.244.0.0/16,fd00:10:244::/56'}}\ntraffic:\n- {{from: {{selector: app=a}}, to: \
-         a, rate: 10, start: 60s}}\n"
-    );
+    let text = "components:\n  kubeApiserver: {service-cluster-ip-range: '10.96.0.0/16,fd00:10:96::/112'}\n  \
+                kubeControllerManager: {cluster-cidr: '10.244.0.0/16,fd00:10:244::/56'}\ntraffic:\n- {from: {selector: app=a}, \
+                to: a, rate: 10, start: 60s}\n";
     let pools = |index: usize| {
         format!("- {{name: pool{index}, count: 1, capacity: {{cpu: 4, memory: 8Gi}}, ipFamilies: {}}}", nodes[index])
     };
-    let mut story = Story::of_pools(&format!("{}\n{}", pools(0), pools(1)), &text);
+    let mut story = Story::of_pools(&format!("{}\n{}", pools(0), pools(1)), text);
     story.apply(&format!(
         "apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\nspec: {{ipFamilies: [{family}], selector: {{app: a}}, ports: \
          [{{port: 80}}]}}\n---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {{name: a}}\nspec: {{selector: {{matchLabels: {{app: \

@@ -68,13 +68,16 @@ impl Owned {
     }
 }
 
+/// A ReplicationController, and how it reads as a ReplicaSet.
+type Converted = (Arc<Obj<Untyped>>, Arc<Obj<ReplicaSet>>);
+
 /// The owners that a controller serves, as it reads them.
 #[derive(Clone, Debug)]
 pub(super) struct Sets {
     /// Their kind.
     pub(super) owned: Owned,
-    /// ReplicationControllers, converted, with what they were read from.
-    converted: BTreeMap<u32, (Arc<Obj<Untyped>>, Arc<Obj<ReplicaSet>>)>,
+    /// ReplicationControllers by number.
+    converted: BTreeMap<u32, Converted>,
 }
 
 impl Sets {
@@ -159,10 +162,7 @@ impl Sets {
 }
 
 /// A ReplicationController as a ReplicaSet. Nothing where it is none that a server would have stored.
-fn converted(
-    object: &Arc<Obj<Untyped>>,
-    before: Option<&(Arc<Obj<Untyped>>, Arc<Obj<ReplicaSet>>)>,
-) -> Option<Arc<Obj<ReplicaSet>>> {
+fn converted(object: &Arc<Obj<Untyped>>, before: Option<&Converted>) -> Option<Arc<Obj<ReplicaSet>>> {
     let fields = &object.body.fields;
     let spec = fields.get("spec")?;
     let status = fields.get("status").cloned().unwrap_or(Value::Null);
