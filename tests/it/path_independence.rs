@@ -458,45 +458,45 @@ fn another_wish_ends_otherwise() {
 
 #[test]
 fn deployments_forget_how_they_came_to_be() {
-    check(Sort::Deployment, 12);
+    check(Sort::Deployment, 24);
 }
 
 #[test]
 fn replica_sets_forget_how_they_came_to_be() {
-    check(Sort::ReplicaSet, 8);
+    check(Sort::ReplicaSet, 16);
 }
 
 #[test]
 fn replication_controllers_forget_how_they_came_to_be() {
-    check(Sort::ReplicationController, 8);
+    check(Sort::ReplicationController, 16);
 }
 
 #[test]
 fn stateful_sets_forget_how_they_came_to_be() {
-    check(Sort::StatefulSet, 12);
+    check(Sort::StatefulSet, 24);
 }
 
 #[test]
 fn daemon_sets_forget_how_they_came_to_be() {
-    check(Sort::DaemonSet, 8);
+    check(Sort::DaemonSet, 16);
 }
 
 #[test]
 fn jobs_that_never_end_forget_how_they_came_to_be() {
-    check(Sort::EndlessJob, 8);
+    check(Sort::EndlessJob, 16);
 }
 
 #[test]
 fn jobs_come_to_their_end_by_any_path() {
-    check(Sort::Job, 8);
+    check(Sort::Job, 16);
 }
 
 #[test]
 fn cron_jobs_forget_how_they_came_to_be() {
-    check(Sort::CronJob, 6);
+    check(Sort::CronJob, 8);
 }
 
 #[test]
 fn services_and_their_slices_forget_how_they_came_to_be() {
-    check(Sort::Service, 10);
+    check(Sort::Service, 20);
 }

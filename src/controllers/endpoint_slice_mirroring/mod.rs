@@ -194,8 +194,8 @@ impl Controller for MirroringController {
             Kind::Endpoints => {
                 // What is not to be mirrored and never was is no news.
                 let concerns = |object: &Object| should_mirror(object.meta());
-                let is_new = self.names.insert(meta.id.slot, key).is_none();
-                if concerns(change.new) || change.old.is_some_and(concerns) || (is_new && concerns(change.new)) {
+                self.names.insert(meta.id.slot, key);
+                if concerns(change.new) || change.old.is_some_and(concerns) {
                     queue.add_after(meta.id, self.batch, change.cause);
                 }
             }
@@ -212,6 +212,10 @@ impl Controller for MirroringController {
             Err(why) => return plan.fail(why),
         };
         let endpoints = view.caches.others.get(&Kind::Endpoints).and_then(|cache| cache.get(key));
+        if endpoints.is_none() && slices.is_empty() {
+            self.names.remove(&key.slot);
+            return;
+        }
         let endpoints = endpoints.filter(|endpoints| should_mirror(&endpoints.meta) && has_plain_service(&of, view));
         let requests = match endpoints {
             None => slices.iter().map(|slice| deletion(&slice.meta)).collect(),
