@@ -301,7 +301,7 @@ impl Case {
                 timeline.push(entry);
             }
         }
-        if self.edits.is_empty() && self.faults.is_empty() {
+        if self.edits.is_empty() && self.faults.is_empty() && self.first == self.last_wish() {
             return timeline;
         }
         let last = self.sort.manifests(&self.last_wish(), false);
@@ -321,7 +321,7 @@ impl Case {
             "behaviours": [
                 {"match": {"image": "*:v0"}, "image": {"missing": true}},
                 {"match": {"image": "task:*"}, "exit": {"after": "4s..9s"}},
-                {"match": {"image": "app:*"}, "readyAfter": "1s..3s", "stop": "100ms..3s"},
+                {"match": {"image": "app:*"}, "readyAfter": "1s..3s", "stop": "100ms..3s", "stopCode": 143},
             ],
             "manifests": self.sort.manifests(&self.first, false), "timeline": self.timeline(), "faults": self.faults,
         });
