@@ -6,6 +6,31 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IpFamily {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl IpFamily {
+    /// That of an address.
+    pub fn of(address: IpAddr) -> IpFamily {
+        if address.is_ipv6() { IpFamily::V6 } else { IpFamily::V4 }
+    }
+
+    /// The family that `IPv4` and `IPv6` mean.
+    pub fn parse(name: &str) -> Option<IpFamily> {
+        match name {
+            "IPv4" => Some(IpFamily::V4),
+            "IPv6" => Some(IpFamily::V6),
+            _ => None,
+        }
+    }
+}
+
 /// An IPv4 or IPv6 range; bits after the prefix are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cidr {

@@ -43,7 +43,7 @@ mod workload;
 /// A short immutable string: free to clone, inline up to 15 bytes.
 pub type Name = ecow::EcoString;
 
-pub use cidr::Cidr;
+pub use cidr::{Cidr, IpFamily};
 pub use condition::{Condition, ConditionStatus, find as find_condition};
 pub use event::{Event, EventType, Reference};
 pub use intstr::IntOrPercent;

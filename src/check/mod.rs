@@ -25,6 +25,7 @@ pub use expectation::{Expectation, ExpectationOutcome, ExpectationStatus, Expect
 pub use field::{Comparison, FieldPath, amount};
 pub use follow::Follow;
 pub use invariant::{By, Finding, Invariant, InvariantEntry, Invariants, Look, Sight, Violation};
+pub use rollout::{Rollout, rollout};
 
 /// All invariants, by name.
 pub static ALL: &[&InvariantEntry] = &[

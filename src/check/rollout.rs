@@ -2,28 +2,56 @@
 
 use serde_json::Value;
 
-use crate::api::{Deployment, Kind, Object};
+use crate::api::{Deployment, Kind, Object, find_condition};
+
+/// How far a rollout is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Rollout {
+    /// It is done: kubectl's sentence.
+    Done(String),
+    /// It waits for something: what, short, and kubectl's sentence.
+    Waits {
+        /// As a reason of a claim.
+        what: String,
+        /// As kubectl prints it.
+        told: String,
+    },
+    /// kubectl gives up: why.
+    Refused(String),
+}
 
 /// What the rollout of a Deployment, StatefulSet or DaemonSet waits for; `None`: nothing, it is done.
 pub(super) fn waits_for(object: &Object) -> Option<String> {
+    match rollout(object) {
+        Rollout::Done(_) => None,
+        Rollout::Waits { what, .. } | Rollout::Refused(what) => Some(what),
+    }
+}
+
+/// How far the rollout of a Deployment, StatefulSet or DaemonSet is.
+pub fn rollout(object: &Object) -> Rollout {
+    let not_rolled_out = || Rollout::Refused("it is not rolled out".to_owned());
     match object {
-        Object::Deployment(deployment) => of_deployment(deployment.meta.generation, &deployment.body),
+        Object::Deployment(deployment) => {
+            of_deployment(&deployment.meta.name, deployment.meta.generation, &deployment.body)
+        }
         Object::Untyped(set) => {
             let fields = Value::Object(set.body.fields.clone());
-            let observed = number(&fields, "/status/observedGeneration");
+            let (name, observed) = (&set.meta.name, number(&fields, "/status/observedGeneration"));
             if fields.pointer("/spec/updateStrategy/type").is_none_or(|kind| kind != "RollingUpdate") {
-                return Some("rollout status is only available for RollingUpdate strategy type".to_owned());
+                let why = "rollout status is only available for RollingUpdate strategy type";
+                return Rollout::Refused(why.to_owned());
             }
-            if observed < set.meta.generation {
-                return Some("its new spec has not been observed yet".to_owned());
-            }
+            let is_seen = observed >= set.meta.generation;
             match set.meta.id.kind {
+                Kind::StatefulSet if !is_seen => unobserved("statefulset"),
+                Kind::DaemonSet if !is_seen => unobserved("daemon set"),
                 Kind::StatefulSet => of_stateful_set(&fields),
-                Kind::DaemonSet => of_daemon_set(&fields),
-                _ => Some("it is not rolled out".to_owned()),
+                Kind::DaemonSet => of_daemon_set(name, &fields),
+                _ => not_rolled_out(),
             }
         }
-        _ => Some("it is not rolled out".to_owned()),
+        _ => not_rolled_out(),
     }
 }
 
@@ -31,51 +59,82 @@ fn number(fields: &Value, path: &str) -> i64 {
     fields.pointer(path).and_then(Value::as_i64).unwrap_or(0)
 }
 
-fn of_deployment(generation: i64, deployment: &Deployment) -> Option<String> {
-    let status = &deployment.status;
-    if status.observed_generation < generation {
-        return Some("its new spec has not been observed yet".to_owned());
+fn unobserved(kind: &str) -> Rollout {
+    Rollout::Waits {
+        what: "its new spec has not been observed yet".to_owned(),
+        told: format!("Waiting for {kind} spec update to be observed..."),
     }
-    if status.updated_replicas < deployment.replicas {
-        return Some(format!(
-            "{} out of {} new replicas have been updated",
-            status.updated_replicas, deployment.replicas
-        ));
-    }
-    if status.replicas > status.updated_replicas {
-        let old = status.replicas - status.updated_replicas;
-        return Some(format!("{old} old replicas are pending termination"));
-    }
-    if status.available_replicas < status.updated_replicas {
-        let (available, updated) = (status.available_replicas, status.updated_replicas);
-        return Some(format!("{available} of {updated} updated replicas are available"));
-    }
-    None
 }
 
-fn of_stateful_set(fields: &Value) -> Option<String> {
+fn of_deployment(name: &str, generation: i64, deployment: &Deployment) -> Rollout {
+    let status = &deployment.status;
+    if status.observed_generation < generation {
+        return unobserved("deployment");
+    }
+    let progressing = find_condition(&status.conditions, "Progressing");
+    if progressing.is_some_and(|condition| condition.reason == "ProgressDeadlineExceeded") {
+        return Rollout::Refused(format!("deployment {name:?} exceeded its progress deadline"));
+    }
+    let waits = |what: String| {
+        let told = format!("Waiting for deployment {name:?} rollout to finish: {what}...");
+        Rollout::Waits { what, told }
+    };
+    let (updated, wanted) = (status.updated_replicas, deployment.replicas);
+    if updated < wanted {
+        return waits(format!("{updated} out of {wanted} new replicas have been updated"));
+    }
+    if status.replicas > updated {
+        return waits(format!("{} old replicas are pending termination", status.replicas - updated));
+    }
+    if status.available_replicas < updated {
+        return waits(format!("{} of {updated} updated replicas are available", status.available_replicas));
+    }
+    Rollout::Done(format!("deployment {name:?} successfully rolled out"))
+}
+
+fn of_stateful_set(fields: &Value) -> Rollout {
     let replicas = fields.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
     let (ready, updated) = (number(fields, "/status/readyReplicas"), number(fields, "/status/updatedReplicas"));
     if ready < replicas {
-        return Some(format!("{} pods are not ready", replicas - ready));
+        let missing = replicas - ready;
+        let told = format!("Waiting for {missing} pods to be ready...");
+        return Rollout::Waits { what: format!("{missing} pods are not ready"), told };
     }
     if let Some(partition) = fields.pointer("/spec/updateStrategy/rollingUpdate/partition").and_then(Value::as_i64) {
         let wanted = replicas - partition;
-        return (updated < wanted).then(|| format!("{updated} out of {wanted} new pods have been updated"));
+        if updated < wanted {
+            let what = format!("{updated} out of {wanted} new pods have been updated");
+            let told = format!("Waiting for partitioned roll out to finish: {what}...");
+            return Rollout::Waits { what, told };
+        }
+        return Rollout::Done(format!("partitioned roll out complete: {updated} new pods have been updated..."));
     }
     let revision = |name: &str| fields.pointer(&format!("/status/{name}")).and_then(Value::as_str).unwrap_or("");
-    (revision("updateRevision") != revision("currentRevision"))
-        .then(|| format!("{updated} pods are at revision {}", revision("updateRevision")))
+    let (now, wanted) = (revision("currentRevision"), revision("updateRevision"));
+    if wanted == now {
+        let current = number(fields, "/status/currentReplicas");
+        return Rollout::Done(format!("statefulset rolling update complete {current} pods at revision {now}..."));
+    }
+    let what = format!("{updated} pods are at revision {wanted}");
+    let told = format!("waiting for statefulset rolling update to complete {updated} pods at revision {wanted}...");
+    Rollout::Waits { what, told }
 }
 
-fn of_daemon_set(fields: &Value) -> Option<String> {
+fn of_daemon_set(name: &str, fields: &Value) -> Rollout {
     let desired = number(fields, "/status/desiredNumberScheduled");
     let (updated, available) =
         (number(fields, "/status/updatedNumberScheduled"), number(fields, "/status/numberAvailable"));
+    let waits = |what: String| {
+        let told = format!("Waiting for daemon set {name:?} rollout to finish: {what}...");
+        Rollout::Waits { what, told }
+    };
     if updated < desired {
-        return Some(format!("{updated} out of {desired} new pods have been updated"));
+        return waits(format!("{updated} out of {desired} new pods have been updated"));
     }
-    (available < desired).then(|| format!("{available} of {desired} updated pods are available"))
+    if available < desired {
+        return waits(format!("{available} of {desired} updated pods are available"));
+    }
+    Rollout::Done(format!("daemon set {name:?} successfully rolled out"))
 }
 
 #[cfg(test)]

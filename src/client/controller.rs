@@ -63,6 +63,11 @@ pub trait Controller: Send + Sync + fmt::Debug {
     /// Its line in the registry.
     fn entry(&self) -> &'static ControllerEntry;
 
+    /// The component that its Events name.
+    fn event_source(&self) -> &'static str {
+        self.entry().name
+    }
+
     /// An event handler: decides which keys a change concerns and puts them into the queue.
     fn observe(&mut self, change: Observed, view: &View, queue: &mut WorkQueue);
 

@@ -131,7 +131,7 @@ impl Host {
                     name: ecow::eco_format!("{name}/{}", controller.entry().name),
                     limit: limit(controller.client_factors()),
                 },
-                recorder: Recorder::new(controller.entry().name, ""),
+                recorder: Recorder::new(controller.event_source(), ""),
                 running: BTreeMap::new(),
                 armed: None,
                 tick: None,

@@ -10,6 +10,7 @@ pub mod daemonset;
 pub mod deployment;
 pub mod disruption;
 pub mod endpoint_slice;
+pub mod endpoint_slice_mirroring;
 pub mod endpoints;
 pub mod external_attacher;
 pub mod external_provisioner;
@@ -29,6 +30,7 @@ pub mod resource_quota;
 pub mod root_ca;
 mod script;
 pub mod service_account;
+pub mod service_cidr;
 mod service_view;
 pub mod statefulset;
 pub mod taint_eviction;
@@ -43,7 +45,7 @@ pub mod volume_protection;
 use crate::client::ControllerEntry;
 
 /// All of them, in the order in which the process starts them.
-pub static ALL: [&ControllerEntry; 27] = [
+pub static ALL: [&ControllerEntry; 30] = [
     &deployment::ENTRY,
     &replicaset::ENTRY,
     &statefulset::ENTRY,
@@ -71,4 +73,7 @@ pub static ALL: [&ControllerEntry; 27] = [
     &external_attacher::ENTRY,
     &volume_expand::ENTRY,
     &external_resizer::ENTRY,
+    &replicaset::OF_REPLICATION_CONTROLLERS,
+    &endpoint_slice_mirroring::ENTRY,
+    &service_cidr::ENTRY,
 ];

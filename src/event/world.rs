@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{DiskTrouble, PartId, WatchEnd};
-use crate::api::Kind;
+use crate::api::{IpFamily, Kind};
 use crate::kernel::Span;
 
 /// One primitive effect.
@@ -41,6 +41,13 @@ pub enum Primitive {
     Unload(u32),
     /// From now on messages fare so, until the fault ends.
     Impose(Arc<NetRule>),
+    /// Requests to Services over a family of addresses do not come to these nodes nor leave them, until the fault ends.
+    LoseFamily {
+        /// Which family.
+        family: IpFamily,
+        /// The nodes, by number.
+        nodes: Vec<u32>,
+    },
     /// All open watches of these parts, of one kind or of all, end so.
     CutWatches {
         /// Whose.

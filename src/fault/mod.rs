@@ -20,6 +20,7 @@ mod disk_full;
 mod disk_io_errors;
 mod disk_outage;
 mod disks;
+mod family_loss;
 mod fork_bomb;
 mod kubelet_hang;
 mod memory_leak;
@@ -54,6 +55,7 @@ pub static ALL: &[&FaultEntry] = &[
     &disk_full::ENTRY,
     &disk_io_errors::ENTRY,
     &disk_outage::ENTRY,
+    &family_loss::ENTRY,
     &kubelet_hang::ENTRY,
     &memory_leak::ENTRY,
     &node_crash::ENTRY,

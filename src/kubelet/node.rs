@@ -18,7 +18,7 @@ use super::eviction::Pressure;
 use super::settings::{REGISTER, RELIST};
 use super::token::{Ask, Timer};
 use crate::api::resources::Resources;
-use crate::api::{Cidr, EventType, Kind, Labels, Lease, Meta, Name, Node, Obj, Object, Timestamp};
+use crate::api::{Cidr, EventType, IpFamily, Kind, Labels, Lease, Meta, Name, Node, Obj, Object, Timestamp};
 use crate::client::{FORGET, ItemBackoff, Outbox};
 use crate::event::{
     Answer, ApiError, Change, ChangeKind, ErrorReason, MetaEdit, Preconditions, Reply, Request, Target,
@@ -52,6 +52,9 @@ pub struct NodeTemplate {
     pub kubelet_version: Name,
     /// How many disks of each CSI driver a node can hold.
     pub disk_limits: BTreeMap<Name, u32>,
+    /// The families of addresses of the node and its pods, the primary one first; empty: the node has IPv4, its pods what
+    /// node IPAM gives.
+    pub ip_families: Vec<IpFamily>,
     /// Where pods get their addresses before node IPAM gives the node a range; usually empty.
     pub pod_cidrs: Vec<Cidr>,
     /// `allocatable` as integers.
@@ -74,6 +77,7 @@ impl NodeTemplate {
             architecture: "amd64".into(),
             kubelet_version: "v1.34.0".into(),
             disk_limits: BTreeMap::new(),
+            ip_families: Vec::new(),
             pod_cidrs: Vec::new(),
             room,
         }
@@ -272,7 +276,9 @@ impl Kubelet {
         let spec = &node.body.spec;
         let one = spec.pod_cidr.iter();
         let ranges = spec.pod_cidrs.as_ref().map_or_else(|| one.collect::<Vec<_>>(), |many| many.iter().collect());
-        let ranges: Vec<Cidr> = ranges.into_iter().filter_map(|text| text.parse().ok()).collect();
+        let families = &self.fixed.template.ip_families;
+        let has = |range: &Cidr| families.is_empty() || families.contains(&IpFamily::of(range.base()));
+        let ranges: Vec<Cidr> = ranges.into_iter().filter_map(|text| text.parse().ok()).filter(has).collect();
         if !ranges.is_empty() {
             self.pod_cidrs = ranges;
         }

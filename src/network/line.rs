@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ledger::{Fate, Ledger};
 use super::proxies::Proxies;
 use super::settings::{Clients, TrafficLine};
-use super::table::{Choice, Family, Side, Table};
+use super::table::{Choice, Side, Table};
 use super::truth::Truth;
-use crate::api::Name;
+use crate::api::{IpFamily as Family, Name};
 use crate::kernel::{Chance, Purpose, Time, object_hash};
 
 const AFFINITY: Purpose = Purpose::new("session-affinity");
@@ -124,6 +124,10 @@ impl Line {
                     continue;
                 }
             };
+            if side == Side::Outside && !truth.reaches(family, &node) {
+                flows.push(nobody(Fate::Lost));
+                continue;
+            }
             match table.choose(side, family, &node, zone) {
                 Choice::Refuse => flows.push(nobody(Fate::Refused)),
                 Choice::Drop => flows.push(nobody(Fate::Lost)),
@@ -135,7 +139,7 @@ impl Line {
                     };
                     let of = all * names.len() as u64;
                     for to in names {
-                        let fate = truth.fate(&self.settings.to.0, &to, now);
+                        let fate = truth.fate(&node, family, (&self.settings.to.0, &to), now);
                         flows.push(Flow { to, fate, part: count, of });
                     }
                 }
@@ -159,8 +163,10 @@ impl Line {
                 families.find(|family| pod.families.contains(family))
             });
             let sticks = table.is_some_and(|table| table.service.sticks && !table.service.is_headless);
-            let origin =
-                Origin { client: sticks.then(|| client.clone()), ..origin(&pod.node, table, Side::Inside, proxies) };
+            let origin = Origin {
+                client: sticks.then(|| client.clone()),
+                ..origin(&pod.node, table, Side::Inside, truth, proxies)
+            };
             let origin = Origin { family: family.or(table.is_none().then_some(Family::V4)), ..origin };
             origins.entry(origin).or_insert_with(|| (0, pod.node.clone())).0 += 1;
         }
@@ -175,7 +181,7 @@ impl Line {
             if table.is_some_and(|table| !table.takes_from_outside(name)) {
                 continue;
             }
-            let origin = origin(name, table, Side::Outside, proxies);
+            let origin = origin(name, table, Side::Outside, truth, proxies);
             origins.entry(origin).or_insert_with(|| (0, name.clone())).0 += 1;
         }
         if origins.is_empty() && !truth.nodes.is_empty() {
@@ -187,8 +193,9 @@ impl Line {
     }
 }
 
-fn origin(node: &Name, table: Option<&std::sync::Arc<Table>>, side: Side, proxies: &Proxies) -> Origin {
-    let alone = proxies.is_cut_off(node) || table.is_some_and(|table| table.looks_at_place(side));
+fn origin(node: &Name, table: Option<&std::sync::Arc<Table>>, side: Side, truth: &Truth, proxies: &Proxies) -> Origin {
+    let alone =
+        !truth.failing.is_empty() || proxies.is_cut_off(node) || table.is_some_and(|table| table.looks_at_place(side));
     Origin { cohort: proxies.cohort_of(node), node: alone.then(|| node.clone()), family: None, client: None }
 }
 

@@ -7,7 +7,8 @@
 //!
 //! It never sees the store, nor kubelets: how a pod fares is told by what its kubelet reports (`truth.rs`).
 //! Left out: connections that outlive a change, retries of clients, capacity and latency of endpoints, packets in a
-//! proxy without a rule for an old virtual address, proxies that crash, families that fail.
+//! proxy without a rule for an old virtual address, proxies that crash, clients that try their other family where one
+//! does not answer.
 
 mod ledger;
 mod line;
@@ -25,10 +26,10 @@ pub use ledger::Fates;
 use line::Line;
 use proxies::{Proxies, Step};
 pub use settings::{Clients, ProxySettings, TrafficLine, TrafficSettings};
-use table::{Endpoint, Family, SERVICE_NAME, ServiceView, Table, read_slice};
+use table::{Endpoint, SERVICE_NAME, ServiceView, Table, read_slice};
 use truth::{PodTruth, Truth};
 
-use crate::api::{Kind, Name, Node, Obj, Object, Pod, Untyped};
+use crate::api::{IpFamily as Family, Kind, Name, Node, Obj, Object, Pod, Untyped};
 use crate::event::ChangeKind;
 use crate::kernel::{Chance, Time};
 
@@ -158,8 +159,23 @@ impl Network {
         self.route_all(now);
     }
 
+    /// A strike of a fault loses all packets of a family between nodes, as far as it struck them.
+    pub fn fail_family(&mut self, now: Time, strike: u32, family: Family, nodes: BTreeSet<Name>) {
+        if self.lines.is_empty() || nodes.is_empty() {
+            return;
+        }
+        self.advance(now);
+        self.truth.failing.insert(strike, (family, nodes));
+        self.route_all(now);
+    }
+
     /// That strike is over.
     pub fn rejoin(&mut self, now: Time, strike: u32) {
+        if self.truth.failing.contains_key(&strike) {
+            self.advance(now);
+            self.truth.failing.remove(&strike);
+            self.route_all(now);
+        }
         let Some(nodes) = self.cuts.remove(&strike) else { return };
         self.advance(now);
         nodes.iter().for_each(|node| self.proxies.rejoin(node));

@@ -6,17 +6,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::api::{Name, Obj, Untyped};
+use crate::api::{IpFamily as Family, Name, Obj, Untyped};
 
 /// The label that names a slice's Service.
 pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
-
-/// One family of addresses.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(super) enum Family {
-    V4,
-    V6,
-}
 
 /// A place that requests can go to.
 #[derive(Clone, PartialEq, Debug)]
@@ -73,14 +66,6 @@ fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> &'a str {
     fields.get(name).and_then(Value::as_str).unwrap_or("")
 }
 
-fn family(name: &str) -> Option<Family> {
-    match name {
-        "IPv4" => Some(Family::V4),
-        "IPv6" => Some(Family::V6),
-        _ => None,
-    }
-}
-
 impl ServiceView {
     /// Reads a Service.
     pub(super) fn of(object: &Obj<Untyped>) -> ServiceView {
@@ -89,7 +74,7 @@ impl ServiceView {
         };
         let families = spec.get("ipFamilies").and_then(Value::as_array).into_iter().flatten();
         ServiceView {
-            families: families.filter_map(|name| family(name.as_str()?)).collect(),
+            families: families.filter_map(|name| Family::parse(name.as_str()?)).collect(),
             is_headless: text(spec, "clusterIP") == "None",
             sticks: text(spec, "sessionAffinity") == "ClientIP",
             internal_local: text(spec, "internalTrafficPolicy") == "Local",
@@ -127,7 +112,7 @@ pub(super) fn read_slice(object: &Obj<Untyped>) -> Option<(Family, Arc<Vec<Endpo
         })
     };
     let endpoints = fields.get("endpoints").and_then(Value::as_array).into_iter().flatten();
-    Some((family(text(fields, "addressType"))?, Arc::new(endpoints.filter_map(endpoint).collect())))
+    Some((Family::parse(text(fields, "addressType"))?, Arc::new(endpoints.filter_map(endpoint).collect())))
 }
 
 impl Table {

@@ -4,11 +4,10 @@
 //! answering for as long as a `preStop` hook sleeps, then refuses: a program that has been told to stop no longer
 //! listens. What is gone, or stands on a machine without power, says nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ledger::Fate;
-use super::table::Family;
-use crate::api::{Labels, Name, Obj, Pod, PodPhase};
+use crate::api::{IpFamily as Family, Labels, Name, Obj, Pod, PodPhase};
 use crate::kernel::{Span, Time};
 
 /// A pod.
@@ -35,11 +34,10 @@ impl PodTruth {
             let sleeps = hooks.max().unwrap_or(0).clamp(0, grace.max(0)) as u64;
             before.and_then(|before| before.stops_at).unwrap_or(now.saturating_add(Span::from_secs(sleeps)))
         });
-        let family = |address: std::net::IpAddr| if address.is_ipv6() { Family::V6 } else { Family::V4 };
         PodTruth {
             node: body.node_name.clone(),
             labels: pod.meta.labels.clone(),
-            families: [ips.first, ips.second].into_iter().flatten().map(family).collect(),
+            families: [ips.first, ips.second].into_iter().flatten().map(Family::of).collect(),
             ready: body.is_ready(),
             running: body.status.phase == PodPhase::Running,
             stops_at,
@@ -67,6 +65,8 @@ pub(super) struct Truth {
     /// By namespace and name.
     pub(super) pods: BTreeMap<(Name, Name), PodTruth>,
     pub(super) nodes: BTreeMap<Name, NodeTruth>,
+    /// The families that fail, by the strike of a fault, and on which nodes.
+    pub(super) failing: BTreeMap<u32, (Family, BTreeSet<Name>)>,
 }
 
 impl Truth {
@@ -75,10 +75,16 @@ impl Truth {
         self.nodes.get(node).is_none_or(|node| !node.is_off)
     }
 
-    /// What becomes of a request to a pod.
-    pub(super) fn fate(&self, namespace: &Name, pod: &Name, now: Time) -> Fate {
+    /// Whether packets of a family come to a node, from outside or from another node.
+    pub(super) fn reaches(&self, family: Family, node: &Name) -> bool {
+        !self.failing.values().any(|(failing, nodes)| *failing == family && nodes.contains(node))
+    }
+
+    /// What becomes of a request from a node to a pod. Packets within one node need no network.
+    pub(super) fn fate(&self, from: &Name, family: Family, (namespace, pod): (&Name, &Name), now: Time) -> Fate {
         let Some(pod) = self.pods.get(&(namespace.clone(), pod.clone())) else { return Fate::Lost };
-        if !self.is_on(&pod.node) {
+        let passes = pod.node == *from || (self.reaches(family, from) && self.reaches(family, &pod.node));
+        if !self.is_on(&pod.node) || !passes {
             return Fate::Lost;
         }
         let answers = match pod.stops_at {

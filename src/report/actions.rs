@@ -48,6 +48,11 @@ pub fn action_text(action: &Action, store: &Store) -> String {
         Action::RolloutPause { resource, paused: true } => format!("rollout pause {}", name(resource)),
         Action::RolloutPause { resource, paused: false } => format!("rollout resume {}", name(resource)),
         Action::RolloutRestart { resource } => format!("rollout restart {}", name(resource)),
+        Action::RolloutHistory { resource, revision } => {
+            let of = revision.map_or(String::new(), |revision| format!(" --revision={revision}"));
+            format!("rollout history {}{of}", name(resource))
+        }
+        Action::RolloutStatus { resource } => format!("rollout status {}", name(resource)),
         Action::Cordon { node, unschedulable: true } => format!("cordon {node}"),
         Action::Cordon { node, unschedulable: false } => format!("uncordon {node}"),
         Action::Drain { node, grace_seconds } => format!("drain {node}{}", grace(grace_seconds)),

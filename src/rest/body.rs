@@ -40,12 +40,18 @@ pub(super) fn object(place: &Place, body: &Value) -> Result<Object, ApiError> {
     if !place.name.is_empty() && object.meta().name.is_empty() {
         object.meta_mut().name = place.name.clone();
     }
-    let name = object.meta().name.clone();
-    if !place.name.is_empty() && name != place.name {
-        let message = format!("the name of the object ({name}) does not match the name on the URL ({})", place.name);
-        return refuse(message);
-    }
+    same_name(place, &object.meta().name)?;
     Ok(object)
+}
+
+/// # Errors
+/// 400: a body has another name than the path.
+pub(super) fn same_name(place: &Place, name: &str) -> Result<(), ApiError> {
+    if place.name.is_empty() || name.is_empty() || name == place.name {
+        return Ok(());
+    }
+    let message = format!("the name of the object ({name}) does not match the name on the URL ({})", place.name);
+    Err(ApiError::new(ErrorReason::BadRequest, message))
 }
 
 /// The options of a DELETE, from its body or else its query.

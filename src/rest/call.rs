@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::list::Page;
 use super::place::Place;
 use super::{Call, Kinds, Response, body, list, shown, status};
-use crate::api::{Labels, Name, Object, Uid, convert};
+use crate::api::{Labels, Name, Uid, convert};
 use crate::event::{Answer, ApiError, ErrorReason, Patch, Reply, Request, Subresource};
 
 /// A call that was understood.
@@ -80,10 +80,12 @@ fn request(call: &Call, place: &Place) -> Result<(Request, Shape), ApiError> {
             (Request::FinalizeNamespace(body::object(place, &call.body)?), Shape::Object(200))
         }
         ("PUT", "scale") if is_one => {
+            body::same_name(place, call.body.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default())?;
             let replicas = call.body.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(0);
             let replicas = i32::try_from(replicas).unwrap_or(i32::MAX);
             let preconditions = body::delete_options(&Call {
-                body: json!({"preconditions": {"resourceVersion": call.body.pointer("/metadata/resourceVersion")}}),
+                body: json!({"preconditions": {"uid": call.body.pointer("/metadata/uid"),
+                    "resourceVersion": call.body.pointer("/metadata/resourceVersion")}}),
                 ..Call::default()
             })
             .preconditions;
@@ -120,10 +122,7 @@ fn is_served(place: &Place) -> bool {
             Kind::Custom(_) => true,
             kind => kind.has_status(),
         },
-        "scale" => matches!(
-            place.kind,
-            Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet | Kind::ReplicationController | Kind::Custom(_)
-        ),
+        "scale" => convert::is_scalable(place.kind),
         "binding" | "eviction" => place.kind == Kind::Pod,
         "finalize" => place.kind == Kind::Namespace,
         _ => false,
@@ -146,7 +145,9 @@ impl Asked {
             (Shape::List(page), Answer::List { items, resource_version }) => {
                 Response { code: 200, body: page.body(&self.place, items, *resource_version) }
             }
-            (Shape::Scale, Answer::Object(object)) => Response { code: 200, body: scale(object) },
+            (Shape::Scale, Answer::Object(object)) => {
+                Response { code: 200, body: convert::scale_json(object).unwrap_or_else(success) }
+            }
             (Shape::Object(code), Answer::Object(object)) => Response { code: *code, body: shown(object) },
             (Shape::Object(_), Answer::Created(object)) => Response { code: 201, body: shown(object) },
             (Shape::Deleted, Answer::Object(object)) => Response { code: 200, body: shown(object) },
@@ -178,25 +179,4 @@ impl Asked {
 
 fn success() -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
-}
-
-/// `autoscaling/v1` Scale of an object.
-fn scale(object: &Object) -> Value {
-    let meta = convert::to_json(object)["metadata"].clone();
-    let Some(scale) = convert::scale_of(object) else { return success() };
-    let mut metadata = serde_json::Map::new();
-    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
-        if let Some(value) = meta.get(field) {
-            metadata.insert(field.to_owned(), value.clone());
-        }
-    }
-    let mut spec = serde_json::Map::new();
-    if scale.replicas != 0 {
-        spec.insert("replicas".to_owned(), json!(scale.replicas));
-    }
-    let mut status = json!({"replicas": scale.status_replicas});
-    if !scale.selector.is_empty() {
-        status["selector"] = json!(scale.selector);
-    }
-    json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status})
 }

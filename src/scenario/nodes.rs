@@ -6,10 +6,10 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Taint;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as WireQuantity;
 
-use super::file::{NodePoolFile, QuantityText, TaintFile};
+use super::file::{IpFamilyFile, NodePoolFile, QuantityText, TaintFile};
 use super::node_types::NodeTypes;
 use crate::api::located::{InputError, Place};
-use crate::api::{Labels, Name, Quantity, text};
+use crate::api::{IpFamily, Labels, Name, Quantity, text};
 use crate::kubelet::NodeTemplate;
 use crate::sim::NodePool;
 
@@ -81,6 +81,7 @@ pub(super) fn default_pools() -> Vec<NodePoolFile> {
         taints: Vec::new(),
         zones: Vec::new(),
         disk_limits: BTreeMap::new(),
+        ip_families: Vec::new(),
         price_per_hour: None,
     }]
 }
@@ -265,6 +266,11 @@ fn check_pool(file: &NodePoolFile, shape: &Shape, place: &Place<'_>, errors: &mu
     if !file.zones.is_empty() && shape.labels.contains_key(ZONE) {
         errors.push(place.key("zones").error(format!("the label {ZONE} is set as well; leave one of them out")));
     }
+    if let [first, second, ..] = file.ip_families.as_slice()
+        && (first == second || file.ip_families.len() > 2)
+    {
+        errors.push(place.key("ipFamilies").error("a family stands here twice; write [IPv4], [IPv6] or both"));
+    }
     for (index, zone) in file.zones.iter().enumerate() {
         let why = if zone.is_empty() { vec![text::empty_error().to_owned()] } else { text::is_valid_label_value(zone) };
         let error =
@@ -307,7 +313,17 @@ fn template(file: &NodePoolFile, shape: &Shape, place: &Place<'_>, errors: &mut 
             Err(error) => errors.push(error),
         }
     }
+    template.ip_families = file.ip_families.iter().map(|family| family.lower()).collect();
     template
+}
+
+impl IpFamilyFile {
+    fn lower(self) -> IpFamily {
+        match self {
+            IpFamilyFile::IPv4 => IpFamily::V4,
+            IpFamilyFile::IPv6 => IpFamily::V6,
+        }
+    }
 }
 
 fn wire(amounts: &BTreeMap<String, Quantity>) -> BTreeMap<String, WireQuantity> {

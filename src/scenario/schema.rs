@@ -53,7 +53,7 @@ pub(super) fn one_action(schema: &mut Schema) {
 
 /// `kubectl rollout` has one verb.
 pub(super) fn one_verb(schema: &mut Schema) {
-    exactly_one(schema, ["undo", "pause", "resume", "restart"]);
+    exactly_one(schema, ["undo", "pause", "resume", "restart", "history", "status"]);
 }
 
 /// An expectation is of one kind.

@@ -187,11 +187,21 @@ fn lower_set_image(file: &SetImageFile, kinds: &Kinds, place: &Place<'_>) -> Res
 }
 
 fn lower_rollout(file: &RolloutFile, kinds: &Kinds, place: &Place<'_>) -> Result<Action, InputError> {
-    let verbs = [("undo", &file.undo), ("pause", &file.pause), ("resume", &file.resume), ("restart", &file.restart)];
+    let verbs = [
+        ("undo", &file.undo),
+        ("pause", &file.pause),
+        ("resume", &file.resume),
+        ("restart", &file.restart),
+        ("history", &file.history),
+        ("status", &file.status),
+    ];
     let mut given = verbs.iter().filter_map(|(verb, resource)| Some((*verb, resource.as_deref()?)));
     let (verb, text) = match (given.next(), given.next()) {
         (Some(first), None) => first,
-        (None, _) => return Err(place.error_help("nothing is rolled out", "add one of: undo, pause, resume, restart")),
+        (None, _) => {
+            let all = verbs.map(|(verb, _)| verb).join(", ");
+            return Err(place.error_help("nothing is rolled out", format!("add one of: {all}")));
+        }
         (Some((first, _)), Some((second, _))) => {
             return Err(place.key(second).error(format!("{first} and {second} cannot stand in one entry")));
         }
@@ -201,16 +211,20 @@ fn lower_rollout(file: &RolloutFile, kinds: &Kinds, place: &Place<'_>) -> Result
     if !matches!(resource.kind, Kind::Deployment | Kind::DaemonSet | Kind::StatefulSet) {
         return Err(here.error(format!("{} are not rolled out", kinds.info(resource.kind).plural)));
     }
-    if file.to_revision.is_some() && verb != "undo" {
-        return Err(place.key("toRevision").error("belongs to undo alone"));
-    }
-    if file.to_revision.is_some_and(|revision| revision < 1) {
-        return Err(place.key("toRevision").error("revisions start at 1"));
+    for (key, of, number) in [("toRevision", "undo", file.to_revision), ("revision", "history", file.revision)] {
+        if number.is_some() && verb != of {
+            return Err(place.key(key).error(format!("belongs to {of} alone")));
+        }
+        if number.is_some_and(|number| number < 1) {
+            return Err(place.key(key).error("revisions start at 1"));
+        }
     }
     Ok(match verb {
         "undo" => Action::RolloutUndo { resource, to_revision: file.to_revision },
         "pause" => Action::RolloutPause { resource, paused: true },
         "resume" => Action::RolloutPause { resource, paused: false },
+        "history" => Action::RolloutHistory { resource, revision: file.revision },
+        "status" => Action::RolloutStatus { resource },
         _ => Action::RolloutRestart { resource },
     })
 }

@@ -78,6 +78,18 @@ pub enum Action {
         /// What.
         resource: Resource,
     },
+    /// `kubectl rollout history`.
+    RolloutHistory {
+        /// What.
+        resource: Resource,
+        /// `--revision`; absent: the list of all.
+        revision: Option<i64>,
+    },
+    /// `kubectl rollout status`: waits until the rollout is done.
+    RolloutStatus {
+        /// What.
+        resource: Resource,
+    },
     /// `kubectl cordon` (true) and `uncordon` (false).
     Cordon {
         /// The node.

@@ -1,12 +1,12 @@
 //! The set-up of a simulation: plain values that a scenario file is lowered into. Nothing here parses.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::identity::Operator;
 use super::world::World;
 use super::{Action, Guest, Parts, Sim, Tally, TimedFault, User};
-use crate::api::{Clock, Kind, KindInfo, Name, Object};
+use crate::api::{Clock, IpFamily, Kind, KindInfo, Name, Object};
 use crate::check::{By, InvariantEntry, Invariants};
 use crate::client::{Controller, ControllerEntry, Flags, Host, LeaderElection};
 use crate::event::{Cause, PartId, Request, SimEvent};
@@ -119,8 +119,8 @@ impl Setup {
         let nodes = self.pools.iter().flat_map(|pool| pool.names.iter().map(|name| (name, &pool.template)));
         let kubelets = nodes.enumerate().map(|(index, (name, template))| {
             let (settings, behaviours) = (self.kubelet.clone(), self.behaviours.clone());
-            let address = node_address(index as u32);
-            let kubelet = Kubelet::new(name.clone(), vec![address], template.clone(), settings, behaviours);
+            let addresses = node_addresses(index as u32, &template.ip_families);
+            let kubelet = Kubelet::new(name.clone(), addresses, template.clone(), settings, behaviours);
             if self.nodes_registered { kubelet.registered_before() } else { kubelet }
         });
         let parts =
@@ -175,9 +175,18 @@ pub fn replicas(component: &str, count: u8) -> impl Iterator<Item = (Name, Name)
     })
 }
 
-/// The address of a node, by its number: 172.16.0.0/12 from .1 on.
-fn node_address(index: u32) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::from_bits(u32::from_be_bytes([172, 16, 0, 1]) + index))
+/// The addresses of a node, by its number: 172.16.0.0/12 from .1 on, and fd00:172:16::/96 alike.
+fn node_addresses(index: u32, families: &[IpFamily]) -> Vec<IpAddr> {
+    let families = if families.is_empty() { &[IpFamily::V4] } else { families };
+    let address = |family: &IpFamily| match family {
+        IpFamily::V4 => IpAddr::V4(Ipv4Addr::from_bits(u32::from_be_bytes([172, 16, 0, 1]) + index)),
+        IpFamily::V6 => {
+            let host = (index + 1).to_be_bytes().map(u16::from);
+            let (high, low) = (host[0] << 8 | host[1], host[2] << 8 | host[3]);
+            IpAddr::V6(Ipv6Addr::new(0xfd00, 0x172, 0x16, 0, 0, 0, high, low))
+        }
+    };
+    families.iter().map(address).collect()
 }
 
 impl Sim {

@@ -237,8 +237,10 @@ impl Sim {
         if is_void {
             return;
         }
-        let imposes =
-            struck.effects.iter().any(|effect| matches!(effect, Primitive::Impose(_) | Primitive::Trouble(_)));
+        let until_the_end = |effect: &Primitive| {
+            matches!(effect, Primitive::Impose(_) | Primitive::Trouble(_) | Primitive::LoseFamily { .. })
+        };
+        let imposes = struck.effects.iter().any(until_the_end);
         let is_over = struck.heals.is_empty() && !imposes;
         self.world.heals.insert(strike, struck.heals);
         if let Some((low, high)) = timed.lasts {
@@ -336,6 +338,11 @@ impl Sim {
             Primitive::Unload(node) => self.load(node, cause, |kubelet| kubelet.relieve(strike)),
             Primitive::Impose(rule) => self.impose(strike, rule),
             Primitive::Trouble(trouble) => self.trouble(strike, trouble, cause),
+            Primitive::LoseFamily { family, nodes } => {
+                let kubelets = nodes.iter().filter_map(|node| self.parts.kubelets.get(*node as usize));
+                let names = kubelets.map(|kubelet| kubelet.name().clone()).collect();
+                self.network.fail_family(self.now, strike, family, names);
+            }
             Primitive::CutWatches { parts, kind, end } => {
                 let cut = self.store.watchers_of(&parts, kind, None);
                 self.end_watches(cut, end);

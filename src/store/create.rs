@@ -98,7 +98,8 @@ impl Store {
         Err(already_exists(&info, taken, &meta.generate_name))
     }
 
-    /// What exists before anybody asks: upstream's system namespaces and priority classes.
+    /// What exists before anybody asks: upstream's system namespaces and priority classes, the Service and the
+    /// ServiceCIDR `kubernetes`.
     pub fn bootstrap(&mut self, context: &Context) {
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
             let namespace = super::admission::new_namespace(name);
@@ -109,6 +110,7 @@ impl Store {
                 super::admission::priority_class(self.info(Kind::PriorityClass).clone(), name, value, description);
             self.create(class, context).expect("a system priority class can be created");
         }
+        self.create_kubernetes_service(context);
     }
 }
 

@@ -381,6 +381,7 @@ impl Store {
         if let (ChangeKind::Deleted, Kind::Service, Object::Untyped(service)) = (kind, id.kind, &object) {
             self.services.release(service);
         }
+        self.service_cidr_changed(kind, &object);
         let table = self.tables.get_mut(&id.kind).expect("every kind has a table");
         let position = table.log.end();
         self.watchers.written(id.kind, position, &entry);

@@ -2,7 +2,7 @@
 
 use super::{Context, Store};
 use crate::api::{Kind, Object, convert, merge};
-use crate::event::{ApiError, ErrorReason, Patch, PatchKind, Subresource, Target};
+use crate::event::{ApiError, ErrorReason, Patch, PatchKind, Preconditions, Subresource, Target};
 
 impl Store {
     pub(super) fn patch(
@@ -16,6 +16,9 @@ impl Store {
             return self.apply(target, subresource, (patch, force), context);
         }
         let stored = self.live(target)?;
+        if subresource == Subresource::Scale {
+            return self.patch_scale(target, &stored, patch, context);
+        }
         let kind = stored.kind();
         let info = self.info(kind).clone();
         let original = convert::to_json(&stored);
@@ -33,17 +36,48 @@ impl Store {
         .map_err(|error| ApiError::new(ErrorReason::BadRequest, error.to_string()))?;
         new.meta_mut().id = stored.meta().id;
         match subresource {
-            Subresource::None => self.update(new, context),
+            Subresource::None | Subresource::Scale => self.update(new, context),
             Subresource::Status => self.update_status(new, context),
-            Subresource::Scale => {
-                let replicas = patch.body.pointer("/spec/replicas").and_then(serde_json::Value::as_i64);
-                match replicas {
-                    Some(replicas) => self.scale(target, Default::default(), replicas as i32, context),
-                    None => Ok(stored),
-                }
-            }
         }
     }
+
+    /// Patches what `scale` shows of an object: its wish counts, and its uid and revision where the patch names them.
+    fn patch_scale(
+        &mut self,
+        target: &Target,
+        stored: &Object,
+        patch: &Patch,
+        context: &Context,
+    ) -> Result<Object, ApiError> {
+        let original = convert::scale_json(stored).ok_or_else(no_scale)?;
+        let patched = match patch.kind {
+            PatchKind::StrategicMerge | PatchKind::Merge => Ok(merge::merge_patch(&original, &patch.body)),
+            PatchKind::Json => merge::json_patch(&original, &patch.body),
+            PatchKind::Apply { .. } => Ok(original),
+        }
+        .map_err(|error| refused(patch, error))?;
+        let named = |place: &str| patch.body.pointer(place).is_some();
+        let text = |place: &str| patched.pointer(place).and_then(serde_json::Value::as_str);
+        let preconditions = Preconditions {
+            uid: text("/metadata/uid").filter(|_| named("/metadata/uid")).and_then(|uid| uid.parse().ok()),
+            resource_version: text("/metadata/resourceVersion")
+                .filter(|_| named("/metadata/resourceVersion"))
+                .and_then(|version| version.parse().ok()),
+        };
+        let replicas = match patched.pointer("/spec/replicas") {
+            None | Some(serde_json::Value::Null) => 0,
+            Some(written) => written.as_i64().and_then(|replicas| i32::try_from(replicas).ok()).ok_or_else(|| {
+                let message = "unable to decode the patched object as autoscaling/v1 Scale: spec.replicas is no int32";
+                ApiError::new(ErrorReason::BadRequest, message)
+            })?,
+        };
+        self.scale(target, preconditions, replicas, context)
+    }
+}
+
+/// The answer where a kind has no `scale`.
+pub(super) fn no_scale() -> ApiError {
+    ApiError::new(ErrorReason::NotFound, "the server could not find the requested resource")
 }
 
 /// A JSON patch that can be read and does not apply is 422 without a reason that anyone could use; everything else 400.

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use super::admission::admit_update;
 use super::bodies::{adopt_status, has_generation, keep_status, wish_differs};
+use super::patch::no_scale;
 use super::{Context, MODIFIED, Store, conflict, template_generation};
-use crate::api::{Kind, KindInfo, Meta, Name, Object, ObjectId, OwnerReference, Timestamp, Uid, no_finalizers};
+use crate::api::{
+    Kind, KindInfo, Meta, Name, Object, ObjectId, OwnerReference, Timestamp, Uid, convert, no_finalizers,
+};
 use crate::event::{ApiError, ChangeKind, ErrorCause, ErrorReason, MetaEdit, Preconditions, Target};
 
 impl Store {
@@ -130,6 +133,9 @@ impl Store {
         context: &Context,
     ) -> Result<Object, ApiError> {
         let stored = self.live(target)?;
+        if !convert::is_scalable(stored.kind()) {
+            return Err(no_scale());
+        }
         self.check_preconditions(&stored, preconditions)?;
         if replicas < 0 {
             let message = format!(
@@ -161,7 +167,7 @@ impl Store {
                 Object::Untyped(object)
             }
             Object::Pod(_) | Object::Node(_) | Object::Namespace(_) | Object::Event(_) | Object::Lease(_) => {
-                return Err(ApiError::new(ErrorReason::NotFound, "the server could not find the requested resource"));
+                return Err(no_scale());
             }
         };
         self.replace(stored, |_| next, context)

@@ -68,14 +68,15 @@ fn a_quota_that_is_used_up_shows_late_and_a_higher_one_does_not_help_at_once() {
     let mut story = Story::of_nodes(4, "");
     story.apply(QUOTA);
     story.run_for(10);
+    // The Service of the API server counts.
     let used = |story: &Story| field(story, Kind::ResourceQuota, "q", "/status/used");
-    assert_eq!(used(&story), json!({ "count/deployments.apps": "0", "pods": "0", "services": "0" }));
+    assert_eq!(used(&story), json!({ "count/deployments.apps": "0", "pods": "0", "services": "1" }));
     story.apply(&web(5, "nginx:1"));
     story.run_for(15);
     story.expect_ready("web", 3);
     story.expect_condition("web", "ReplicaFailure", "True", "FailedCreate");
     story.expect_condition("web", "Available", "False", "MinimumReplicasUnavailable");
-    assert_eq!(used(&story), json!({ "count/deployments.apps": "1", "pods": "3", "services": "0" }));
+    assert_eq!(used(&story), json!({ "count/deployments.apps": "1", "pods": "3", "services": "1" }));
     let conditions = field(&story, Kind::Deployment, "web", "/status/conditions");
     let failure = conditions.as_array().into_iter().flatten().find(|one| one["type"] == "ReplicaFailure");
     let message = failure.and_then(|one| one["message"].as_str()).unwrap_or_default();

@@ -1,6 +1,8 @@
 //! Rollouts as `kubectl rollout` steers them: paused, resumed, restarted, undone.
 
+use serde_json::json;
 use wavetank::api::{Kind, ReplicaSet};
+use wavetank::event::PatchKind;
 use wavetank::sim::Action;
 
 use crate::story::{Story, resource, web};
@@ -116,4 +118,119 @@ fn old_revisions_are_kept_up_to_their_limit() {
     }
     story.run_until_quiet();
     assert_eq!(sets(&story), ["nginx:2 x 0 (3)", "nginx:3 x 0 (4)", "nginx:4 x 1 (5)"]);
+}
+
+/// A set of kind with three pods or one a node, of `ok:1`.
+fn set(kind: &str, more: &str) -> String {
+    format!(
+        "apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: db, annotations: {{kubernetes.io/change-cause: first}}}}\nspec:\n  \
+         selector: {{matchLabels: {{app: db}}}}\n{more}  template:\n    metadata: {{labels: {{app: db}}}}\n    spec: \
+         {{containers: [{{name: c, image: 'ok:1', ports: [{{containerPort: 80}}]}}]}}\n"
+    )
+}
+
+#[test]
+fn the_history_of_a_deployment_lists_its_revisions_and_shows_one() {
+    let mut story = settled();
+    set_image(&mut story, "nginx:2");
+    story.run_for(60);
+    let cause = json!({"metadata": {"annotations": {"kubernetes.io/change-cause": "nginx 2"}}});
+    let (web, kind) = (resource(Kind::Deployment, "web"), PatchKind::Merge);
+    story.act(Action::Patch { resource: web.clone(), kind, body: cause.into() });
+    story.run_for(10);
+    story.act(Action::RolloutHistory { resource: web.clone(), revision: None });
+    story.act(Action::RolloutHistory { resource: web.clone(), revision: Some(1) });
+    story.act(Action::RolloutHistory { resource: web, revision: Some(9) });
+    story.act(Action::RolloutHistory { resource: resource(Kind::Job, "web"), revision: None });
+    story.run_for(5);
+    let printed = story.printed();
+    let list = "deployment.apps/web \nREVISION  CHANGE-CAUSE\n1         <none>\n2         nginx 2\n";
+    assert!(printed.contains(list), "{printed}");
+    let hash = story.sim.store().objects(Kind::ReplicaSet, story.now()).find_map(|object| {
+        let set = object.get::<ReplicaSet>()?.clone();
+        (set.meta.annotations.get(REVISION)? == "1").then(|| set.meta.labels.get("pod-template-hash").cloned())?
+    });
+    let one = format!(
+        "deployment.apps/web with revision #1\nPod Template:\n  Labels:\tapp=web\n\tpod-template-hash={}\n  Containers:\n   c:\n    \
+         Image:\tnginx:1\n    Port:\t<none>\n    Host Port:\t<none>\n    Requests:\n      cpu:\t500m\n      memory:\t256Mi\n",
+        hash.expect("it has one")
+    );
+    assert!(printed.contains(&one), "{printed}");
+    assert!(printed.contains("error: unable to find the specified revision"), "{printed}");
+    assert!(printed.contains("error: no history viewer has been implemented for \"Job.batch\""), "{printed}");
+}
+
+#[test]
+fn sets_have_a_history_status_restart_and_a_way_back_to_any_revision() {
+    for (kind, name, more) in
+        [(Kind::StatefulSet, "StatefulSet", "  serviceName: db\n  replicas: 2\n"), (Kind::DaemonSet, "DaemonSet", "")]
+    {
+        let db = || resource(kind, "db");
+        let mut story = Story::of_nodes(2, "");
+        story.apply(&set(name, more));
+        story.run_for(1);
+        story.act(Action::RolloutStatus { resource: db() });
+        story.run_for(60);
+        for image in ["ok:2", "ok:3"] {
+            story.act(Action::SetImage { resource: db(), images: vec![("c".into(), image.into())] });
+            story.run_for(60);
+        }
+        story.act(Action::RolloutRestart { resource: db() });
+        story.run_for(60);
+        story.act(Action::RolloutHistory { resource: db(), revision: None });
+        story.act(Action::RolloutHistory { resource: db(), revision: Some(2) });
+        story.act(Action::RolloutPause { resource: db(), paused: true });
+        story.run_for(5);
+        let printed = story.printed();
+        let list = "REVISION  CHANGE-CAUSE\n1         first\n2         first\n3         first\n4         first\n";
+        assert!(printed.contains(list), "{printed}");
+        assert!(printed.contains("db with revision #2\nPod Template:\n  Labels:\tapp=db\n"), "{printed}");
+        assert!(printed.contains("    Image:\tok:2\n    Port:\t80/TCP\n"), "{printed}");
+        let plural = &kind.info().expect("a built-in kind").plural;
+        assert!(printed.contains(&format!("error: {plural}.apps \"db\" pausing is not supported")), "{printed}");
+        let done = match kind {
+            Kind::StatefulSet => "partitioned roll out complete: 2 new pods have been updated...",
+            _ => "daemon set \"db\" successfully rolled out",
+        };
+        assert!(story.said_at(done).is_some(), "{printed}");
+        story.act(Action::RolloutUndo { resource: db(), to_revision: Some(1) });
+        story.run_for(60);
+        let images: Vec<_> = story
+            .pods_of("db")
+            .iter()
+            .map(|pod| pod.body.spec.containers()[0].image.clone().unwrap_or_default())
+            .collect();
+        assert_eq!(images, ["ok:1", "ok:1"]);
+        story.act(Action::RolloutHistory { resource: db(), revision: None });
+        story.run_for(5);
+        let printed = story.printed();
+        let last = printed.rsplit("REVISION  CHANGE-CAUSE\n").next().unwrap_or_default();
+        assert!(last.starts_with("2         first\n3         first\n4         first\n5         first\n"), "{printed}");
+    }
+}
+
+#[test]
+fn the_status_of_a_rollout_is_told_until_it_ends_or_its_deadline_has_passed() {
+    let mut story = Story::of_nodes(3, "behaviours:\n- {match: {image: 'bad:*'}, image: {missing: true}}");
+    story.apply(&web(3, "nginx:1"));
+    let web = || resource(Kind::Deployment, "web");
+    story.run_for(1);
+    story.act(Action::RolloutStatus { resource: web() });
+    story.run_for(60);
+    let printed = story.printed();
+    assert!(
+        printed.contains("Waiting for deployment \"web\" rollout to finish: 0 of 3 updated replicas are available..."),
+        "{printed}"
+    );
+    assert!(story.said_at("deployment \"web\" successfully rolled out").is_some(), "{printed}");
+    let body = json!({"spec": {"progressDeadlineSeconds": 30}});
+    story.act(Action::Patch { resource: web(), kind: PatchKind::Merge, body: body.into() });
+    set_image(&mut story, "bad:1");
+    story.run_for(1);
+    story.act(Action::RolloutStatus { resource: web() });
+    story.run_for(20);
+    let waits = "Waiting for deployment \"web\" rollout to finish: 1 out of 3 new replicas have been updated...";
+    assert!(story.said_at(waits).is_some(), "{}", story.printed());
+    story.run_for(60);
+    assert!(story.said_at("error: deployment \"web\" exceeded its progress deadline").is_some(), "{}", story.printed());
 }

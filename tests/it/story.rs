@@ -65,9 +65,14 @@ pub(crate) struct Story {
 impl Story {
     /// A cluster of so many nodes with 4 CPUs and 16Gi each, and behaviours as a scenario writes them.
     pub(crate) fn of_nodes(count: u32, behaviours: &str) -> Story {
+        let pool = format!("- {{name: node, count: {count}, capacity: {{cpu: 4, memory: 16Gi, pods: 110}}}}");
+        Story::of_pools(&pool, behaviours)
+    }
+
+    /// A cluster of these node pools, and more sections as a scenario writes them.
+    pub(crate) fn of_pools(pools: &str, sections: &str) -> Story {
         let text = format!(
-            "apiVersion: wavetank.dev/v1\nkind: Scenario\nmetadata: {{name: story}}\nnodes:\n- {{name: node, count: {count}, \
-             capacity: {{cpu: 4, memory: 16Gi, pods: 110}}}}\n{behaviours}\n"
+            "apiVersion: wavetank.dev/v1\nkind: Scenario\nmetadata: {{name: story}}\nnodes:\n{pools}\n{sections}\n"
         );
         let read = |_: &Path| Ok(Found::File(text.clone()));
         let mut scenario = load(&[PathBuf::from("story.yaml")], &[], &read).unwrap_or_else(|errors| panic!("{errors}"));

@@ -40,7 +40,7 @@ fn kind() -> impl Strategy<Value = Value> {
 }
 
 /// A fault with its parameters.
-fn fault() -> impl Strategy<Value = Value> {
+pub(crate) fn fault() -> impl Strategy<Value = Value> {
     let direction = prop_oneof![Just("both"), Just("toApiServer"), Just("fromApiServer")];
     let then = prop_oneof![Just("resume"), Just("relist")];
     prop_oneof![

@@ -29,6 +29,17 @@ pub(super) fn write(set: &ReplicaSet) -> Map<String, Value> {
     fields([("spec", to_value(&spec)), ("status", to_value(&write_status(&set.status)))])
 }
 
+/// The status of a ReplicaSet, or of a ReplicationController, whose fields have the same names.
+///
+/// # Errors
+/// What does not fit its type.
+pub fn status(value: Value) -> Result<ReplicaSetStatus, ConvertError> {
+    if value.is_null() {
+        return Ok(ReplicaSetStatus::default());
+    }
+    decode(value).map(read_status)
+}
+
 fn read_status(full: apps::ReplicaSetStatus) -> ReplicaSetStatus {
     ReplicaSetStatus {
         observed_generation: full.observed_generation.unwrap_or_default(),

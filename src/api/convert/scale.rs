@@ -1,8 +1,8 @@
 //! The `scale` subresource, of every built-in kind that has it. Upstream: the `ScaleREST` of `pkg/registry/apps/*`.
-//! Left out: CRDs, whose schema names the paths.
+//! Of a custom kind `spec.replicas` and `status.replicas` are read: which paths its CRD names is not looked at here.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 use super::decode;
@@ -55,8 +55,33 @@ pub fn with_replicas(object: &Object, replicas: i32) -> Option<Object> {
     Some(object)
 }
 
-fn is_scalable(kind: Kind) -> bool {
-    matches!(kind, Kind::StatefulSet | Kind::ReplicationController)
+/// Whether objects of a kind have the subresource.
+pub fn is_scalable(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet | Kind::ReplicationController | Kind::Custom(_)
+    )
+}
+
+/// `autoscaling/v1` Scale of an object; none where it cannot be scaled.
+pub fn scale_json(object: &Object) -> Option<Value> {
+    let scale = scale_of(object)?;
+    let meta = super::to_json(object)["metadata"].take();
+    let mut metadata = Map::new();
+    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+        if let Some(value) = meta.get(field) {
+            metadata.insert(field.to_owned(), value.clone());
+        }
+    }
+    let mut spec = Map::new();
+    if scale.replicas != 0 {
+        spec.insert("replicas".to_owned(), json!(scale.replicas));
+    }
+    let mut status = json!({"replicas": scale.status_replicas});
+    if !scale.selector.is_empty() {
+        status["selector"] = json!(scale.selector);
+    }
+    Some(json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status}))
 }
 
 fn scale_of_fields(kind: Kind, fields: &Map<String, Value>) -> Option<Scale> {
@@ -64,7 +89,9 @@ fn scale_of_fields(kind: Kind, fields: &Map<String, Value>) -> Option<Scale> {
         return None;
     }
     let spec = fields.get("spec")?;
-    let written: LabelSelector = if kind == Kind::ReplicationController {
+    let written: LabelSelector = if matches!(kind, Kind::Custom(_)) {
+        LabelSelector::default()
+    } else if kind == Kind::ReplicationController {
         LabelSelector {
             match_labels: spec.get("selector").and_then(|selector| decode(selector.clone()).ok()),
             ..LabelSelector::default()
@@ -75,9 +102,11 @@ fn scale_of_fields(kind: Kind, fields: &Map<String, Value>) -> Option<Scale> {
     let number = |part: Option<&Value>, default: i64| {
         part.and_then(|part| part.get("replicas")).and_then(Value::as_i64).unwrap_or(default) as i32
     };
+    let is_custom = matches!(kind, Kind::Custom(_));
+    let selector = Selector::from_label_selector(Some(&written)).ok()?.to_string();
     Some(Scale {
-        replicas: number(Some(spec), 1),
+        replicas: number(Some(spec), i64::from(!is_custom)),
         status_replicas: number(fields.get("status"), 0),
-        selector: Selector::from_label_selector(Some(&written)).ok()?.to_string(),
+        selector: if is_custom { String::new() } else { selector },
     })
 }

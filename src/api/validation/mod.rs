@@ -79,6 +79,9 @@ fn body(kind: Kind, value: &Value, errors: &mut Errors) {
         Kind::Node => typed(value, |node: v1::Node| others::node(&node, errors)),
         Kind::Deployment => typed(value, |object: apps::Deployment| workloads::deployment(&object, errors)),
         Kind::ReplicaSet => typed(value, |object: apps::ReplicaSet| workloads::replica_set(&object, errors)),
+        Kind::ReplicationController => {
+            typed(value, |object: v1::ReplicationController| workloads::replication_controller(&object, errors));
+        }
         Kind::StatefulSet => typed(value, |object: apps::StatefulSet| workloads::stateful_set(&object, errors)),
         Kind::DaemonSet => typed(value, |object: apps::DaemonSet| workloads::daemon_set(&object, errors)),
         Kind::Job => typed(value, |job: batch::Job| jobs::job(&job, errors)),

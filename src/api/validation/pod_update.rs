@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::field::{Errors, Path};
 use super::{shown, typed};
+use crate::api::{Kind, defaults};
 
 const MAY_CHANGE: &str = "pod updates may not change fields other than `spec.containers[*].image`,\
 `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),\
@@ -24,9 +25,12 @@ pub(super) fn containers_stay(new: &Value, old: &Value, errors: &mut Errors) -> 
     true
 }
 
+/// Pods that controllers have made are kept without the defaults of pods, which every update brings: they are no change.
 pub(super) fn update(new: &Value, old: &Value, errors: &mut Errors) {
+    let mut old = old.clone();
+    defaults::apply(Kind::Pod, &mut old);
     typed(new, |new: v1::Pod| {
-        typed(old, |old: v1::Pod| specs(new.spec.unwrap_or_default(), old.spec.unwrap_or_default(), errors));
+        typed(&old, |old: v1::Pod| specs(new.spec.unwrap_or_default(), old.spec.unwrap_or_default(), errors));
     });
 }
 

@@ -1,4 +1,4 @@
-//! Deployments, ReplicaSets, StatefulSets and DaemonSets. Upstream: `pkg/apis/apps/validation`.
+//! Deployments, ReplicaSets, ReplicationControllers, StatefulSets and DaemonSets. Upstream: `pkg/apis/apps/validation`.
 
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::core::v1;
@@ -35,6 +35,29 @@ pub(super) fn replica_set(object: &apps::ReplicaSet, errors: &mut Errors) {
     let template = spec.template.clone().unwrap_or_default();
     let empty = "empty selector is invalid for deployment";
     selected_template(&path, &spec.selector, &template, empty, "invalid label selector", "ReplicaSet", errors);
+}
+
+pub(super) fn replication_controller(object: &v1::ReplicationController, errors: &mut Errors) {
+    let spec = object.spec.clone().unwrap_or_default();
+    let path = Path::new("spec");
+    errors.non_negative(&path.child("minReadySeconds"), spec.min_ready_seconds);
+    let labels = spec.selector.unwrap_or_default();
+    if labels.is_empty() {
+        errors.required(&path.child("selector"), "");
+    }
+    errors.non_negative(&path.child("replicas"), spec.replicas);
+    let Some(template) = &spec.template else {
+        errors.required(&path.child("template"), "");
+        return;
+    };
+    let selector = LabelSelector { match_labels: Some(labels.clone()), match_expressions: None };
+    if let Ok(selector) = Selector::from_label_selector(Some(&selector))
+        && !labels.is_empty()
+    {
+        matches_template(&path, &selector, template, errors);
+    }
+    pod::template(&path.child("template"), template, errors);
+    always_running(&path, template, "ReplicationController", errors);
 }
 
 pub(super) fn stateful_set(object: &apps::StatefulSet, errors: &mut Errors) {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::hash::Hasher;
 use std::sync::Arc;
 
-pub use revision::{Rollback, rollback_template};
+pub use revision::{Rollback, revision as revision_of, rollback_template};
 
 use super::pod_util::selects;
 use super::replicaset::TERMINATING_REPLICAS;

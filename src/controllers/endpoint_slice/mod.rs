@@ -4,10 +4,8 @@
 //! only for the Services that select it, whose pods are remembered.
 //!
 //! Left out: the annotation `service.kubernetes.io/topology-mode` with its hints by the share of CPUs (hints by
-//! `trafficDistribution` are there), the annotation `endpoints.kubernetes.io/last-change-trigger-time`, the end of
-//! retries after the fifteenth, and the EndpointSlice mirroring controller: Endpoints that users write have no slices.
-//! Recent writes are told by revision, not by generation. Events come from `endpointslice-controller`, upstream's from
-//! `endpoint-slice-controller`.
+//! `trafficDistribution` are there), the annotation `endpoints.kubernetes.io/last-change-trigger-time`, and the end
+//! of retries after the fifteenth. Recent writes are told by revision, not by generation.
 
 mod reconcile;
 mod slice;
@@ -270,6 +268,10 @@ fn write_family(
 impl Controller for EndpointSliceController {
     fn entry(&self) -> &'static ControllerEntry {
         &ENTRY
+    }
+
+    fn event_source(&self) -> &'static str {
+        "endpoint-slice-controller"
     }
 
     fn observe(&mut self, change: Observed, view: &View, queue: &mut WorkQueue) {

@@ -4,7 +4,7 @@
 //! first family. A change of a pod is work only for the Services that select it.
 //!
 //! Left out: the annotation `endpoints.kubernetes.io/last-change-trigger-time`, and the end of retries after the
-//! fifteenth. Events come from `endpoints-controller`, upstream's from `endpoint-controller`.
+//! fifteenth.
 
 mod subsets;
 #[cfg(test)]
@@ -161,6 +161,10 @@ fn is_up_to_date(current: &Obj<Untyped>, subsets: &Value, labels: &Labels) -> bo
 impl Controller for EndpointsController {
     fn entry(&self) -> &'static ControllerEntry {
         &ENTRY
+    }
+
+    fn event_source(&self) -> &'static str {
+        "endpoint-controller"
     }
 
     fn observe(&mut self, change: Observed, view: &View, queue: &mut WorkQueue) {

@@ -1,11 +1,12 @@
-//! The ReplicaSet controller: keeps as many pods as a ReplicaSet wishes.
-//! Upstream: `pkg/controller/replicaset`.
+//! The ReplicaSet controller and the ReplicationController controller: keep as many pods as their owners wish.
+//! Upstream: `pkg/controller/replicaset`, `pkg/controller/replication`.
 //!
-//! Left out: ReplicationControllers; metrics. Differences: counts of pods are kept up to date instead of made anew in
+//! Left out: metrics. Differences: counts of pods are kept up to date instead of made anew in
 //! each sync; adoptions go before releases; once a create has failed since the namespace is being deleted, the rest of
 //! the batch is not tried; pods that are related to the set count by owner, those without one by selector.
 
 mod observe;
+mod owned;
 pub mod ranking;
 pub mod status;
 pub mod tally;
@@ -16,17 +17,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hasher;
 use std::sync::Arc;
 
+use owned::{Owned, Sets};
 use ranking::pods_to_delete;
 use tally::{Counts, Tally};
 
-use super::pod_util::{
-    controller_reference, is_active, is_namespace_terminating, pod_from_template, selects, until_available,
-};
+use super::pod_util::{is_active, is_namespace_terminating, pod_from_template, selects, until_available};
 use super::refs::{self, Claims};
-use crate::api::{EventType, Kind, Name, Obj, Object, ObjectId, Pod, ReplicaSet, ReplicaSetStatus, Uid};
+use crate::api::{EventType, Kind, Name, Obj, ObjectId, Pod, ReplicaSet, ReplicaSetStatus, Uid};
 use crate::client::{
-    Controller, ControllerEntry, Expectations, Flag, FlagValue, Flags, Observed, Outcome, Plan, Step, View, Watches,
-    WorkQueue,
+    Controller, ControllerEntry, Expectations, Flag, FlagValue, Observed, Outcome, Plan, Step, View, Watches, WorkQueue,
 };
 use crate::event::{DeleteOptions, ErrorReason, Reply, Request, Target};
 use crate::kernel::{Span, Time};
@@ -40,6 +39,12 @@ pub const CONCURRENT_REPLICASET_SYNCS: Flag = Flag {
     default: FlagValue::Int(5),
     doc: "ReplicaSets that are synced at the same time",
 };
+/// `--concurrent-rc-syncs`.
+pub const CONCURRENT_RC_SYNCS: Flag = Flag {
+    name: "concurrent-rc-syncs",
+    default: FlagValue::Int(5),
+    doc: "ReplicationControllers that are synced at the same time",
+};
 /// The feature gate of `status.terminatingReplicas`, alpha in 1.34.
 pub const TERMINATING_REPLICAS: Flag = Flag {
     name: "DeploymentReplicaSetTerminatingReplicas",
@@ -50,21 +55,29 @@ pub const TERMINATING_REPLICAS: Flag = Flag {
 /// The line in the registry.
 pub static ENTRY: ControllerEntry = ControllerEntry {
     name: "replicaset-controller",
-    doc: "keeps as many pods as a ReplicaSet wishes: creates, deletes, adopts, releases; leaves out ReplicationControllers",
+    doc: "keeps as many pods as a ReplicaSet wishes: creates, deletes, adopts, releases",
     source: "pkg/controller/replicaset",
     watches: Watches::Kinds(&[Kind::ReplicaSet, Kind::Pod]),
     workers: &CONCURRENT_REPLICASET_SYNCS,
     flags: &[&TERMINATING_REPLICAS],
-    build,
+    build: |flags| Box::new(new_controller(Owned::ReplicaSets, flags.bool(&TERMINATING_REPLICAS))),
 };
 
-fn build(flags: &Flags) -> Box<dyn Controller> {
-    Box::new(new_controller(flags))
-}
+/// The line in the registry of the controller of ReplicationControllers.
+pub static OF_REPLICATION_CONTROLLERS: ControllerEntry = ControllerEntry {
+    name: "replicationcontroller-controller",
+    doc: "keeps as many pods as a ReplicationController wishes: creates, deletes, adopts, releases",
+    source: "pkg/controller/replication",
+    watches: Watches::Kinds(&[Kind::ReplicationController, Kind::Pod]),
+    workers: &CONCURRENT_RC_SYNCS,
+    flags: &[],
+    build: |_flags| Box::new(new_controller(Owned::ReplicationControllers, false)),
+};
 
-fn new_controller(flags: &Flags) -> ReplicaSetController {
+fn new_controller(owned: Owned, count_terminating: bool) -> ReplicaSetController {
     ReplicaSetController {
-        count_terminating: flags.bool(&TERMINATING_REPLICAS),
+        sets: Sets::new(owned),
+        count_terminating,
         expectations: Expectations::default(),
         tallies: BTreeMap::new(),
         syncs: BTreeMap::new(),
@@ -83,6 +96,7 @@ const STATUS_AGAIN: u32 = 8;
 /// The controller and its memory.
 #[derive(Clone, Debug)]
 struct ReplicaSetController {
+    sets: Sets,
     count_terminating: bool,
     expectations: Expectations,
     tallies: BTreeMap<Uid, Tally>,
@@ -93,6 +107,7 @@ struct ReplicaSetController {
 /// A sync under way.
 #[derive(Clone, Debug)]
 struct Sync {
+    owned: Owned,
     set: Arc<Obj<ReplicaSet>>,
     /// Whether the expectations were fulfilled when it began.
     satisfied: bool,
@@ -116,7 +131,17 @@ struct Sync {
 
 impl Controller for ReplicaSetController {
     fn entry(&self) -> &'static ControllerEntry {
-        &ENTRY
+        match self.sets.owned {
+            Owned::ReplicaSets => &ENTRY,
+            Owned::ReplicationControllers => &OF_REPLICATION_CONTROLLERS,
+        }
+    }
+
+    fn event_source(&self) -> &'static str {
+        match self.sets.owned {
+            Owned::ReplicaSets => "replicaset-controller",
+            Owned::ReplicationControllers => "replication-controller",
+        }
     }
 
     fn observe(&mut self, change: Observed, view: &View, queue: &mut WorkQueue) {
@@ -124,7 +149,7 @@ impl Controller for ReplicaSetController {
     }
 
     fn reconcile(&mut self, key: ObjectId, view: &View, plan: &mut Plan) {
-        let Some(set) = view.caches.replica_sets.get(key).cloned() else {
+        let Some(set) = self.sets.get(key, view.caches).cloned() else {
             self.expectations.forget(key);
             return;
         };
@@ -156,11 +181,14 @@ impl Controller for ReplicaSetController {
                 Err(error) => plan.fail(error.message.clone()),
             },
             STATUS_READ => match outcome.replies[0].as_ref().map(|answer| answer.object()) {
-                Ok(Some(Object::ReplicaSet(fresh))) => plan.ask(STATUS_AGAIN, with_status(fresh, sync.status.clone())),
-                Ok(_) => panic!("the answer to the GET of a ReplicaSet is something else"),
+                Ok(object) => {
+                    let fresh = object.and_then(|object| sync.owned.read(object));
+                    let fresh = fresh.expect("the answer to a GET is the object asked for");
+                    plan.ask(STATUS_AGAIN, with_status(sync.owned, &fresh, sync.status.clone()));
+                }
                 Err(error) => plan.fail(error.message.clone()),
             },
-            other => panic!("the ReplicaSet controller asks nothing under label {other}"),
+            other => panic!("a controller of replicas asks nothing under label {other}"),
         }
         self.keep(key, sync, plan);
     }
@@ -203,6 +231,7 @@ impl ReplicaSetController {
             (set.body.min_ready_seconds > 0).then(|| replicas_in_cache(&set, view))
         };
         Sync {
+            owned: self.sets.owned,
             satisfied: self.expectations.satisfied(key, view.now),
             counts,
             pods,
@@ -255,13 +284,13 @@ impl ReplicaSetController {
         if missing > 0 {
             self.expectations.expect_creations(key, count, view.now);
             sync.wanted = count;
-            let reference = controller_reference(&set.meta, "apps/v1", "ReplicaSet");
+            let reference = sync.owned.reference(&set.meta);
             let pod = pod_from_template(&set.body.template, &set.meta, reference);
             plan.slow_start(CREATE, vec![Request::Create(pod); count]);
             return;
         }
         let pods = sync.pods.clone().unwrap_or_else(|| replicas_in_cache(&set, view));
-        let victims = pods_to_delete(pods, related_pods(&set, view), count, view.now, view.clock);
+        let victims = pods_to_delete(pods, related_pods(&self.sets, &set, view), count, view.now, view.clock);
         self.expectations.expect_deletions(key, victims.iter().map(|pod| pod.meta.uid), view.now);
         sync.victims = victims.iter().map(|pod| (pod.meta.name.clone(), pod.meta.uid)).collect();
         let delete = |pod: &Arc<Obj<Pod>>| Request::Delete {
@@ -337,7 +366,7 @@ impl ReplicaSetController {
         if sync.status == set.body.status {
             finish(sync, view, plan);
         } else {
-            plan.ask(STATUS, with_status(set, sync.status.clone()));
+            plan.ask(STATUS, with_status(sync.owned, set, sync.status.clone()));
         }
     }
 
@@ -381,7 +410,7 @@ impl Sync {
 /// Asks for the next adoption or release, if there is one.
 fn claim_next(sync: &mut Sync, plan: &mut Plan) -> bool {
     if let Some(pod) = sync.adopt.front() {
-        let reference = controller_reference(&sync.set.meta, "apps/v1", "ReplicaSet");
+        let reference = sync.owned.reference(&sync.set.meta);
         plan.ask(ADOPT, refs::adoption(&pod.meta, reference));
         true
     } else if let Some(pod) = sync.release.front() {
@@ -419,12 +448,14 @@ fn replicas_in_cache(set: &Obj<ReplicaSet>, view: &View) -> Vec<Arc<Obj<Pod>>> {
     view.caches.pods_of(set.meta.uid).filter(replica).cloned().collect()
 }
 
-/// The pods of all ReplicaSets that have the same controller. Upstream: `getIndirectlyRelatedPods`.
-fn related_pods<'a>(set: &'a Obj<ReplicaSet>, view: &View<'a>) -> impl Iterator<Item = &'a Arc<Obj<Pod>>> + 'a {
+/// The pods of all owners that have the same controller. Upstream: `getIndirectlyRelatedPods`.
+fn related_pods<'a>(
+    sets: &'a Sets,
+    set: &'a Obj<ReplicaSet>,
+    view: &View<'a>,
+) -> impl Iterator<Item = &'a Arc<Obj<Pod>>> + 'a {
     let caches = view.caches;
-    let owner = set.meta.controller().map(|owner| owner.uid);
-    let sets = owner.into_iter().flat_map(|uid| caches.replica_set_owners.owned_by(uid));
-    sets.filter_map(|slot| caches.replica_sets.by_slot(slot)).flat_map(|related| {
+    sets.siblings(set, caches).flat_map(|related| {
         let selected = |pod: &&Arc<Obj<Pod>>| selects(&related.body.selector, &pod.meta.labels);
         let orphans = caches.orphan_pods(&related.meta.namespace);
         caches.pods_of(related.meta.uid).chain(orphans).filter(selected)
@@ -432,7 +463,6 @@ fn related_pods<'a>(set: &'a Obj<ReplicaSet>, view: &View<'a>) -> impl Iterator<
 }
 
 /// The request that writes a status.
-fn with_status(set: &Obj<ReplicaSet>, status: ReplicaSetStatus) -> Request {
-    let body = ReplicaSet { status, ..set.body.clone() };
-    Request::UpdateStatus(Obj { meta: set.meta.clone(), body }.into_object())
+fn with_status(owned: Owned, set: &Obj<ReplicaSet>, status: ReplicaSetStatus) -> Request {
+    Request::UpdateStatus(owned.with_status(set, status))
 }

@@ -1,9 +1,10 @@
-//! Which ReplicaSets a change concerns, and what it tells about what was expected.
+//! Which owners a change concerns, and what it tells about what was expected.
 //! Upstream: the event handlers of `pkg/controller/replicaset/replica_set.go`.
 
 use std::sync::Arc;
 
 use super::ReplicaSetController;
+use super::owned::Sets;
 use crate::api::{Meta, Obj, OwnerReference, Pod, ReplicaSet};
 use crate::client::{Observed, View, WorkQueue};
 use crate::controllers::pod_util::selects;
@@ -15,18 +16,20 @@ impl ReplicaSetController {
         if let Some(pod) = change.new.get::<Pod>() {
             let old = change.old.and_then(|old| old.get::<Pod>());
             self.pod_observed(change, old, pod, view, queue);
-        } else if let Some(set) = change.new.get::<ReplicaSet>() {
-            let before = change.old.map_or(set.meta.uid, |old| old.meta().uid);
+        } else if change.new.kind() == self.sets.owned.kind() {
+            let meta = change.new.meta();
+            self.sets.observed(&change);
+            let before = change.old.map_or(meta.uid, |old| old.meta().uid);
             let life_ended = match change.kind {
                 ChangeKind::Added => false,
-                ChangeKind::Modified => before != set.meta.uid,
+                ChangeKind::Modified => before != meta.uid,
                 ChangeKind::Deleted => true,
             };
             if life_ended {
-                self.expectations.forget(set.meta.id);
+                self.expectations.forget(meta.id);
                 self.tallies.remove(&before);
             }
-            queue.add(set.meta.id, change.cause);
+            queue.add(meta.id, change.cause);
         }
     }
 
@@ -53,12 +56,12 @@ impl ReplicaSetController {
             (ChangeKind::Modified, Some(old)) => self.pod_modified(change, old, pod, view, queue),
             (ChangeKind::Added | ChangeKind::Modified, _) => match pod.meta.controller() {
                 Some(reference) => {
-                    if let Some(set) = resolve(&pod.meta, reference, view) {
+                    if let Some(set) = resolve(&self.sets, &pod.meta, reference, view) {
                         self.expectations.creation_observed(set.meta.id);
                         queue.add(set.meta.id, change.cause);
                     }
                 }
-                None => ask_all_that_select(pod, change, view, queue),
+                None => ask_all_that_select(&self.sets, pod, change, view, queue),
             },
         }
     }
@@ -66,17 +69,17 @@ impl ReplicaSetController {
     fn pod_modified(&mut self, change: Observed, old: &Obj<Pod>, pod: &Obj<Pod>, view: &View, queue: &mut WorkQueue) {
         let (before, after) = (old.meta.controller(), pod.meta.controller());
         if before != after
-            && let Some(set) = before.and_then(|reference| resolve(&old.meta, reference, view))
+            && let Some(set) = before.and_then(|reference| resolve(&self.sets, &old.meta, reference, view))
         {
             queue.add(set.meta.id, change.cause);
         }
         let Some(reference) = after else {
             if before != after || old.meta.labels != pod.meta.labels {
-                ask_all_that_select(pod, change, view, queue);
+                ask_all_that_select(&self.sets, pod, change, view, queue);
             }
             return;
         };
-        let Some(set) = resolve(&pod.meta, reference, view) else { return };
+        let Some(set) = resolve(&self.sets, &pod.meta, reference, view) else { return };
         queue.add(set.meta.id, change.cause);
         if set.body.min_ready_seconds > 0 && !old.body.is_ready() && pod.body.is_ready() {
             let after = Span::from_secs(set.body.min_ready_seconds as u64 + 1);
@@ -85,7 +88,7 @@ impl ReplicaSetController {
     }
 
     fn pod_deleted(&mut self, change: Observed, pod: &Obj<Pod>, view: &View, queue: &mut WorkQueue) {
-        if let Some(set) = pod.meta.controller().and_then(|reference| resolve(&pod.meta, reference, view)) {
+        if let Some(set) = pod.meta.controller().and_then(|reference| resolve(&self.sets, &pod.meta, reference, view)) {
             self.expectations.deletion_observed(set.meta.id, pod.meta.uid);
             queue.add(set.meta.id, change.cause);
         }
@@ -106,21 +109,26 @@ impl ReplicaSetController {
     }
 }
 
-/// The ReplicaSet that a reference means, if it is one and still the same life. Upstream: `resolveControllerRef`.
-fn resolve<'a>(of: &Meta, reference: &OwnerReference, view: &View<'a>) -> Option<&'a Arc<Obj<ReplicaSet>>> {
-    if reference.kind != "ReplicaSet" {
+/// The owner that a reference means, if it is one and still the same life. Upstream: `resolveControllerRef`.
+fn resolve<'a>(
+    sets: &'a Sets,
+    of: &Meta,
+    reference: &OwnerReference,
+    view: &View<'a>,
+) -> Option<&'a Arc<Obj<ReplicaSet>>> {
+    if reference.kind != sets.owned.name() {
         return None;
     }
-    let set = view.caches.replica_sets.by_name(&of.namespace, &reference.name)?;
+    let set = sets.by_name(&of.namespace, &reference.name, view.caches)?;
     (set.meta.uid == reference.uid).then_some(set)
 }
 
-/// Asks for a sync of every ReplicaSet that could adopt an orphan. Upstream: `getPodReplicaSets`.
-fn ask_all_that_select(pod: &Obj<Pod>, change: Observed, view: &View, queue: &mut WorkQueue) {
+/// Asks for a sync of every owner that could adopt an orphan. Upstream: `getPodReplicaSets`.
+fn ask_all_that_select(sets: &Sets, pod: &Obj<Pod>, change: Observed, view: &View, queue: &mut WorkQueue) {
     if pod.meta.labels.is_empty() {
         return;
     }
-    for set in view.caches.replica_sets.in_namespace(&pod.meta.namespace) {
+    for set in sets.in_namespace(&pod.meta.namespace, view.caches) {
         let selector = &set.body.selector;
         if !selector.parsed.is_everything() && selects(selector, &pod.meta.labels) {
             queue.add(set.meta.id, change.cause);

@@ -271,7 +271,7 @@ fn drawn_pod(slot: u32, set: &ReplicaSet, owner: &Meta, draw: Draw) -> Object {
 
 #[test]
 fn a_sync_that_only_told_events_leaves_nothing_behind() {
-    let mut controller = super::new_controller(&Flags::default());
+    let mut controller = super::new_controller(super::Owned::ReplicaSets, false);
     let mut set = replica_set("web", 1, "app:ok");
     set.meta.id = ObjectId { kind: Kind::ReplicaSet, slot: 0 };
     set.meta.generation = 1;
@@ -302,7 +302,7 @@ fn tallies_stay_equal_to_counts_made_anew() {
     set.meta.id = ObjectId { kind: Kind::ReplicaSet, slot: 0 };
     set.meta.uid = Uid(7);
     let set = Arc::new(set);
-    let mut controller = super::new_controller(&Flags::default());
+    let mut controller = super::new_controller(super::Owned::ReplicaSets, false);
     let (mut caches, mut queue) = (Caches::default(), WorkQueue::default());
     let chance = Chance { seed: 3 };
     let mut tell = |kind, object: Object| {

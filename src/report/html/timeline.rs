@@ -209,6 +209,8 @@ fn namespace_of(action: &Action) -> String {
         | Action::SetImage { resource, .. }
         | Action::RolloutUndo { resource, .. }
         | Action::RolloutPause { resource, .. }
+        | Action::RolloutHistory { resource, .. }
+        | Action::RolloutStatus { resource }
         | Action::RolloutRestart { resource } => resource.namespace.to_string(),
         Action::Apply(_) | Action::Create(_) | Action::DefineKind(_) | Action::Cordon { .. } | Action::Drain { .. } => {
             String::new()

@@ -25,7 +25,7 @@ pub use behaviour::{
 pub use expectation::{ClaimFile, CountFile, ExpectationFile};
 pub use fault::FaultFile;
 pub use manifest::{ManifestFile, ManifestFiles, RepeatBlock, RepeatFile};
-pub use nodes::{NodePoolFile, NodeTypeEntry, NodeTypeFile, NodeTypesInFile, TaintFields, TaintFile};
+pub use nodes::{IpFamilyFile, NodePoolFile, NodeTypeEntry, NodeTypeFile, NodeTypesInFile, TaintFields, TaintFile};
 pub(super) use scalar::read_range;
 pub use scalar::{Duration, DurationRange, Every, FlagText, Instant, QuantityText, ShortForm};
 pub use scheduler::{SchedulerConfigFile, SchedulerFlagsFile};

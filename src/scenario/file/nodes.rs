@@ -48,9 +48,24 @@ pub struct NodePoolFile {
     /// node would. Default: no limit.
     #[serde(default)]
     pub disk_limits: BTreeMap<String, u32>,
+    /// The families of addresses that the nodes have, and their pods: `[IPv4]`, `[IPv6]`, or both, the primary one first.
+    /// Default: an IPv4 address for the node, and for its pods one of every family that the cluster has.
+    #[serde(default)]
+    pub ip_families: Vec<IpFamilyFile>,
     /// What one node costs an hour, in any currency. Default: that of its type, if there is one.
     #[cfg_attr(feature = "cli", schemars(range(min = 0)))]
     pub price_per_hour: Option<f64>,
+}
+
+/// A family of addresses.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename = "IpFamily")]
+pub enum IpFamilyFile {
+    /// IPv4.
+    IPv4,
+    /// IPv6.
+    IPv6,
 }
 
 /// A named machine type. There are none built in: prices go stale.

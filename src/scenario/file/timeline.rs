@@ -135,7 +135,7 @@ pub struct SetImageFile {
     pub images: BTreeMap<String, String>,
 }
 
-/// `kubectl rollout`: exactly one of undo, pause, resume and restart.
+/// `kubectl rollout`: exactly one of undo, pause, resume, restart, history and status.
 #[derive(Deserialize, Clone, PartialEq, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename = "Rollout")]
@@ -149,10 +149,16 @@ pub struct RolloutFile {
     pub resume: Option<String>,
     /// Replaces all pods of this, step by step.
     pub restart: Option<String>,
+    /// Prints the revisions of this, or with `revision` the template of one.
+    pub history: Option<String>,
+    /// Waits until this is rolled out, and says what it waits for.
+    pub status: Option<String>,
     /// The namespace. Default: `default`.
     pub namespace: Option<String>,
     /// `--to-revision` of undo. Default: the one before.
     pub to_revision: Option<i64>,
+    /// `--revision` of history. Default: the list of all.
+    pub revision: Option<i64>,
 }
 
 /// `kubectl cordon` and `uncordon`.

@@ -10,9 +10,12 @@
 mod apply;
 mod create;
 mod delete;
+mod describe;
 mod drain;
 mod edit;
+mod history;
 mod shell;
+mod status;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -32,8 +35,10 @@ use create::Create;
 use delete::Delete;
 use drain::Drain;
 use edit::{Edit, Wish};
+use history::History;
 pub(super) use shell::split;
 use shell::{Kinds, Progress, Session, Shell, Subject};
+use status::Status;
 use undo::Undo;
 use undo_revision::UndoRevision;
 
@@ -97,6 +102,8 @@ enum Flow {
     Edit(Edit),
     Undo(Undo),
     UndoRevision(UndoRevision),
+    History(History),
+    Status(Status),
     Drain(Drain),
 }
 
@@ -180,6 +187,10 @@ impl User {
             Action::RolloutUndo { resource, to_revision } => {
                 Flow::Undo(Undo::new(self.kinds.subject(resource)?, to_revision)?)
             }
+            Action::RolloutHistory { resource, revision } => {
+                Flow::History(History::new(self.kinds.subject(resource)?, revision)?)
+            }
+            Action::RolloutStatus { resource } => Flow::Status(Status::new(self.kinds.subject(resource)?)?),
             Action::Cordon { node, unschedulable } => {
                 Flow::Edit(Edit::new(self.node(node)?, Wish::Unschedulable(unschedulable)))
             }
@@ -203,6 +214,8 @@ impl User {
             Flow::Edit(edit) => edit.step(step, shell),
             Flow::Undo(undo) => undo.step(step, shell),
             Flow::UndoRevision(undo) => undo.step(step, shell),
+            Flow::History(history) => history.step(step, shell),
+            Flow::Status(status) => status.step(step, shell),
             Flow::Drain(drain) => drain.step(step, shell),
         };
         if progress == Progress::Ended
@@ -263,6 +276,8 @@ impl Part for User {
                 Flow::Edit(edit) => (2u8, edit.place()).hash(&mut hasher),
                 Flow::Undo(undo) => (3u8, undo.place()).hash(&mut hasher),
                 Flow::UndoRevision(undo) => (6u8, undo.place()).hash(&mut hasher),
+                Flow::History(history) => (7u8, history.place()).hash(&mut hasher),
+                Flow::Status(_) => 8u8.hash(&mut hasher),
                 Flow::Drain(drain) => {
                     4u8.hash(&mut hasher);
                     drain.places().for_each(|place| place.hash(&mut hasher));

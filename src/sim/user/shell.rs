@@ -164,6 +164,12 @@ impl Subject {
         if self.info.group.is_empty() { kind } else { format!("{kind}.{}", self.info.group) }
     }
 
+    /// `Deployment.apps`, or `Pod` in the core group. Upstream: `schema.GroupKind.String`.
+    pub(super) fn group_kind(&self) -> String {
+        let KindInfo { group, kind, .. } = &*self.info;
+        if group.is_empty() { kind.to_string() } else { format!("{kind}.{group}") }
+    }
+
     /// `deployment.apps/web done`, as kubectl's name printer writes it.
     pub(super) fn line(&self, done: &str) -> String {
         format!("{}/{} {done}", self.kind_name(), self.name)

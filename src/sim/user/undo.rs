@@ -41,7 +41,7 @@ impl Undo {
                 Err(format!("unable to find specified revision {revision} in history"))
             }
             (Kind::Deployment, _) => Ok(Undo { subject, to_revision, awaits: Awaits::Deployment }),
-            _ => Err(format!("no rollbacker has been implemented for {:?}", subject.kind_name())),
+            _ => Err(format!("no rollbacker has been implemented for {:?}", subject.group_kind())),
         }
     }
 
@@ -132,7 +132,7 @@ impl Undo {
 }
 
 /// The ReplicaSets that the Deployment controls.
-fn own_sets(items: &[Object], deployment: &Obj<Deployment>) -> Vec<Arc<Obj<ReplicaSet>>> {
+pub(super) fn own_sets(items: &[Object], deployment: &Obj<Deployment>) -> Vec<Arc<Obj<ReplicaSet>>> {
     let owned =
         |set: &&Arc<Obj<ReplicaSet>>| set.meta.controller().is_some_and(|owner| owner.uid == deployment.meta.uid);
     items.iter().filter_map(|item| item.get::<ReplicaSet>()).filter(owned).cloned().collect()

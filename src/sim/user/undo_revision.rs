@@ -132,7 +132,7 @@ impl UndoRevision {
     }
 }
 
-fn selector_and_template(set: &Object) -> Option<(Selector, Value)> {
+pub(super) fn selector_and_template(set: &Object) -> Option<(Selector, Value)> {
     let Object::Untyped(object) = set else { return None };
     let spec = object.body.fields.get("spec")?;
     let selector = serde_json::from_value(spec.get("selector")?.clone()).ok()?;

@@ -6,10 +6,11 @@
 //! before validation. Which free number is taken is drawn by the Service's path and how often it was given one.
 //!
 //! The status of a LoadBalancer is left to whoever plays the cloud: it writes `…/status`.
-//! Left out: the objects IPAddress and ServiceCIDR (one fixed range a family), the repair loops, dry runs, and the
-//! Service `kubernetes` itself, though its address, the first one, is kept free for it.
+//! Addresses come from the ranges of the ServiceCIDRs that are ready, those of `kubernetes` before others.
+//! Left out: the objects IPAddress (upstream keeps one for each address), the repair loops, dry runs.
 
 mod families;
+mod kubernetes;
 mod node_ports;
 mod pool;
 mod ranges;
@@ -26,59 +27,98 @@ use self::pool::{Pool, Refused, to_bits};
 use super::Store;
 use crate::api::convert;
 use crate::api::validation::{FieldError, FieldErrorKind, invalid_message};
-use crate::api::{Kind, Obj, Object, Untyped};
+use crate::api::{Cidr, Kind, Name, Obj, Object, Untyped};
 use crate::event::{ApiError, ErrorReason};
 use crate::kernel::{Chance, Purpose};
 pub use ranges::ServiceRanges;
 
+/// The ServiceCIDR of the ranges that the flag names, and the Service of the API server.
+const KUBERNETES: &str = "kubernetes";
+const OUTSIDE: &str = "the provided network does not match the current range";
 const CLUSTER_IP: Purpose = Purpose::new("service-cluster-ip");
 const NODE_PORT: Purpose = Purpose::new("service-node-port");
 
 /// What is given away, and what is taken.
 #[derive(Clone, Debug)]
 pub(super) struct Services {
-    /// The families of the cluster with their addresses, the primary one first.
-    addresses: Vec<(&'static str, Pool)>,
+    /// Where addresses come from, the range of the primary family first.
+    addresses: Vec<Range>,
     ports: Pool,
     /// How many draws were made for each Service, by the hash of its path.
     draws: imbl::OrdMap<u64, u64>,
 }
 
+/// A range of a ServiceCIDR.
+#[derive(Clone, Debug)]
+struct Range {
+    /// The ServiceCIDR.
+    of: Name,
+    cidr: Cidr,
+    family: &'static str,
+    pool: Pool,
+    /// Whether addresses are given from it.
+    is_ready: bool,
+}
+
+impl Range {
+    fn new(of: Name, cidr: Cidr) -> Range {
+        let family = if cidr.is_ipv6() { "IPv6" } else { "IPv4" };
+        Range { of, cidr, family, pool: Pool::of_addresses(&cidr), is_ready: true }
+    }
+}
+
 impl Services {
     pub(super) fn new(ranges: &ServiceRanges) -> Services {
-        let pool = |range: &crate::api::Cidr| {
-            let mut pool = Pool::of_addresses(range);
-            // The Service `kubernetes`.
-            let first = range.host(1).map(to_bits);
-            first.map(|first| pool.take(first)).ok();
-            (if range.is_ipv6() { "IPv6" } else { "IPv4" }, pool)
-        };
         Services {
-            addresses: ranges.cluster_ips.iter().map(pool).collect(),
+            addresses: ranges.cluster_ips.iter().map(|cidr| Range::new(KUBERNETES.into(), *cidr)).collect(),
             ports: Pool::of_ports(ranges.node_ports.0, ranges.node_ports.1),
             draws: imbl::OrdMap::new(),
         }
     }
 
+    /// The families of the cluster, the primary one first.
     fn cluster_families(&self) -> Vec<&'static str> {
-        self.addresses.iter().map(|(family, _)| *family).collect()
+        let own = self.addresses.iter().filter(|range| range.of == KUBERNETES);
+        own.map(|range| range.family).collect()
     }
 
-    fn pool(&mut self, family: &str) -> Option<&mut Pool> {
-        self.addresses.iter_mut().find(|(known, _)| *known == family).map(|(_, pool)| pool)
+    /// A free address of a family, as a text. Upstream: `MetaAllocator.AllocateNextService`, which looks through the ranges
+    /// in no particular order.
+    fn any_address(&mut self, family: &'static str, draw: &Draws) -> Result<String, Failed> {
+        let mut why = Refused::Full;
+        for index in 0..self.addresses.len() {
+            let range = &mut self.addresses[index];
+            if range.family != family || !range.is_ready {
+                continue;
+            }
+            match range.pool.take_any(draw.next(CLUSTER_IP, &mut self.draws)) {
+                Ok(found) => {
+                    self.addresses.iter_mut().for_each(|range| drop(range.pool.take(found)));
+                    return Ok(if family == "IPv6" {
+                        IpAddr::V6(found.into()).to_string()
+                    } else {
+                        IpAddr::V4((found as u32).into()).to_string()
+                    });
+                }
+                Err(refused) => why = refused,
+            }
+        }
+        Err(Failed::internal(format!("failed to allocate a serviceIP: {why}")))
     }
 
-    /// A free address of a family, as a text.
-    fn any_address(&mut self, family: &str, draw: &Draws) -> Result<String, Failed> {
-        let below = draw.next(CLUSTER_IP, &mut self.draws);
-        let pool = self.pool(family).ok_or_else(|| Failed::internal(format!("no range for {family}")))?;
-        let found =
-            pool.take_any(below).map_err(|why| Failed::internal(format!("failed to allocate a serviceIP: {why}")))?;
-        Ok(if family == "IPv6" {
-            IpAddr::V6(found.into()).to_string()
-        } else {
-            IpAddr::V4((found as u32).into()).to_string()
-        })
+    /// Takes the address that is named, in every range that has it.
+    fn take(&mut self, family: &str, address: u128) -> Result<(), Refused> {
+        let mut result = None;
+        for range in self.addresses.iter_mut().filter(|range| range.family == family) {
+            match (range.pool.take(address), range.is_ready) {
+                (Ok(()), true) => result = Some(Ok(())),
+                (Err(Refused::Allocated(what)), _) => return Err(Refused::Allocated(what)),
+                (Ok(()), false) => {}
+                (Err(outside), true) => result = result.or(Some(Err(outside))),
+                (Err(_), false) => {}
+            }
+        }
+        result.unwrap_or(Err(Refused::NotInRange(OUTSIDE.to_owned())))
     }
 
     /// Upstream: `allocIPs`: for each family of the Service from `from` on, the address that is named or any.
@@ -88,12 +128,12 @@ impl Services {
         addresses.resize(families.len().max(addresses.len()), String::new());
         for (index, family) in families.iter().enumerate().skip(from) {
             if addresses[index].is_empty() {
+                let family = if family == "IPv6" { "IPv6" } else { "IPv4" };
                 addresses[index] = self.any_address(family, draw)?;
                 continue;
             }
             let named = addresses[index].parse::<IpAddr>().map(to_bits).unwrap_or_default();
-            let taken = self.pool(family).map_or(Ok(()), |pool| pool.take(named));
-            if let Err(why) = taken {
+            if let Err(why) = self.take(family, named) {
                 let detail = format!("failed to allocate IP {}: {why}", addresses[index]);
                 return Err(Failed::field("spec.clusterIPs", json!(addresses), detail));
             }
@@ -105,8 +145,9 @@ impl Services {
 
     fn release_addresses(&mut self, addresses: &[String]) {
         for address in addresses.iter().filter(|address| *address != families::NONE) {
-            if let (Ok(parsed), Some(pool)) = (address.parse(), self.pool(families::family_of(address))) {
-                pool.release(to_bits(parsed));
+            if let Ok(parsed) = address.parse() {
+                let of_family = self.addresses.iter_mut().filter(|range| range.family == families::family_of(address));
+                of_family.for_each(|range| range.pool.release(to_bits(parsed)));
             }
         }
     }

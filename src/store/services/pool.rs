@@ -53,7 +53,7 @@ impl Pool {
             band: lower_band(hosts, 16, 16, 256).min(size),
             taken: imbl::OrdSet::new(),
             what: "IP",
-            outside: "the provided network does not match the current range".to_owned(),
+            outside: super::OUTSIDE.to_owned(),
         }
     }
 
@@ -97,6 +97,11 @@ impl Pool {
     /// Gives a number back; nothing happens where it was not taken.
     pub(super) fn release(&mut self, number: u128) {
         self.taken.remove(&number);
+    }
+
+    /// Those that are taken.
+    pub(super) fn taken_numbers(&self) -> impl Iterator<Item = u128> + '_ {
+        self.taken.iter().copied()
     }
 
     /// How many are taken.

@@ -4,15 +4,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::event::{DeleteOptions, Patch, PatchKind, Reply, Request, Subresource, Target};
-use crate::store::ApiServerSettings;
 use crate::store::tests::{Server, read};
 
 fn server(ranges: &str) -> Server {
-    let mut server = Server::new();
     let cluster_ips = ServiceRanges::cluster_ips(ranges).unwrap();
-    let service_ranges = ServiceRanges { cluster_ips, node_ports: (30000, 30019) };
-    server.store.configure(&ApiServerSettings { service_ranges, ..ApiServerSettings::default() });
-    server
+    Server::with_ranges(&[crate::kernel::Span::ZERO], &ServiceRanges { cluster_ips, node_ports: (30000, 30019) })
 }
 
 fn dual() -> Server {
@@ -115,21 +111,21 @@ fn a_service_goes_up_to_two_families_and_down_again() {
     assert_eq!(shape(&up), "RequireDualStack [IPv4 IPv6] [4 6]");
     assert_eq!(up["clusterIP"], first["clusterIP"]);
     let pools = |server: &Server| -> Vec<usize> {
-        server.store.services.addresses.iter().map(|(_, pool)| pool.taken()).collect()
+        server.store.services.addresses.iter().map(|range| range.pool.taken()).collect()
     };
-    assert_eq!(pools(&server), [2, 2], "one each is for the Service kubernetes");
+    assert_eq!(pools(&server), [2, 1], "one is for the Service kubernetes");
     let wrong = patch(&mut server, "web", json!({"clusterIPs": [up["clusterIP"]]})).unwrap_err();
     assert!(wrong.contains("must be 'SingleStack' to release the secondary cluster IP"), "{wrong}");
     let down = patch(&mut server, "web", json!({"ipFamilyPolicy": "SingleStack"})).unwrap();
     assert_eq!(shape(&down), "SingleStack [IPv4] [4]");
-    assert_eq!(pools(&server), [2, 1]);
+    assert_eq!(pools(&server), [2, 0]);
     let name = json!({"type": "ExternalName", "externalName": "example.com"});
     assert_eq!(shape(&patch(&mut server, "web", name).unwrap()), "- [] []");
-    assert_eq!(pools(&server), [1, 1]);
+    assert_eq!(pools(&server), [1, 0]);
     let back = patch(&mut server, "web", json!({"type": "ClusterIP", "externalName": null})).unwrap();
     assert_eq!(shape(&back), "SingleStack [IPv4] [4]");
     delete(&mut server, "web");
-    assert_eq!(pools(&server), [1, 1]);
+    assert_eq!(pools(&server), [1, 0]);
 }
 
 #[test]
@@ -205,4 +201,62 @@ fn node_ports_come_and_go_with_the_type() {
     let cluster = patch(&mut server, "dns", json!({"externalTrafficPolicy": "Cluster"})).unwrap();
     assert!(cluster["healthCheckNodePort"].is_null());
     assert_eq!(server.store.services.ports.taken(), 3);
+}
+
+/// A ServiceCIDR, ready or not.
+fn service_cidr(server: &mut Server, cidr: &str, status: &str) {
+    let json = json!({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": "more"},
+        "spec": {"cidrs": [cidr]}});
+    server.handle(Request::Create(read(json))).unwrap();
+    let body = json!({"status": {"conditions": [{"type": "Ready", "status": status, "lastTransitionTime": "2026-01-01T00:00:00Z", "reason": "", "message": ""}]}});
+    let target = Target::Name(Kind::ServiceCIDR, "".into(), "more".into());
+    let patch = Arc::new(Patch { kind: PatchKind::Merge, body });
+    server.handle(Request::Patch { target, subresource: Subresource::Status, patch }).unwrap();
+}
+
+#[test]
+fn the_server_keeps_a_service_and_a_service_cidr_called_kubernetes() {
+    let server = dual();
+    let find = |kind, namespace| server.store.by_name(kind, namespace, "kubernetes").map(convert::to_json).unwrap();
+    let service = find(Kind::Service, "default");
+    assert_eq!(shape(&service["spec"]), "SingleStack [IPv4] [4]");
+    assert_eq!(
+        (&service["spec"]["clusterIP"], &service["spec"]["ports"][0]["targetPort"]),
+        (&json!("10.0.0.1"), &json!(6443))
+    );
+    let slice = find(Kind::EndpointSlice, "default");
+    assert_eq!(slice["metadata"]["labels"], json!({"kubernetes.io/service-name": "kubernetes"}));
+    assert_eq!(
+        slice["endpoints"][0]["addresses"],
+        find(Kind::Endpoints, "default")["subsets"][0]["addresses"]
+            .as_array()
+            .map(|all| all.iter().map(|address| address["ip"].clone()).collect::<Value>())
+            .unwrap()
+    );
+    let cidr = find(Kind::ServiceCIDR, "");
+    assert_eq!(cidr["spec"]["cidrs"], json!(["10.0.0.0/16", "fd00:10::/108"]));
+    assert_eq!(cidr["status"]["conditions"][0]["message"], "Kubernetes default Service CIDR is ready");
+}
+
+#[test]
+fn a_service_cidr_that_is_ready_brings_addresses_where_the_first_range_is_full() {
+    let mut server = server("10.0.0.0/30");
+    let plain = || json!({"ports": ports(1)});
+    assert_eq!(create(&mut server, "a", plain()).unwrap()["clusterIP"], "10.0.0.2");
+    let full = create(&mut server, "b", plain()).unwrap_err();
+    assert!(full.ends_with("failed to allocate a serviceIP: range is full"), "{full}");
+    service_cidr(&mut server, "10.9.0.0/30", "False");
+    assert!(create(&mut server, "b", plain()).is_err(), "it is not ready");
+    let target = Target::Name(Kind::ServiceCIDR, "".into(), "more".into());
+    server.handle(Request::Delete { target: target.clone(), options: DeleteOptions::default() }).unwrap();
+    service_cidr(&mut server, "10.9.0.0/30", "True");
+    let second = create(&mut server, "b", plain()).unwrap()["clusterIP"].clone();
+    assert!(second.as_str().unwrap().starts_with("10.9.0."), "{second}");
+    let named = json!({"ports": ports(1), "clusterIP": "10.9.0.1"});
+    let other = if second == "10.9.0.1" { json!({"ports": ports(1), "clusterIP": "10.9.0.2"}) } else { named };
+    create(&mut server, "c", other).unwrap();
+    delete(&mut server, "b");
+    server.handle(Request::Delete { target, options: DeleteOptions::default() }).unwrap();
+    let gone = create(&mut server, "b", plain()).unwrap_err();
+    assert!(gone.ends_with("range is full"), "{gone}");
 }

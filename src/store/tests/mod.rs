@@ -29,10 +29,14 @@ impl Server {
 
     /// The same with so many replicas and these lags.
     fn with_lags(lags: &[Span]) -> Server {
-        let mut store = Store::new(Chance { seed: 1 }, Clock::DEFAULT, lags);
         let cluster_ips = ServiceRanges::cluster_ips("10.0.0.0/16,fd00:10::/108").expect("two ranges");
-        let service_ranges = ServiceRanges { cluster_ips, ..ServiceRanges::default() };
-        store.configure(&ApiServerSettings { service_ranges, ..ApiServerSettings::default() });
+        Server::with_ranges(lags, &ServiceRanges { cluster_ips, ..ServiceRanges::default() })
+    }
+
+    /// The same with these ranges for Services.
+    pub(super) fn with_ranges(lags: &[Span], ranges: &ServiceRanges) -> Server {
+        let mut store = Store::new(Chance { seed: 1 }, Clock::DEFAULT, lags);
+        store.configure(&ApiServerSettings { service_ranges: ranges.clone(), ..ApiServerSettings::default() });
         store.bootstrap(&Context { now: Time::ZERO, cause: Cause::START, from: PartId::User, replica: 0 });
         store.take_commits();
         Server { store, now: Time::ZERO, from: PartId::User, replica: 0 }
