@@ -25,7 +25,7 @@ impl Sim {
                 let action = self.timeline[number as usize].action.clone();
                 let cause = self.write(EntryKind::Action, PartId::User, None, u64::from(number), Cause::START);
                 if let super::Action::DefineKind(info) = &action {
-                    self.store.add_kind((**info).clone());
+                    self.store.announce_kind((**info).clone());
                 }
                 let mut out = self.outbox(cause);
                 self.parts.user.begin(number, action, &mut out);

@@ -93,7 +93,7 @@ impl Setup {
         let mut store = Store::new(chance, self.clock, &lags);
         store.set_service_ranges(&self.service_ranges);
         let custom: Vec<(Kind, Arc<KindInfo>)> =
-            self.custom_kinds.iter().map(|info| (store.add_kind(KindInfo::clone(info)), info.clone())).collect();
+            self.custom_kinds.iter().map(|info| (store.announce_kind(KindInfo::clone(info)), info.clone())).collect();
         let kinds = store.kinds();
         let mut managers: Vec<Host> = Vec::new();
         if !self.controllers.is_empty() {

@@ -18,6 +18,8 @@ impl Store {
             let name = self.generate_name(&object, context)?;
             object.meta_mut().name = name;
         }
+        self.check_served(kind)?;
+        let mut object = self.conform(object);
         let (namespace, name) = (object.meta().namespace.clone(), object.meta().name.clone());
         if info.namespaced {
             self.admit_namespace(&info, &namespace, &name)?;
@@ -46,9 +48,12 @@ impl Store {
         meta.created = created;
         meta.deletion = None;
         meta.generation = i64::from(has_generation(kind));
-        let object = prepared(object)?;
+        let object = self.in_stored_version(prepared(object)?);
         let stored = self.commit(ChangeKind::Added, object, None, context);
         self.expect_event_expiry(&stored, context);
+        if kind == Kind::CustomResourceDefinition {
+            self.define(&stored, context);
+        }
         Ok(stored)
     }
 

@@ -3,11 +3,12 @@
 //! Requests come in whole and are answered at once; latency and loss are `net`'s business. Every change has a revision;
 //! watches and lagging watch caches read the change log. Parts never see this room: they get answers and notices.
 //!
-//! Left out so far: API priority and fairness, webhooks, CRD schemas.
+//! Left out so far: API priority and fairness.
 
 mod admission;
 mod bodies;
 mod create;
+mod custom;
 mod delete;
 mod eviction;
 mod heartbeat;
@@ -22,7 +23,7 @@ mod services;
 mod table;
 mod template_generation;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod update;
 mod validate;
 mod watch;
@@ -113,6 +114,7 @@ pub struct Store {
     heartbeats: heartbeat::Heartbeats,
     events_expire: std::collections::VecDeque<(Time, ObjectId)>,
     services: services::Services,
+    custom_kinds: custom::CustomKinds,
 }
 
 impl Store {
@@ -138,10 +140,11 @@ impl Store {
             heartbeats: heartbeat::Heartbeats::default(),
             events_expire: std::collections::VecDeque::new(),
             services: services::Services::new(&ServiceRanges::default()),
+            custom_kinds: custom::CustomKinds::default(),
         }
     }
 
-    /// Adds a custom kind: what a CRD does once it is established.
+    /// Adds a custom kind that is served whether there is a CRD or not.
     pub fn add_kind(&mut self, info: KindInfo) -> Kind {
         if let Some(index) = self.custom.iter().position(|known| **known == info) {
             return Kind::Custom(index as u16);
@@ -367,6 +370,11 @@ impl Store {
         self.since_trim += 1;
         if self.since_trim >= 1024 {
             self.trim(context.now);
+        }
+        match (kind, id.kind) {
+            (ChangeKind::Deleted, Kind::CustomResourceDefinition) => self.undefine(&object),
+            (ChangeKind::Deleted, kind @ Kind::Custom(_)) => self.end_if_empty(kind, context),
+            _ => {}
         }
         object
     }

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use super::admission::admit_update;
 use super::bodies::{adopt_status, has_generation, keep_status, wish_differs};
 use super::{Context, MODIFIED, Store, conflict, template_generation};
-use crate::api::{Kind, KindInfo, Meta, Name, Object, ObjectId, OwnerReference, Timestamp, Uid, no_finalizers};
+use crate::api::{
+    Kind, KindInfo, Meta, Name, Object, ObjectId, OwnerReference, Timestamp, Uid, convert, no_finalizers,
+};
 use crate::event::{ApiError, ChangeKind, ErrorCause, ErrorReason, MetaEdit, Preconditions, Target};
 
 impl Store {
     pub(super) fn update(&mut self, new: Object, context: &Context) -> Result<Object, ApiError> {
         let stored = self.live(&target_of(&new))?;
         self.check_versions(&stored, new.meta())?;
-        let mut next = keep_status(&stored, new);
+        self.check_custom_version(&new, context)?;
+        let mut next = keep_status(&stored, self.conform(new));
         self.own_changed(&stored, &mut next, "", context);
         template_generation::count(&stored, &mut next);
         keep_identity(&stored, &mut next, stored.meta().generation);
@@ -34,11 +37,13 @@ impl Store {
 
     pub(super) fn update_status(&mut self, new: Object, context: &Context) -> Result<Object, ApiError> {
         let stored = self.live(&target_of(&new))?;
-        if !stored.kind().has_status() {
+        if !self.info(stored.kind()).has_status(stored.kind()) {
             return Err(ApiError::new(ErrorReason::NotFound, "the server could not find the requested resource"));
         }
         self.check_versions(&stored, new.meta())?;
+        let new = self.conform(new);
         let mut next = adopt_status(&stored, &new);
+        self.judge_custom_status(&next)?;
         // Upstream resets the spec alone; only a Deployment keeps its labels as well.
         let (labels, annotations) = (&new.meta().labels, &new.meta().annotations);
         if *labels != stored.meta().labels && stored.kind() != Kind::Deployment {
@@ -142,27 +147,24 @@ impl Store {
             });
             return Err(refusal);
         }
-        let next = match stored.clone() {
-            Object::Deployment(mut deployment) => {
-                Arc::make_mut(&mut deployment).body.replicas = replicas;
-                Object::Deployment(deployment)
-            }
-            Object::ReplicaSet(mut set) => {
-                Arc::make_mut(&mut set).body.replicas = replicas;
-                Object::ReplicaSet(set)
-            }
-            Object::Untyped(mut object) => {
-                let spec = Arc::make_mut(&mut object).body.fields.get_mut("spec").and_then(|spec| spec.as_object_mut());
-                if let Some(spec) = spec {
-                    spec.insert("replicas".to_owned(), replicas.into());
-                }
-                Object::Untyped(object)
-            }
-            Object::Pod(_) | Object::Node(_) | Object::Namespace(_) | Object::Event(_) | Object::Lease(_) => {
-                return Err(ApiError::new(ErrorReason::NotFound, "the server could not find the requested resource"));
-            }
+        let Some(next) = self.scaled(&stored, replicas) else {
+            return Err(ApiError::new(ErrorReason::NotFound, "the server could not find the requested resource"));
         };
         self.replace(stored, |_| next, context)
+    }
+
+    /// The object with another number of replicas; none where its kind has no scale. A custom kind without a definition is
+    /// taken to have `spec.replicas`.
+    fn scaled(&self, stored: &Object, replicas: i32) -> Option<Object> {
+        let mut next = stored.clone();
+        if let (Kind::Custom(_), Object::Untyped(custom)) = (stored.kind(), &mut next)
+            && custom.body.info.definition.is_none()
+        {
+            let spec = Arc::make_mut(custom).body.fields.get_mut("spec").and_then(|spec| spec.as_object_mut());
+            spec?.insert("replicas".to_owned(), replicas.into());
+            return Some(next);
+        }
+        convert::with_replicas(stored, replicas)
     }
 
     pub(super) fn finalize_namespace(&mut self, new: &Object, context: &Context) -> Result<Object, ApiError> {
@@ -189,7 +191,7 @@ impl Store {
         change: impl FnOnce(&Object) -> Object,
         context: &Context,
     ) -> Result<Object, ApiError> {
-        let mut next = change(&stored);
+        let mut next = self.in_stored_version(change(&stored));
         let generation = has_generation(stored.kind()) && wish_differs(&stored, &next);
         keep_identity(&stored, &mut next, stored.meta().generation + i64::from(generation));
         if next == stored {
@@ -198,7 +200,11 @@ impl Store {
         if is_complete_deletion(&next) {
             return Ok(self.commit(ChangeKind::Deleted, next, Some(stored), context));
         }
-        Ok(self.commit(ChangeKind::Modified, next, Some(stored), context))
+        let stored = self.commit(ChangeKind::Modified, next, Some(stored), context);
+        if stored.kind() == Kind::CustomResourceDefinition {
+            self.define(&stored, context);
+        }
+        Ok(stored)
     }
 
     fn check_versions(&self, stored: &Object, new: &Meta) -> Result<(), ApiError> {

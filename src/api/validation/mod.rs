@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::Kind;
 
 mod container;
+mod definitions;
 mod field;
 mod jobs;
 mod metadata;
@@ -34,7 +35,7 @@ mod volumes;
 mod workloads;
 
 use field::Errors;
-pub use field::{FieldError, FieldErrorKind, invalid_message};
+pub use field::{FieldError, FieldErrorKind, invalid_message, invalid_text};
 
 /// The mistakes of a manifest of a kind that is to be created; empty where it is valid. Its `metadata.namespace` must
 /// be set before, as the server sets it from the URL.
@@ -100,6 +101,7 @@ fn body(kind: Kind, value: &Value, errors: &mut Errors) {
         Kind::PriorityClass => typed(value, |class: scheduling::PriorityClass| others::priority_class(&class, errors)),
         Kind::Lease => typed(value, |lease: coordination::Lease| others::lease(&lease, errors)),
         Kind::Event => typed(value, |event: v1::Event| others::event(&event, errors)),
+        Kind::CustomResourceDefinition => definitions::definition(value, errors),
         // By their metadata alone.
         _ => {}
     }
