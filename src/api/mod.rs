@@ -13,6 +13,7 @@ pub mod definition;
 pub mod dump;
 mod event;
 mod intstr;
+pub mod json_path;
 #[cfg(feature = "cli")]
 pub mod json_schema;
 pub mod kind;

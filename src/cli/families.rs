@@ -159,6 +159,7 @@ fn faults() -> Vec<Member> {
             ParameterKind::Range => "duration or range".to_owned(),
             ParameterKind::Kind => "kind".to_owned(),
             ParameterKind::Count => "whole number".to_owned(),
+            ParameterKind::Webhooks => "webhooks".to_owned(),
             ParameterKind::Choice(words) => words.join(" or "),
         },
         default: parameter.default.map(|default| if default.is_empty() { "\"\"" } else { default }.to_owned()),

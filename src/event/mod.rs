@@ -10,6 +10,7 @@ mod part;
 mod request;
 mod sim_event;
 mod watch;
+mod webhook;
 mod world;
 
 pub use api_error::{ApiError, ErrorCause, ErrorReason};
@@ -21,4 +22,5 @@ pub use request::{
 };
 pub use sim_event::{Letter, SimEvent};
 pub use watch::{Change, ChangeKind, Filter, InformerIndex, WatchEnd};
+pub use webhook::{WebhookEffect, WebhookRule, WebhookVerdict};
 pub use world::{NetEffect, NetRule, Parties, Primitive, Way};

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{PartId, WatchEnd};
+use super::{PartId, WatchEnd, WebhookRule};
 use crate::api::Kind;
 use crate::kernel::Span;
 
@@ -27,6 +27,8 @@ pub enum Primitive {
     PowerOn(u32),
     /// From now on messages fare so, until the fault ends.
     Impose(Arc<NetRule>),
+    /// From now on calls of admission webhooks fare so, until the fault ends.
+    ImposeOnWebhooks(Arc<WebhookRule>),
     /// All open watches of these parts, of one kind or of all, end so.
     CutWatches {
         /// Whose.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{NodeTarget, PartTarget};
-use crate::api::Kind;
+use crate::api::{Kind, Name};
 use crate::kernel::Span;
 
 /// One parameter of a fault.
@@ -35,6 +35,8 @@ pub enum ParameterKind {
     Count,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// Admission webhooks by name: one, a list of them, or `all`.
+    Webhooks,
 }
 
 /// A value.
@@ -52,6 +54,8 @@ pub enum ParameterValue {
     Count(u32),
     /// Of [`ParameterKind::Choice`].
     Choice(&'static str),
+    /// Of [`ParameterKind::Webhooks`]; `None`: all.
+    Webhooks(Option<Vec<Name>>),
 }
 
 /// The values of a fault's parameters, all of them there.
@@ -99,6 +103,14 @@ impl Parameters {
     pub fn count(&self, name: &str) -> u32 {
         match self.value(name) {
             ParameterValue::Count(count) => *count,
+            other => wrong(name, other),
+        }
+    }
+
+    /// Webhooks, or all.
+    pub fn webhooks(&self, name: &str) -> Option<Vec<Name>> {
+        match self.value(name) {
+            ParameterValue::Webhooks(names) => names.clone(),
             other => wrong(name, other),
         }
     }

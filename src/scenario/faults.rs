@@ -166,6 +166,11 @@ fn read_parameter(
             word => ParameterValue::Kind(Some(known.kinds.kind(word, place)?)),
         },
         ParameterKind::Count => ParameterValue::Count(count(value, place)?),
+        ParameterKind::Webhooks => {
+            let names = texts(value, place)?;
+            let all = names.iter().any(|name| name == "all");
+            ParameterValue::Webhooks((!all).then(|| names.into_iter().map(Name::from).collect()))
+        }
         ParameterKind::Choice(words) => {
             let word = text()?;
             match words.iter().find(|known| **known == word) {

@@ -30,6 +30,7 @@ mod tests;
 mod timeline;
 mod trace;
 mod traffic;
+mod webhooks;
 
 use std::sync::Arc;
 

@@ -9,6 +9,7 @@ mod dispatch;
 mod guest;
 mod hash;
 mod parts;
+mod served;
 mod setup;
 mod tally;
 mod timed_fault;
@@ -18,6 +19,7 @@ mod world;
 pub use action::{Action, Resource};
 pub use guest::{Guest, NotForkable};
 pub use parts::Parts;
+pub use served::ServedKinds;
 pub use setup::{NodePool, Setup, TimedAction, replicas};
 pub use tally::{
     Batch, Happening, HappeningKind, Happenings, Load, NodeUse, PartClass, PodCounts, RolloutCounts, Rollouts, Sample,

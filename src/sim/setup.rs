@@ -15,7 +15,7 @@ use crate::net::{Net, NetSettings};
 use crate::network::{Network, TrafficSettings};
 use crate::record::{Entry, EntryKind, Journal};
 use crate::scheduler::{Scheduler, SchedulerSettings};
-use crate::store::{Context, ServiceRanges, Store};
+use crate::store::{Context, DeclaredWebhook, ServiceRanges, Store};
 
 /// Nodes of one shape.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub struct Setup {
     pub api_servers: u8,
     /// From where Services get their addresses and node ports.
     pub service_ranges: ServiceRanges,
+    /// What admission webhooks answer, of which something is declared.
+    pub webhooks: Arc<[DeclaredWebhook]>,
     /// The kinds that CRDs bring, by the number in `Kind::Custom`.
     pub custom_kinds: Vec<Arc<KindInfo>>,
     /// The nodes.
@@ -92,6 +94,7 @@ impl Setup {
         let lags = vec![self.net.watch_cache_lag; usize::from(self.api_servers.max(1))];
         let mut store = Store::new(chance, self.clock, &lags);
         store.set_service_ranges(&self.service_ranges);
+        store.declare_webhooks(&self.webhooks);
         let custom: Vec<(Kind, Arc<KindInfo>)> =
             self.custom_kinds.iter().map(|info| (store.announce_kind(KindInfo::clone(info)), info.clone())).collect();
         let kinds = store.kinds();

@@ -233,7 +233,8 @@ impl Sim {
         if is_void {
             return;
         }
-        let imposes = struck.effects.iter().any(|effect| matches!(effect, Primitive::Impose(_)));
+        let lasting = |effect: &Primitive| matches!(effect, Primitive::Impose(_) | Primitive::ImposeOnWebhooks(_));
+        let imposes = struck.effects.iter().any(lasting);
         let is_over = struck.heals.is_empty() && !imposes;
         self.world.heals.insert(strike, struck.heals);
         if let Some((low, high)) = timed.lasts {
@@ -291,6 +292,7 @@ impl Sim {
         let cause = self.write(EntryKind::FaultEnds, PartId::World, None, u64::from(strike), Cause::START);
         self.world.strikes[strike as usize].until = Some(self.now);
         self.network.rejoin(self.now, strike);
+        self.store.relieve_webhooks(strike);
         if self.net.rules.lift(strike) {
             self.wake_silenced();
         }
@@ -324,6 +326,7 @@ impl Sim {
             }
             Primitive::PowerOn(node) => self.post(self.now, SimEvent::Boot(node)),
             Primitive::Impose(rule) => self.impose(strike, rule),
+            Primitive::ImposeOnWebhooks(rule) => self.store.impose_on_webhooks(strike, rule),
             Primitive::CutWatches { parts, kind, end } => {
                 let cut = self.store.watchers_of(&parts, kind, None);
                 self.end_watches(cut, end);

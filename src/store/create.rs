@@ -19,7 +19,8 @@ impl Store {
             object.meta_mut().name = name;
         }
         self.check_served(kind)?;
-        let mut object = self.conform(object);
+        let object = self.conform(object);
+        let mut object = self.patched_by_webhooks(object)?;
         let (namespace, name) = (object.meta().namespace.clone(), object.meta().name.clone());
         if info.namespaced {
             self.admit_namespace(&info, &namespace, &name)?;

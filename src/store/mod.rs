@@ -23,10 +23,11 @@ mod services;
 mod table;
 mod template_generation;
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;
 mod update;
 mod validate;
 mod watch;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,6 +44,10 @@ pub use services::ServiceRanges;
 use table::{LogEntry, Table};
 use watch::Watchers;
 pub use watch::{Delivery, Watcher, WatcherId, WatcherSpec};
+pub use webhooks::{
+    Asked, Condition as WebhookCondition, Declared as DeclaredWebhook, Denial as WebhookDenial, Patch as WebhookPatch,
+    Test as WebhookTest,
+};
 
 /// Entries of a change log that stay however old they are. Upstream: the least capacity of a watch cache.
 const LOG_KEEP: usize = 100;
@@ -115,6 +120,7 @@ pub struct Store {
     events_expire: std::collections::VecDeque<(Time, ObjectId)>,
     services: services::Services,
     custom_kinds: custom::CustomKinds,
+    webhooks: webhooks::Webhooks,
 }
 
 impl Store {
@@ -141,6 +147,7 @@ impl Store {
             events_expire: std::collections::VecDeque::new(),
             services: services::Services::new(&ServiceRanges::default()),
             custom_kinds: custom::CustomKinds::default(),
+            webhooks: webhooks::Webhooks::default(),
         }
     }
 
@@ -373,6 +380,7 @@ impl Store {
         }
         match (kind, id.kind) {
             (ChangeKind::Deleted, Kind::CustomResourceDefinition) => self.undefine(&object),
+            (_, Kind::ValidatingWebhookConfiguration | Kind::MutatingWebhookConfiguration) => self.reread_webhooks(),
             (ChangeKind::Deleted, kind @ Kind::Custom(_)) => self.end_if_empty(kind, context),
             _ => {}
         }

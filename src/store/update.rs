@@ -15,7 +15,8 @@ impl Store {
         let stored = self.live(&target_of(&new))?;
         self.check_versions(&stored, new.meta())?;
         self.check_custom_version(&new, context)?;
-        let mut next = keep_status(&stored, self.conform(new));
+        let new = self.conform(new);
+        let mut next = keep_status(&stored, self.patched_by_webhooks(new)?);
         self.own_changed(&stored, &mut next, "", context);
         template_generation::count(&stored, &mut next);
         keep_identity(&stored, &mut next, stored.meta().generation);
@@ -42,6 +43,7 @@ impl Store {
         }
         self.check_versions(&stored, new.meta())?;
         let new = self.conform(new);
+        let new = self.patched_by_webhooks(new)?;
         let mut next = adopt_status(&stored, &new);
         self.judge_custom_status(&next)?;
         // Upstream resets the spec alone; only a Deployment keeps its labels as well.
@@ -155,7 +157,7 @@ impl Store {
 
     /// The object with another number of replicas; none where its kind has no scale. A custom kind without a definition is
     /// taken to have `spec.replicas`.
-    fn scaled(&self, stored: &Object, replicas: i32) -> Option<Object> {
+    pub(super) fn scaled(&self, stored: &Object, replicas: i32) -> Option<Object> {
         let mut next = stored.clone();
         if let (Kind::Custom(_), Object::Untyped(custom)) = (stored.kind(), &mut next)
             && custom.body.info.definition.is_none()
@@ -309,7 +311,7 @@ fn keep_identity(stored: &Object, next: &mut Object, generation: i64) {
     meta.generate_name = before.generate_name.clone();
 }
 
-fn edit_meta(meta: &mut Meta, edit: &MetaEdit) {
+pub(super) fn edit_meta(meta: &mut Meta, edit: &MetaEdit) {
     let MetaEdit { add_owners, remove_owners, unblock_owners, .. } = edit;
     let MetaEdit { add_finalizers, remove_finalizers, set_labels, set_annotations, .. } = edit;
     if !(add_owners.is_empty() && remove_owners.is_empty() && unblock_owners.is_empty()) {

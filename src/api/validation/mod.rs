@@ -32,6 +32,7 @@ mod storage;
 mod tests;
 mod updates;
 mod volumes;
+mod webhooks;
 mod workloads;
 
 use field::Errors;
@@ -102,6 +103,9 @@ fn body(kind: Kind, value: &Value, errors: &mut Errors) {
         Kind::Lease => typed(value, |lease: coordination::Lease| others::lease(&lease, errors)),
         Kind::Event => typed(value, |event: v1::Event| others::event(&event, errors)),
         Kind::CustomResourceDefinition => definitions::definition(value, errors),
+        Kind::ValidatingWebhookConfiguration | Kind::MutatingWebhookConfiguration => {
+            webhooks::configuration(value, errors);
+        }
         // By their metadata alone.
         _ => {}
     }

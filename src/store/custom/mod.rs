@@ -11,8 +11,6 @@
 //! ratcheting; the garbage collector knows the custom kinds of the set-up alone.
 
 mod definitions;
-#[cfg(test)]
-mod tests;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -25,7 +23,6 @@ use super::{Context, Store};
 use crate::api::validation::{self, FieldError, FieldErrorKind};
 use crate::api::{Kind, KindInfo, Object, convert};
 use crate::event::{ApiError, ErrorReason};
-use crate::rest::{BuiltIn, Kinds};
 
 /// Which kinds are served only as a definition says so.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +57,22 @@ impl Store {
             return Err(ApiError::new(ErrorReason::MethodNotAllowed, message));
         }
         Ok(())
+    }
+
+    /// The kind of a resource, described in the version that is asked for.
+    pub fn served(&self, group: &str, version: &str, plural: &str) -> Option<(Kind, Arc<KindInfo>)> {
+        let mut kinds = self.tables.iter().filter(|(kind, _)| !self.custom_kinds.undefined.contains(kind));
+        let (kind, table) = kinds.find(|(_, table)| {
+            let info = &table.info;
+            info.group == group
+                && info.plural == plural
+                && (info.version == version || info.served_versions.iter().any(|served| served == version))
+        })?;
+        let info = &table.info;
+        if info.version == version {
+            return Some((*kind, info.clone()));
+        }
+        Some((*kind, Arc::new(KindInfo { version: Cow::Owned(version.to_owned()), ..KindInfo::clone(info) })))
     }
 
     /// What decoding does to an object of a custom kind: fields that its version does not know go, defaults come.
@@ -156,25 +169,6 @@ impl Store {
         let mut refusal = ApiError::new(ErrorReason::Invalid, message.replace("value: 0:", "value: 0x0:"));
         refusal.causes = causes(&[error]);
         Err(refusal)
-    }
-}
-
-/// The kinds that are served, each in its versions.
-impl Kinds for Store {
-    fn resource(&self, group: &str, version: &str, plural: &str) -> Option<(Kind, Arc<KindInfo>)> {
-        if let Some(found) = BuiltIn.resource(group, version, plural) {
-            return Some(found);
-        }
-        let index = self.custom.iter().position(|info| info.group == group && info.plural == plural)?;
-        let kind = Kind::Custom(index as u16);
-        let info = self.info(kind);
-        if self.custom_kinds.undefined.contains(&kind) || !info.served_versions.iter().any(|served| served == version) {
-            return None;
-        }
-        if info.version == version {
-            return Some((kind, info.clone()));
-        }
-        Some((kind, Arc::new(KindInfo { version: Cow::Owned(version.to_owned()), ..KindInfo::clone(info) })))
     }
 }
 

@@ -2,19 +2,21 @@
 
 use serde_json::{Value, json};
 
-use crate::api::{Kind, Object, convert};
-use crate::event::{Answer, DeleteOptions, ErrorReason, PatchKind, Request, Subresource, Target};
-use crate::rest::{Call, Response, understand};
-use crate::store::tests::Server;
+use wavetank::api::{Kind, Object, convert};
+use wavetank::event::{Answer, DeleteOptions, ErrorReason, Patch, PatchKind, Request, Subresource, Target};
+use wavetank::rest::{Call, Response, understand};
+use wavetank::sim::{ServedKinds, Sim};
 
-/// A server to which calls are made as HTTP carries them.
+use crate::story;
+
+/// A cluster without nodes, to whose API server calls are made as HTTP carries them.
 struct Story {
-    server: Server,
+    sim: Sim,
 }
 
 impl Story {
     fn new() -> Story {
-        Story { server: Server::new() }
+        Story { sim: story::Story::of_nodes(1, "").sim }
     }
 
     fn call(&mut self, method: &str, path: &str, body: Value) -> Response {
@@ -26,9 +28,9 @@ impl Story {
             body,
             ..Call::default()
         };
-        match understand(&call, &self.server.store) {
+        match understand(&call, &ServedKinds(self.sim.store())) {
             Ok(asked) => {
-                let reply = self.server.handle(asked.request.clone());
+                let reply = self.sim.ask(asked.request.clone());
                 asked.response(&reply)
             }
             Err(response) => response,
@@ -333,21 +335,21 @@ fn operators_are_judged_like_everybody() {
     story.define(crd());
     story.good("POST", TANKS, tank(json!({"size": 1})));
     let Ok(Answer::Object(Object::Untyped(mut tank))) =
-        story.server.handle(Request::Get(Target::Name(Kind::Custom(0), "default".into(), "t".into())))
+        story.sim.ask(Request::Get(Target::Name(Kind::Custom(0), "default".into(), "t".into())))
     else {
         panic!("the tank is there")
     };
     std::sync::Arc::make_mut(&mut tank).body.fields.insert("spec".to_owned(), json!({"size": "big"}));
-    let error = story.server.handle(Request::Update(Object::Untyped(tank.clone()))).expect_err("it is invalid");
+    let error = story.sim.ask(Request::Update(Object::Untyped(tank.clone()))).expect_err("it is invalid");
     assert_eq!(error.reason, ErrorReason::Invalid);
     std::sync::Arc::make_mut(&mut tank).body.fields.insert("status".to_owned(), json!({"replicas": 1, "odd": 2}));
-    let Ok(Answer::Object(after)) = story.server.handle(Request::UpdateStatus(Object::Untyped(tank))) else {
+    let Ok(Answer::Object(after)) = story.sim.ask(Request::UpdateStatus(Object::Untyped(tank))) else {
         panic!("the status is written")
     };
     assert_eq!(convert::to_json(&after)["status"], json!({"replicas": 1}));
-    let patch = crate::event::Patch { kind: PatchKind::Merge, body: json!({"spec": {"size": 0}}) };
+    let patch = Patch { kind: PatchKind::Merge, body: json!({"spec": {"size": 0}}) };
     let target = Target::Name(Kind::Custom(0), "default".into(), "t".into());
     let request = Request::Patch { target: target.clone(), subresource: Subresource::None, patch: patch.into() };
-    assert_eq!(story.server.handle(request).expect_err("it is invalid").reason, ErrorReason::Invalid);
-    assert!(story.server.handle(Request::Delete { target, options: DeleteOptions::default() }).is_ok());
+    assert_eq!(story.sim.ask(request).expect_err("it is invalid").reason, ErrorReason::Invalid);
+    assert!(story.sim.ask(Request::Delete { target, options: DeleteOptions::default() }).is_ok());
 }
