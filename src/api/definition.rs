@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::json_path;
-use super::schema::Schema;
+use super::schema::{Rules, Schema};
 
 /// A definition that has taken effect. Two are equal if their texts were.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Version {
     pub name: String,
     /// `schema.openAPIV3Schema`.
     pub schema: Schema,
+    /// Its rules in CEL, where it has some.
+    pub rules: Option<Rules>,
     /// Whether only the subresource writes the status.
     pub has_status: bool,
     /// `subresources.scale`.
@@ -74,6 +76,11 @@ impl Definition {
         Arc::new(Definition { versions, identity: xxh3_128(spec.to_string().as_bytes()) })
     }
 
+    /// The rules that are not evaluated, as they are written.
+    pub fn unchecked_rules(&self) -> impl Iterator<Item = &str> {
+        self.versions.iter().filter_map(|version| version.rules.as_ref()).flat_map(Rules::unchecked).map(String::as_str)
+    }
+
     /// A version by its name.
     pub fn version(&self, name: &str) -> Option<&Version> {
         self.versions.iter().find(|version| version.name == name)
@@ -85,9 +92,12 @@ fn version(value: &Value) -> Version {
     let scale = &subresources["scale"];
     let path = |name: &str| scale[name].as_str().filter(|path| !path.is_empty()).map(FieldPath::read);
     let columns = value["additionalPrinterColumns"].as_array().filter(|columns| !columns.is_empty());
+    let written = &value["schema"]["openAPIV3Schema"];
+    let schema = Schema::read(written);
     Version {
+        rules: Rules::read(&schema, written),
+        schema,
         name: value["name"].as_str().unwrap_or_default().to_owned(),
-        schema: Schema::read(&value["schema"]["openAPIV3Schema"]),
         has_status: subresources.get("status").is_some_and(|status| !status.is_null()),
         scale: path("specReplicasPath").zip(path("statusReplicasPath")).map(|(spec_replicas, status_replicas)| {
             ScalePaths { spec_replicas, status_replicas, label_selector: path("labelSelectorPath") }

@@ -15,6 +15,7 @@ mod lists;
 mod pattern;
 mod prune;
 mod rule;
+mod rules;
 mod structural;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use serde_json::Value;
 
 pub use pattern::Pattern;
 pub use rule::Rule;
+pub use rules::Rules;
 pub use structural::violations;
 
 /// A schema, and with it those of everything inside.

@@ -57,7 +57,7 @@ fn one_webhook(webhook: &Value, at: &Path, errors: &mut Errors) {
     one_of("failurePolicy", &["Fail", "Ignore"], errors);
     one_of("matchPolicy", &["Equivalent", "Exact"], errors);
     match webhook["sideEffects"].as_str() {
-        None => errors.required(&at.child("sideEffects"), "must specify one of None, NoneOnDryRun"),
+        None | Some("") => errors.required(&at.child("sideEffects"), "must specify one of None, NoneOnDryRun"),
         Some(_) => one_of("sideEffects", &["None", "NoneOnDryRun"], errors),
     }
     if let Some(seconds) = webhook["timeoutSeconds"].as_i64().filter(|seconds| !(1..=30).contains(seconds)) {

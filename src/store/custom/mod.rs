@@ -136,6 +136,9 @@ impl Store {
             if !had_duplicates {
                 errors.extend(version.schema.duplicates(&value));
             }
+            if let Some(rules) = &version.rules {
+                errors.extend(rules.judge(&version.schema, &value, stored_value.as_ref(), &errors));
+            }
         }
         refuse_custom(new, errors)
     }
