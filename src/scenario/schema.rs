@@ -63,7 +63,7 @@ pub(super) fn one_mode(schema: &mut Schema) {
 
 /// A condition has one test.
 pub(super) fn one_test(schema: &mut Schema) {
-    exactly_one(schema, ["is", "isNot", "atLeast", "atMost", "exists"]);
+    exactly_one(schema, ["equals", "notEquals", "atLeast", "atMost", "exists"]);
 }
 
 /// A claim is about one resource or about all of a kind.

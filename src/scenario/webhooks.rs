@@ -47,8 +47,8 @@ fn conditions(files: &[WebhookConditionFile], place: &Place<'_>) -> Result<Vec<W
 fn condition(file: &WebhookConditionFile, place: &Place<'_>) -> Result<WebhookCondition, InputError> {
     let exists = |exists: bool| if exists { WebhookTest::Present } else { WebhookTest::Missing };
     let tests = [
-        file.is.clone().map(WebhookTest::Is),
-        file.is_not.clone().map(WebhookTest::IsNot),
+        file.equals.clone().map(WebhookTest::Is),
+        file.not_equals.clone().map(WebhookTest::IsNot),
         file.at_least.map(WebhookTest::AtLeast),
         file.at_most.map(WebhookTest::AtMost),
         file.exists.map(exists),
@@ -56,7 +56,9 @@ fn condition(file: &WebhookConditionFile, place: &Place<'_>) -> Result<WebhookCo
     let mut given = tests.into_iter().flatten();
     match (given.next(), given.next()) {
         (Some(test), None) => Ok(WebhookCondition { path: file.field.clone(), test }),
-        (None, _) => Err(place.error_help("nothing is asked of the field", "add is, isNot, atLeast, atMost or exists")),
+        (None, _) => {
+            Err(place.error_help("nothing is asked of the field", "add equals, notEquals, atLeast, atMost or exists"))
+        }
         (Some(_), Some(_)) => Err(place.error("one test belongs to one field: write a condition for each")),
     }
 }

@@ -99,7 +99,7 @@ fn what_a_webhook_denies_is_told_in_its_words() {
     let declared = "webhooks:
 - name: pods.policy.example.com
   denies:
-  - when: [{field: 'spec.containers[0].image', is: 'nginx:latest'}]
+  - when: [{field: 'spec.containers[0].image', equals: 'nginx:latest'}]
     message: image tag latest is not allowed
 ";
     let mut story = with_policy("", declared);

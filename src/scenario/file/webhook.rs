@@ -58,9 +58,9 @@ pub struct WebhookConditionFile {
     /// `metadata.labels['example.com/size']`.
     pub field: String,
     /// It is this.
-    pub is: Option<Value>,
+    pub equals: Option<Value>,
     /// It is not this, or not there.
-    pub is_not: Option<Value>,
+    pub not_equals: Option<Value>,
     /// It is a number from here on.
     pub at_least: Option<f64>,
     /// It is a number up to here.
