@@ -9,6 +9,19 @@ use wavetank::sim::{ServedKinds, Sim};
 
 use crate::story;
 
+#[path = "../../examples/operator.rs"]
+#[allow(dead_code, reason = "the example is a program with a main function, too")]
+mod operator;
+
+#[test]
+fn an_operator_for_a_kind_of_its_own_does_its_work() {
+    let outcomes = operator::outcomes().expect("a good scenario");
+    assert_eq!(outcomes.len(), 3);
+    for (expectation, is_met) in outcomes {
+        assert!(is_met, "{expectation}");
+    }
+}
+
 /// A cluster without nodes, to whose API server calls are made as HTTP carries them.
 struct Story {
     sim: Sim,

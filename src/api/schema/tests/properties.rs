@@ -64,7 +64,7 @@ fn is_known(schema: &Schema, value: &Value) -> bool {
         }
         Value::Array(items) => items.iter().all(|item| match &schema.items {
             Some(schema) => is_known(schema, item),
-            None => schema.preserves || !item.as_object().is_some_and(|fields| !fields.is_empty()),
+            None => schema.preserves || item.as_object().is_none_or(|fields| fields.is_empty()),
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
     }
