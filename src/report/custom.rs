@@ -127,6 +127,17 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn rules_that_are_not_checked_are_told() {
+        assert_eq!(warning(&[]), None);
+        let one = |definition: &str, count| UncheckedRules { definition: definition.to_owned(), count };
+        let told = warning(&[one("a.example.com", 1), one("b.example.com", 3)]).unwrap_or_default();
+        assert!(
+            told.starts_with("warning: not checked: 1 rule of a.example.com, 3 rules of b.example.com: "),
+            "{told}"
+        );
+    }
+
     #[track_caller]
     fn check(kind: &str, value: Value, expected: &str) {
         let column =

@@ -284,14 +284,13 @@ mod tests {
         CostReport { currency: None, total: 2.0, idle: 0.5, pools: vec![pool] }
     }
 
+    fn crash() -> FaultLine {
+        FaultLine { fault: "nodeCrash", hits: vec!["node a".into()], from_seconds: 90.0, until_seconds: Some(690.0) }
+    }
+
     fn summary() -> Summary {
         Summary {
-            faults: vec![FaultLine {
-                fault: "nodeCrash",
-                hits: vec!["node a".into()],
-                from_seconds: 90.0,
-                until_seconds: Some(690.0),
-            }],
+            faults: vec![crash()],
             digest: "00ff".into(),
             scenario: "hello".into(),
             seed: 7,

@@ -341,6 +341,31 @@ fn definitions_are_refused_in_the_words_of_the_api_server() {
     );
 }
 
+/// A build that evaluates no CEL says so; one that does refuses what violates a rule.
+#[test]
+fn rules_are_checked_or_it_is_told_that_they_are_not() {
+    let mut story = Story::new();
+    let mut ruled = crd();
+    for version in ruled["spec"]["versions"].as_array_mut().into_iter().flatten() {
+        version["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"] =
+            json!([{"rule": "self.replicas <= self.size", "message": "a tank holds one replica a size"}]);
+    }
+    story.define(ruled);
+    let told = wavetank::report::unchecked_rules(story.sim.store());
+    if cfg!(feature = "cel") {
+        assert_eq!(told, []);
+        let message =
+            "Tank.example.com \"t\" is invalid: spec: Invalid value: \"object\": a tank holds one replica a size";
+        story.refused("POST", TANKS, tank(json!({"size": 1, "replicas": 2})), message);
+    } else {
+        assert_eq!(
+            told.iter().map(|of| (of.definition.as_str(), of.count)).collect::<Vec<_>>(),
+            [("tanks.example.com", 2)]
+        );
+    }
+    story.good("POST", TANKS, tank(json!({"size": 2, "replicas": 2})));
+}
+
 /// Native parts make objects without a detour over HTTP; the schema holds for them, too.
 #[test]
 fn operators_are_judged_like_everybody() {
