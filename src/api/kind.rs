@@ -6,6 +6,9 @@
 use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope, Resource, ResourceScope};
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
+
+use super::definition::{self, Definition};
 
 /// What is known of a kind without its fields: its names and its scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub struct KindInfo {
     pub namespaced: bool,
     /// Every version served, the stored one among them.
     pub served_versions: Cow<'static, [Cow<'static, str>]>,
+    /// What its CRD says beside names, once it is established; none for built-in kinds.
+    pub definition: Option<Arc<Definition>>,
 }
 
 impl KindInfo {
@@ -35,6 +40,16 @@ impl KindInfo {
             return self.version.to_string();
         }
         format!("{}/{}", self.group, self.version)
+    }
+
+    /// What its CRD says of this version.
+    pub fn described(&self) -> Option<&definition::Version> {
+        self.definition.as_ref()?.version(&self.version)
+    }
+
+    /// Whether only the subresource writes the status of this kind's objects.
+    pub fn has_status(&self, kind: Kind) -> bool {
+        self.described().map_or_else(|| kind.has_status(), |version| version.has_status)
     }
 
     /// The name of the kind's list, as `DeploymentList`.
@@ -132,6 +147,7 @@ where
         short_names: Cow::Borrowed(short_names),
         namespaced: <T::Scope as Scope>::NAMESPACED,
         served_versions: Cow::Borrowed(served_versions),
+        definition: None,
     }
 }
 

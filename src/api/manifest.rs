@@ -121,6 +121,7 @@ pub fn custom_kind(crd: &Value) -> Result<KindInfo, Issue> {
             .filter(|version| version.served)
             .map(|version| Cow::Owned(version.name.clone()))
             .collect(),
+        definition: None,
     })
 }
 

@@ -9,10 +9,12 @@ mod condition;
 pub mod convert;
 pub mod cron;
 pub mod defaults;
+pub mod definition;
 pub mod disk;
 pub mod dump;
 mod event;
 mod intstr;
+pub mod json_path;
 #[cfg(feature = "cli")]
 pub mod json_schema;
 pub mod kind;
@@ -32,6 +34,7 @@ mod podspec;
 pub mod quantity;
 pub mod quota;
 pub mod resources;
+pub mod schema;
 pub mod selector;
 pub mod strict;
 pub mod text;
@@ -45,6 +48,7 @@ pub type Name = ecow::EcoString;
 
 pub use cidr::{Cidr, IpFamily};
 pub use condition::{Condition, ConditionStatus, find as find_condition};
+pub use definition::Definition;
 pub use event::{Event, EventType, Reference};
 pub use intstr::IntOrPercent;
 pub use kind::{Kind, KindInfo};

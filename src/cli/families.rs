@@ -160,6 +160,7 @@ fn faults() -> Vec<Member> {
             ParameterKind::Kind => "kind".to_owned(),
             ParameterKind::Count => "whole number".to_owned(),
             ParameterKind::Text => "text".to_owned(),
+            ParameterKind::Webhooks => "webhooks".to_owned(),
             ParameterKind::Choice(words) => words.join(" or "),
         },
         default: parameter.default.map(|default| if default.is_empty() { "\"\"" } else { default }.to_owned()),

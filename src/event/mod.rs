@@ -11,6 +11,7 @@ mod part;
 mod request;
 mod sim_event;
 mod watch;
+mod webhook;
 mod world;
 
 pub use api_error::{ApiError, ErrorCause, ErrorReason};
@@ -23,4 +24,5 @@ pub use request::{
 };
 pub use sim_event::{Letter, SimEvent};
 pub use watch::{Change, ChangeKind, Filter, InformerIndex, WatchEnd};
+pub use webhook::{WebhookEffect, WebhookRule, WebhookVerdict};
 pub use world::{MachineResource, NetEffect, NetRule, Parties, Primitive, Way};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::api::{Kind, Labels, Name, Object, ObjectId, OwnerReference, Selector, Timestamp, Uid};
 use crate::kernel::{Span, Time};
 
-use super::{ApiError, Cause, ClientIndex, PartId, Token};
+use super::{ApiError, Cause, ClientIndex, PartId, Token, WebhookVerdict};
 
 /// What a request is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -251,6 +251,8 @@ pub struct Envelope {
     pub reply_takes: Span,
     /// The request.
     pub request: Request,
+    /// What admission webhooks have said of it, where it has waited for them.
+    pub verdict: Option<Arc<WebhookVerdict>>,
 }
 
 impl Request {

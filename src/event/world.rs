@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{DiskTrouble, PartId, WatchEnd};
+use super::{DiskTrouble, PartId, WatchEnd, WebhookRule};
 use crate::api::{IpFamily, Kind};
 use crate::kernel::Span;
 
@@ -48,6 +48,8 @@ pub enum Primitive {
         /// The nodes, by number.
         nodes: Vec<u32>,
     },
+    /// From now on calls of admission webhooks fare so, until the fault ends.
+    ImposeOnWebhooks(Arc<WebhookRule>),
     /// All open watches of these parts, of one kind or of all, end so.
     CutWatches {
         /// Whose.

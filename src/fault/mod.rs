@@ -31,6 +31,8 @@ mod target;
 mod watch_cache_freeze;
 mod watch_cut;
 mod watch_delay;
+mod webhook_down;
+mod webhook_slow;
 
 use std::fmt;
 
@@ -63,6 +65,8 @@ pub static ALL: &[&FaultEntry] = &[
     &watch_cache_freeze::ENTRY,
     &watch_cut::ENTRY,
     &watch_delay::ENTRY,
+    &webhook_down::ENTRY,
+    &webhook_slow::ENTRY,
 ];
 
 /// A fault as the registry lists it.

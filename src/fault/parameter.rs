@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{NodeTarget, PartTarget};
-use crate::api::Kind;
+use crate::api::{Kind, Name};
 use crate::kernel::Span;
 
 /// One parameter of a fault.
@@ -37,6 +37,8 @@ pub enum ParameterKind {
     Text,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// Admission webhooks by name: one, a list of them, or `all`.
+    Webhooks,
 }
 
 /// A value.
@@ -56,6 +58,8 @@ pub enum ParameterValue {
     Text(crate::api::Name),
     /// Of [`ParameterKind::Choice`].
     Choice(&'static str),
+    /// Of [`ParameterKind::Webhooks`]; `None`: all.
+    Webhooks(Option<Vec<Name>>),
 }
 
 /// The values of a fault's parameters, all of them there.
@@ -111,6 +115,14 @@ impl Parameters {
     pub fn text(&self, name: &str) -> &str {
         match self.value(name) {
             ParameterValue::Text(text) => text,
+            other => wrong(name, other),
+        }
+    }
+
+    /// Webhooks, or all.
+    pub fn webhooks(&self, name: &str) -> Option<Vec<Name>> {
+        match self.value(name) {
+            ParameterValue::Webhooks(names) => names.clone(),
             other => wrong(name, other),
         }
     }

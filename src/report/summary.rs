@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::cost::cost_report;
 use super::traffic::traffic;
 use super::{
-    BatchReport, CostReport, EventLine, FaultLine, Machines, NodesReport, PodsReport, RequestLine, TrafficReport,
-    UnservedKind, WorkloadLine, batch_report, fault_lines, nodes_report, notable_events, pods_report,
-    requests_by_client, unserved_kinds, workloads,
+    BatchReport, CostReport, CustomTable, EventLine, FaultLine, Machines, NodesReport, PodsReport, RequestLine,
+    TrafficReport, UncheckedRules, UnservedKind, WorkloadLine, batch_report, custom_tables, fault_lines, nodes_report,
+    notable_events, pods_report, requests_by_client, unchecked_rules, unserved_kinds, workloads,
 };
 use crate::api::Name;
 use crate::check::Violation;
@@ -150,6 +150,12 @@ pub struct Summary {
     pub batch: Option<BatchReport>,
     /// What nothing acts on.
     pub unserved: Vec<UnservedKind>,
+    /// Objects of custom kinds, in the columns of their CRDs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub custom: Vec<CustomTable>,
+    /// Rules of CRDs that were not checked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unchecked_rules: Vec<UncheckedRules>,
     /// The command that repeats the run.
     pub repeat: String,
 }
@@ -186,6 +192,8 @@ impl Summary {
             cost: cost_report(sim, &machines, currency),
             batch: batch_report(&sim.tally().batch),
             unserved: unserved_kinds(sim),
+            custom: custom_tables(store, at, now),
+            unchecked_rules: unchecked_rules(store),
             repeat,
         }
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::unserved::{counted, sentence};
-use super::{Summary, events, workloads};
+use super::{Summary, custom, events, workloads};
 
 /// How many lines about what actions did are shown; those about what failed are all shown.
 const ACTION_LINES: usize = 20;
@@ -38,6 +38,7 @@ pub fn write_text(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::R
     write_actions(summary, out)?;
     write_faults(summary, out)?;
     write_workloads(summary, out)?;
+    write_custom(summary, out)?;
     write_pods(summary, out)?;
     write_nodes(summary, out)?;
     write_events(summary, out)?;
@@ -52,6 +53,9 @@ pub fn write_text(summary: &Summary, looks: Looks, out: &mut dyn Write) -> io::R
     }
     if let Some(sentence) = sentence(&summary.unserved) {
         writeln!(out, "{sentence}\n")?;
+    }
+    if let Some(warning) = custom::warning(&summary.unchecked_rules) {
+        writeln!(out, "{warning}\n")?;
     }
     write_expectations(summary, looks, out)?;
     write_violations(summary, looks, out)?;
@@ -121,6 +125,18 @@ fn write_workloads(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "… and {left_out} more")?;
     }
     writeln!(out)
+}
+
+fn write_custom(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    for custom in &summary.custom {
+        let (table, left_out) = custom.table();
+        write!(out, "{}\n{table}", custom.resource)?;
+        if left_out > 0 {
+            writeln!(out, "… and {left_out} more")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 fn write_pods(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
@@ -268,14 +284,13 @@ mod tests {
         CostReport { currency: None, total: 2.0, idle: 0.5, pools: vec![pool] }
     }
 
+    fn crash() -> FaultLine {
+        FaultLine { fault: "nodeCrash", hits: vec!["node a".into()], from_seconds: 90.0, until_seconds: Some(690.0) }
+    }
+
     fn summary() -> Summary {
         Summary {
-            faults: vec![FaultLine {
-                fault: "nodeCrash",
-                hits: vec!["node a".into()],
-                from_seconds: 90.0,
-                until_seconds: Some(690.0),
-            }],
+            faults: vec![crash()],
             digest: "00ff".into(),
             scenario: "hello".into(),
             seed: 7,
@@ -346,6 +361,8 @@ mod tests {
             cost: Some(cost()),
             batch: None,
             unserved: vec![UnservedKind { kind: "Service".into(), count: 1 }],
+            custom: Vec::new(),
+            unchecked_rules: Vec::new(),
             repeat: "wavetank run hello.yaml --seed 7".into(),
         }
     }

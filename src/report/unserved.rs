@@ -27,8 +27,6 @@ const ACTED_ON: &[(Kind, &[&str])] = &[
     (Kind::NetworkPolicy, &[]),
     (Kind::ResourceClaim, &["resourceclaim-controller"]),
     (Kind::CertificateSigningRequest, &["certificatesigningrequest-signing-controller"]),
-    (Kind::MutatingWebhookConfiguration, &[]),
-    (Kind::ValidatingWebhookConfiguration, &[]),
     (Kind::MutatingAdmissionPolicy, &[]),
     (Kind::ValidatingAdmissionPolicy, &[]),
     (Kind::APIService, &[]),

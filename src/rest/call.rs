@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::list::Page;
 use super::place::Place;
 use super::{Call, Kinds, Response, body, list, shown, status};
-use crate::api::{Labels, Name, Uid, convert};
+use crate::api::{Labels, Name, Object, Uid, convert};
 use crate::event::{Answer, ApiError, ErrorReason, Patch, Reply, Request, Subresource};
 
 /// A call that was understood.
@@ -118,11 +118,11 @@ fn is_served(place: &Place) -> bool {
     use crate::api::Kind;
     match place.subresource.as_str() {
         "" => true,
-        "status" => match place.kind {
-            Kind::Custom(_) => true,
-            kind => kind.has_status(),
+        "status" => place.info.has_status(place.kind),
+        "scale" => match place.kind {
+            Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet | Kind::ReplicationController => true,
+            _ => place.info.described().is_some_and(|version| version.scale.is_some()),
         },
-        "scale" => convert::is_scalable(place.kind),
         "binding" | "eviction" => place.kind == Kind::Pod,
         "finalize" => place.kind == Kind::Namespace,
         _ => false,
@@ -133,6 +133,11 @@ impl Asked {
     /// What the place is.
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// The object in the version that the path names.
+    fn shown(&self, object: &Object) -> Value {
+        in_version(shown(object), &self.place)
     }
 
     /// The response to a reply.
@@ -148,9 +153,9 @@ impl Asked {
             (Shape::Scale, Answer::Object(object)) => {
                 Response { code: 200, body: convert::scale_json(object).unwrap_or_else(success) }
             }
-            (Shape::Object(code), Answer::Object(object)) => Response { code: *code, body: shown(object) },
-            (Shape::Object(_), Answer::Created(object)) => Response { code: 201, body: shown(object) },
-            (Shape::Deleted, Answer::Object(object)) => Response { code: 200, body: shown(object) },
+            (Shape::Object(code), Answer::Object(object)) => Response { code: *code, body: self.shown(object) },
+            (Shape::Object(_), Answer::Created(object)) => Response { code: 201, body: self.shown(object) },
+            (Shape::Deleted, Answer::Object(object)) => Response { code: 200, body: self.shown(object) },
             (Shape::Deleted, Answer::Deleted(object)) => {
                 let meta = object.meta();
                 // Pods show what they were.
@@ -179,4 +184,12 @@ impl Asked {
 
 fn success() -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
+}
+
+/// An object in the version that a path names: with strategy None nothing else differs.
+pub(super) fn in_version(mut object: Value, place: &Place) -> Value {
+    if place.kind.info().is_none() {
+        object["apiVersion"] = json!(place.info.api_version());
+    }
+    object
 }

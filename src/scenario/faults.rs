@@ -167,6 +167,11 @@ fn read_parameter(
         },
         ParameterKind::Count => ParameterValue::Count(count(value, place)?),
         ParameterKind::Text => ParameterValue::Text(text()?.into()),
+        ParameterKind::Webhooks => {
+            let names = texts(value, place)?;
+            let all = names.iter().any(|name| name == "all");
+            ParameterValue::Webhooks((!all).then(|| names.into_iter().map(Name::from).collect()))
+        }
         ParameterKind::Choice(words) => {
             let word = text()?;
             match words.iter().find(|known| **known == word) {

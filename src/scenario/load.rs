@@ -11,7 +11,7 @@ use super::node_types::NodeTypes;
 use super::nodes::{default_pools, has_node, node_names};
 use super::resource::Kinds;
 use super::timeline::{self, Known};
-use super::{Draft, Origin, Scenario, behaviours, checks, expect, faults, nodes, trace, traffic};
+use super::{Draft, Origin, Scenario, behaviours, checks, expect, faults, nodes, trace, traffic, webhooks};
 use crate::api::located::{InputErrors, Located, Place, suggestion};
 use crate::api::{Clock, Name, text};
 use crate::kernel::Time;
@@ -76,6 +76,7 @@ impl<'a> Lowering<'a> {
         timeline.sort_by_key(|(timed, _)| timed.at);
         let (timeline, origins) = timeline.into_iter().unzip();
         let traffic = traffic::lower(&typed.traffic, &typed.network, &place.key("traffic"), &mut self.gathering.errors);
+        let webhooks = webhooks::lower(&typed.webhooks, &place.key("webhooks"), &mut self.gathering.errors);
         let expectations = self.expectations();
         let faults = self.faults(&setup_pools);
         let invariants = checks::lower(&typed.checks, &place.key("checks"), &mut self.gathering.errors);
@@ -88,6 +89,7 @@ impl<'a> Lowering<'a> {
             net: components::latency(&typed.latency),
             api_servers: components.api_servers,
             api_server: components.api_server,
+            webhooks: webhooks.into(),
             nodes_registered: true,
             custom_kinds: self.gathering.kinds.custom.clone(),
             pools: setup_pools,

@@ -30,6 +30,7 @@ mod tests;
 mod timeline;
 mod trace;
 mod traffic;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ pub use load::{DEFAULT_SEED, load};
 pub use manifests::{Found, ReadPath};
 pub use node_types::node_types;
 pub use nodes::{NodeType, Pool};
-pub use run::{EVENTS_PER_CALL, Ended, FailedAction, RunResult, UNTIL_QUIET_AT_MOST, run};
+pub use run::{EVENTS_PER_CALL, Ended, FailedAction, RunResult, UNTIL_QUIET_AT_MOST, run, run_with};
 #[cfg(feature = "cli")]
 pub use schema::schema;
 

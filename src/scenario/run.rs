@@ -3,6 +3,7 @@
 use super::{Origin, Scenario};
 use crate::api::Name;
 use crate::check::{Expectation, ExpectationOutcome, ExpectationStatus, Expectations, When};
+use crate::client::Controller;
 use crate::kernel::{Span, Time};
 use crate::sim::{ActionOutcome, Sim};
 
@@ -76,7 +77,17 @@ impl RunResult {
 
 /// Runs a scenario under a seed. `progress` is called every [`EVENTS_PER_CALL`] events.
 pub fn run(scenario: &Scenario, seed: u64, progress: &mut dyn FnMut(&Sim)) -> RunResult {
-    let mut sim = scenario.setup.build(seed);
+    run_with(scenario, seed, Vec::new(), progress)
+}
+
+/// The same with controllers under test, in a process of their own.
+pub fn run_with(
+    scenario: &Scenario,
+    seed: u64,
+    tested: Vec<Box<dyn Controller>>,
+    progress: &mut dyn FnMut(&Sim),
+) -> RunResult {
+    let mut sim = scenario.setup.build_with(seed, tested, Vec::new());
     let mut expectations = Expectations::new(&scenario.expectations);
     let (end, at_end) = match scenario.duration {
         Some(duration) => (Time::ZERO + duration, Ended::Duration),

@@ -61,6 +61,11 @@ pub(super) fn one_mode(schema: &mut Schema) {
     exactly_one(schema, ["eventually", "always"]);
 }
 
+/// A condition has one test.
+pub(super) fn one_test(schema: &mut Schema) {
+    exactly_one(schema, ["equals", "notEquals", "atLeast", "atMost", "exists"]);
+}
+
 /// A claim is about one resource or about all of a kind.
 pub(super) fn one_subject(schema: &mut Schema) {
     exactly_one(schema, ["resource", "all"]);
@@ -116,7 +121,7 @@ fn of_parameter(parameter: &Parameter) -> Value {
             },
             "additionalProperties": false,
         }]}),
-        ParameterKind::Parts => json!({"anyOf": [{"type": "string"}, names]}),
+        ParameterKind::Parts | ParameterKind::Webhooks => json!({"anyOf": [{"type": "string"}, names]}),
         ParameterKind::Range => json!({"type": "string", "pattern": range_pattern()}),
         ParameterKind::Kind | ParameterKind::Text => json!({"type": "string"}),
         ParameterKind::Count => count,

@@ -14,7 +14,10 @@ impl Sim {
         self.tally.count_request(self.now, part, ClientIndex(0), verb, kind);
         let cause = self.write(EntryKind::Request, part, None, verb as u64, Cause::START);
         let context = Context { now: self.now, cause, from: part, replica: 0 };
-        let reply = self.store.handle(request, &context);
+        let reply = match self.store.ask_webhooks(&request) {
+            Some(asked) => self.store.handle_admitted(request, &asked.verdict, &context),
+            None => self.store.handle(request, &context),
+        };
         self.after_store(By::living(part), cause);
         reply
     }

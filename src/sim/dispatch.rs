@@ -1,5 +1,7 @@
 //! The one dispatch: from the agenda to whom it concerns, and from outboxes back to the agenda.
 
+use std::sync::Arc;
+
 use super::Sim;
 use crate::api::{Kind, Meta, Name, ObjectId};
 use crate::check::{By, Look, Sight};
@@ -25,7 +27,7 @@ impl Sim {
                 let action = self.timeline[number as usize].action.clone();
                 let cause = self.write(EntryKind::Action, PartId::User, None, u64::from(number), Cause::START);
                 if let super::Action::DefineKind(info) = &action {
-                    self.store.add_kind((**info).clone());
+                    self.store.announce_kind((**info).clone());
                 }
                 let mut out = self.outbox(cause);
                 self.parts.user.begin(number, action, &mut out);
@@ -58,7 +60,7 @@ impl Sim {
 
     /// A request reaches the API server.
     fn arrive(&mut self, envelope: Envelope) {
-        let Envelope { from, incarnation, client, token, cause, sent, reply_takes, request } = envelope;
+        let Envelope { from, incarnation, client, token, cause, sent, reply_takes, request, verdict } = envelope;
         let (verb, kind) = (request.verb(), request.kind());
         let kind_of = kind;
         let object = match &request {
@@ -71,11 +73,23 @@ impl Sim {
             let error = ApiError::new(ErrorReason::ConnectionLost, "unexpected EOF");
             return self.post_reply(self.now + reply_takes, from, incarnation, token, Err(error), cause);
         };
+        if verdict.is_none()
+            && let Some(asked) = self.store.ask_webhooks(&request)
+        {
+            let verdict = Some(Arc::new(asked.verdict));
+            let waiting = Envelope { from, incarnation, client, token, cause, sent, reply_takes, request, verdict };
+            return self.post(self.now + asked.takes, SimEvent::Arrive(Box::new(waiting)));
+        }
         self.tally.count_request(self.now, from, client, verb, kind);
         let cause = self.write_for(EntryKind::Request, from, client, object, verb as u64, cause);
         let context = Context { now: self.now, cause, from, replica };
-        let reply = match self.user_of_request(from, token) {
-            Some(user) => self.store.authorize(&user, &request).and_then(|()| self.store.handle(request, &context)),
+        let allowed = match self.user_of_request(from, token) {
+            Some(user) => self.store.authorize(&user, &request),
+            None => Ok(()),
+        };
+        let reply = match verdict {
+            _ if allowed.is_err() => allowed.map(|()| crate::event::Answer::Done),
+            Some(verdict) => self.store.handle_admitted(request, &verdict, &context),
             None => self.store.handle(request, &context),
         };
         let outlived = incarnation != self.incarnation(from);
@@ -277,7 +291,9 @@ impl Sim {
         let incarnation = self.incarnation(from);
         match passage {
             Fate::Deliver(late) => {
-                let envelope = Envelope { from, incarnation, client, token, cause, sent: at, reply_takes, request };
+                let verdict = None;
+                let envelope =
+                    Envelope { from, incarnation, client, token, cause, sent: at, reply_takes, request, verdict };
                 self.post(at + takes + late, SimEvent::Arrive(Box::new(envelope)));
             }
             Fate::Drop => self.post_reply(at + self.net.lost_after(), from, incarnation, token, Err(lost()), cause),

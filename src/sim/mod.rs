@@ -11,6 +11,7 @@ mod guest;
 mod hash;
 mod identity;
 mod parts;
+mod served;
 mod setup;
 mod tally;
 mod timed_fault;
@@ -20,6 +21,7 @@ mod world;
 pub use action::{Action, Resource};
 pub use guest::{Guest, NotForkable};
 pub use parts::Parts;
+pub use served::ServedKinds;
 pub use setup::{NodePool, Setup, TimedAction, replicas};
 pub use tally::{
     Batch, Happening, HappeningKind, Happenings, Load, NodeUse, PartClass, PodCounts, RolloutCounts, Rollouts, Sample,

@@ -16,7 +16,7 @@ use crate::net::{Net, NetSettings};
 use crate::network::{Network, TrafficSettings};
 use crate::record::{Entry, EntryKind, Journal};
 use crate::scheduler::{Scheduler, SchedulerSettings};
-use crate::store::{ApiServerSettings, Context, Store, UserInfo};
+use crate::store::{ApiServerSettings, Context, DeclaredWebhook, Store, UserInfo};
 
 /// Nodes of one shape.
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ pub struct Setup {
     pub api_servers: u8,
     /// The flags of kube-apiserver.
     pub api_server: ApiServerSettings,
+    /// What admission webhooks answer, of which something is declared.
+    pub webhooks: Arc<[DeclaredWebhook]>,
     /// The kinds that CRDs bring, by the number in `Kind::Custom`.
     pub custom_kinds: Vec<Arc<KindInfo>>,
     /// The nodes.
@@ -98,8 +100,9 @@ impl Setup {
         let lags = vec![self.net.watch_cache_lag; usize::from(self.api_servers.max(1))];
         let mut store = Store::new(chance, self.clock, &lags);
         store.configure(&self.api_server);
+        store.declare_webhooks(&self.webhooks);
         let custom: Vec<(Kind, Arc<KindInfo>)> =
-            self.custom_kinds.iter().map(|info| (store.add_kind(KindInfo::clone(info)), info.clone())).collect();
+            self.custom_kinds.iter().map(|info| (store.announce_kind(KindInfo::clone(info)), info.clone())).collect();
         let kinds = store.kinds();
         let mut managers: Vec<Host> = Vec::new();
         if !self.controllers.is_empty() {

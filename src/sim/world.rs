@@ -238,7 +238,13 @@ impl Sim {
             return;
         }
         let until_the_end = |effect: &Primitive| {
-            matches!(effect, Primitive::Impose(_) | Primitive::Trouble(_) | Primitive::LoseFamily { .. })
+            matches!(
+                effect,
+                Primitive::Impose(_)
+                    | Primitive::Trouble(_)
+                    | Primitive::LoseFamily { .. }
+                    | Primitive::ImposeOnWebhooks(_)
+            )
         };
         let imposes = struck.effects.iter().any(until_the_end);
         let is_over = struck.heals.is_empty() && !imposes;
@@ -298,6 +304,7 @@ impl Sim {
         let cause = self.write(EntryKind::FaultEnds, PartId::World, None, u64::from(strike), Cause::START);
         self.world.strikes[strike as usize].until = Some(self.now);
         self.network.rejoin(self.now, strike);
+        self.store.relieve_webhooks(strike);
         if self.net.rules.lift(strike) {
             self.wake_silenced();
         }
@@ -343,6 +350,7 @@ impl Sim {
                 let names = kubelets.map(|kubelet| kubelet.name().clone()).collect();
                 self.network.fail_family(self.now, strike, family, names);
             }
+            Primitive::ImposeOnWebhooks(rule) => self.store.impose_on_webhooks(strike, rule),
             Primitive::CutWatches { parts, kind, end } => {
                 let cut = self.store.watchers_of(&parts, kind, None);
                 self.end_watches(cut, end);

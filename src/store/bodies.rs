@@ -32,7 +32,7 @@ pub(super) fn keep_status(stored: &Object, new: Object) -> Object {
             Object::Namespace(new)
         }
         (Object::Untyped(stored), Object::Untyped(mut new)) => {
-            if stored.meta.id.kind.has_status() {
+            if new.body.info.has_status(stored.meta.id.kind) {
                 let fields = &mut Arc::make_mut(&mut new).body.fields;
                 fields.remove("status");
                 if let Some(status) = stored.body.fields.get("status") {
@@ -105,7 +105,7 @@ pub(super) fn without_status(object: Object) -> Object {
             Object::Namespace(namespace)
         }
         Object::Untyped(mut object) => {
-            if object.meta.id.kind.has_status() && object.body.fields.contains_key("status") {
+            if object.body.info.has_status(object.meta.id.kind) && object.body.fields.contains_key("status") {
                 Arc::make_mut(&mut object).body.fields.remove("status");
             }
             Object::Untyped(object)
@@ -131,10 +131,11 @@ pub(super) fn wish_differs(stored: &Object, new: &Object) -> bool {
             a.body != b
         }
         (Object::Untyped(a), Object::Untyped(b)) => {
+            let status_counts = !b.body.info.has_status(b.meta.id.kind);
             let wish = |fields: &serde_json::Map<String, serde_json::Value>| {
                 fields
                     .iter()
-                    .filter(|(name, _)| *name != "status")
+                    .filter(|(name, _)| status_counts || *name != "status")
                     .map(|(k, v)| (k.clone(), v.clone()))
                     .collect::<Vec<_>>()
             };

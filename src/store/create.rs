@@ -20,6 +20,9 @@ impl Store {
                 _ => self.generate_name(&object, context)?,
             };
         }
+        self.check_served(kind)?;
+        let object = self.conform(object);
+        let mut object = self.patched_by_webhooks(object)?;
         let (namespace, name) = (object.meta().namespace.clone(), object.meta().name.clone());
         if info.namespaced {
             self.admit_namespace(&info, &namespace, &name)?;
@@ -48,9 +51,12 @@ impl Store {
         meta.created = created;
         meta.deletion = None;
         meta.generation = i64::from(has_generation(kind));
-        let object = prepared(object)?;
+        let object = self.in_stored_version(prepared(object)?);
         let stored = self.commit(ChangeKind::Added, object, None, context);
         self.expect_event_expiry(&stored, context);
+        if kind == Kind::CustomResourceDefinition {
+            self.define(&stored, context);
+        }
         Ok(stored)
     }
 

@@ -48,6 +48,9 @@ impl Store {
 
     pub(super) fn delete_stored(&mut self, stored: Object, options: DeleteOptions, context: &Context) -> Reply {
         self.check_delete_preconditions(&stored, options.preconditions)?;
+        if stored.kind() == Kind::CustomResourceDefinition {
+            return self.delete_definition(stored, options, context);
+        }
         let now = self.timestamp(context);
         let meta = stored.meta();
         if meta.id.kind == Kind::Namespace && IMMORTAL.contains(&meta.name.as_str()) {
@@ -148,7 +151,7 @@ fn grace_period(stored: &Object, options: DeleteOptions) -> i64 {
 }
 
 /// Upstream: `deletionFinalizersForGarbageCollection`.
-fn set_propagation(object: &mut Object, propagation: Propagation) {
+pub(super) fn set_propagation(object: &mut Object, propagation: Propagation) {
     let wanted: &[&str] = match propagation {
         Propagation::Orphan => &[ORPHAN],
         Propagation::Foreground => &[FOREGROUND],

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Context, Store};
 use crate::api::managed_fields::{self, ApplyError, Resource, Writer};
-use crate::api::{Kind, Name, Object, convert};
+use crate::api::{Kind, KindInfo, Name, Object, convert};
 use crate::event::{ApiError, ErrorCause, ErrorReason, PartId, Patch, Subresource, Target};
 
 /// Who the request that is being answered comes from, as far as fields have owners.
@@ -115,11 +115,21 @@ impl Store {
         result
     }
 
-    fn resource(&self, kind: Kind) -> Option<Resource<'static>> {
+    fn resource(&self, kind: Kind) -> Option<Resource<'_>> {
         Resource::built_in(kind).or_else(|| {
             let info = self.info(kind);
-            Some(Resource::custom(&info.api_version(), &info.kind, None, true))
+            let has_status = info.has_status(kind);
+            Some(Resource::custom(&info.api_version(), &info.kind, self.schema_of(info), has_status))
         })
+    }
+
+    /// The schema of a custom kind, as its definition says it.
+    fn schema_of(&self, info: &KindInfo) -> Option<&Value> {
+        info.definition.as_ref()?;
+        let crds = self.table(Kind::CustomResourceDefinition);
+        let Object::Untyped(crd) = crds.by_name(&Name::new(), &info.group_resource().into())? else { return None };
+        let mut versions = crd.body.fields.get("spec")?.get("versions")?.as_array()?.iter();
+        versions.find(|version| version["name"] == *info.version)?.get("schema")?.get("openAPIV3Schema")
     }
 
     fn manager_name(&self, context: &Context) -> Name {

@@ -3,11 +3,12 @@
 //! Requests come in whole and are answered at once; latency and loss are `net`'s business. Every change has a revision;
 //! watches and lagging watch caches read the change log. Parts never see this room: they get answers and notices.
 //!
-//! Left out so far: API priority and fairness, webhooks, CRD schemas.
+//! Left out so far: API priority and fairness.
 
 mod admission;
 mod bodies;
 mod create;
+mod custom;
 mod delete;
 mod eviction;
 mod growth;
@@ -29,6 +30,7 @@ mod tests;
 mod update;
 mod validate;
 mod watch;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +49,10 @@ pub use services::ServiceRanges;
 use table::{LogEntry, Table};
 use watch::Watchers;
 pub use watch::{Delivery, Watcher, WatcherId, WatcherSpec};
+pub use webhooks::{
+    Asked, Condition as WebhookCondition, Declared as DeclaredWebhook, Denial as WebhookDenial, Patch as WebhookPatch,
+    Test as WebhookTest,
+};
 
 /// Entries of a change log that stay however old they are. Upstream: the least capacity of a watch cache.
 const LOG_KEEP: usize = 100;
@@ -128,6 +134,8 @@ pub struct Store {
     heartbeats: heartbeat::Heartbeats,
     events_expire: std::collections::VecDeque<(Time, ObjectId)>,
     services: services::Services,
+    custom_kinds: custom::CustomKinds,
+    webhooks: webhooks::Webhooks,
 }
 
 impl Store {
@@ -154,6 +162,8 @@ impl Store {
             heartbeats: heartbeat::Heartbeats::default(),
             events_expire: std::collections::VecDeque::new(),
             services: services::Services::new(&ServiceRanges::default()),
+            custom_kinds: custom::CustomKinds::default(),
+            webhooks: webhooks::Webhooks::default(),
         }
     }
 
@@ -163,7 +173,7 @@ impl Store {
         self.services = services::Services::new(&settings.service_ranges);
     }
 
-    /// Adds a custom kind: what a CRD does once it is established.
+    /// Adds a custom kind that is served whether there is a CRD or not.
     pub fn add_kind(&mut self, info: KindInfo) -> Kind {
         if let Some(index) = self.custom.iter().position(|known| **known == info) {
             return Kind::Custom(index as u16);
@@ -390,6 +400,12 @@ impl Store {
         self.since_trim += 1;
         if self.since_trim >= 1024 {
             self.trim(context.now);
+        }
+        match (kind, id.kind) {
+            (ChangeKind::Deleted, Kind::CustomResourceDefinition) => self.undefine(&object),
+            (_, Kind::ValidatingWebhookConfiguration | Kind::MutatingWebhookConfiguration) => self.reread_webhooks(),
+            (ChangeKind::Deleted, kind @ Kind::Custom(_)) => self.end_if_empty(kind, context),
+            _ => {}
         }
         object
     }

@@ -19,22 +19,7 @@ impl Store {
         if subresource == Subresource::Scale {
             return self.patch_scale(target, &stored, patch, context);
         }
-        let kind = stored.kind();
-        let info = self.info(kind).clone();
-        let original = convert::to_json(&stored);
-        let patched = match patch.kind {
-            PatchKind::StrategicMerge => merge::strategic_merge(&info.kind, &original, &patch.body),
-            PatchKind::Merge => Ok(merge::merge_patch(&original, &patch.body)),
-            PatchKind::Json => merge::json_patch(&original, &patch.body),
-            PatchKind::Apply { .. } => Ok(original.clone()),
-        }
-        .map_err(|error| refused(patch, error))?;
-        let mut new = match kind {
-            Kind::Custom(_) => convert::custom_from_json(kind, info, patched),
-            _ => convert::from_json(kind, patched),
-        }
-        .map_err(|error| ApiError::new(ErrorReason::BadRequest, error.to_string()))?;
-        new.meta_mut().id = stored.meta().id;
+        let new = self.patched(&stored, patch)?;
         match subresource {
             Subresource::None | Subresource::Scale => self.update(new, context),
             Subresource::Status => self.update_status(new, context),
@@ -72,6 +57,41 @@ impl Store {
             })?,
         };
         self.scale(target, preconditions, replicas, context)
+    }
+
+    /// The object as a patch wants it. Of an applied configuration what it says counts, whoever owns it.
+    pub(super) fn patched(&self, stored: &Object, patch: &Patch) -> Result<Object, ApiError> {
+        let kind = stored.kind();
+        let info = self.info(kind).clone();
+        let original = convert::to_json(stored);
+        let patched = match patch.kind {
+            PatchKind::StrategicMerge => merge::strategic_merge(&info.kind, &original, &patch.body),
+            PatchKind::Merge => Ok(merge::merge_patch(&original, &patch.body)),
+            PatchKind::Json => merge::json_patch(&original, &patch.body),
+            PatchKind::Apply { .. } => Ok(merge::merge_patch(&original, &patch.body)),
+        }
+        .map_err(|error| refused(patch, error))?;
+        let mut new = match kind {
+            Kind::Custom(_) => convert::custom_from_json(kind, info, patched),
+            _ => convert::from_json(kind, patched),
+        }
+        .map_err(|error| ApiError::new(ErrorReason::BadRequest, error.to_string()))?;
+        new.meta_mut().id = stored.meta().id;
+        Ok(new)
+    }
+
+    /// The object that an applied configuration makes where there is none.
+    pub(super) fn applied_anew(&self, target: &Target, patch: &Patch) -> Option<Object> {
+        let kind = target.kind();
+        let read = match kind {
+            Kind::Custom(_) => convert::custom_from_json(kind, self.info(kind).clone(), patch.body.clone()),
+            _ => convert::from_json(kind, patch.body.clone()),
+        };
+        let mut object = read.ok()?;
+        let (namespace, name) = self.path_of(target)?;
+        object.meta_mut().namespace = namespace;
+        object.meta_mut().name = name;
+        Some(object)
     }
 }
 

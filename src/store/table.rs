@@ -111,6 +111,17 @@ impl Table {
         }
     }
 
+    /// The kind is described anew: its objects show it as well.
+    pub(super) fn redescribe(&mut self, info: Arc<KindInfo>) {
+        let slots: Vec<u32> = self.unordered().map(|object| object.meta().id.slot).collect();
+        for slot in slots {
+            if let Some(Object::Untyped(object)) = self.live.get_mut(slot) {
+                Arc::make_mut(object).body.info = info.clone();
+            }
+        }
+        self.info = info;
+    }
+
     /// The live object of an interned key.
     pub(super) fn get(&self, slot: u32) -> Option<&Object> {
         self.live.get(slot)

@@ -15,7 +15,9 @@ impl Store {
     pub(super) fn update(&mut self, new: Object, context: &Context) -> Result<Object, ApiError> {
         let stored = self.live(&target_of(&new))?;
         self.check_versions(&stored, new.meta())?;
-        let mut next = keep_status(&stored, new);
+        self.check_custom_version(&new, context)?;
+        let new = self.conform(new);
+        let mut next = keep_status(&stored, self.patched_by_webhooks(new)?);
         self.own_changed(&stored, &mut next, "", context);
         template_generation::count(&stored, &mut next);
         keep_identity(&stored, &mut next, stored.meta().generation);
@@ -38,11 +40,14 @@ impl Store {
 
     pub(super) fn update_status(&mut self, new: Object, context: &Context) -> Result<Object, ApiError> {
         let stored = self.live(&target_of(&new))?;
-        if !stored.kind().has_status() {
+        if !self.info(stored.kind()).has_status(stored.kind()) {
             return Err(ApiError::new(ErrorReason::NotFound, "the server could not find the requested resource"));
         }
         self.check_versions(&stored, new.meta())?;
+        let new = self.conform(new);
+        let new = self.patched_by_webhooks(new)?;
         let mut next = adopt_status(&stored, &new);
+        self.judge_custom_status(&next)?;
         // Upstream resets the spec alone; only a Deployment keeps its labels as well.
         let (labels, annotations) = (&new.meta().labels, &new.meta().annotations);
         if *labels != stored.meta().labels && stored.kind() != Kind::Deployment {
@@ -133,7 +138,7 @@ impl Store {
         context: &Context,
     ) -> Result<Object, ApiError> {
         let stored = self.live(target)?;
-        if !convert::is_scalable(stored.kind()) {
+        if convert::scale_of(&stored).is_none() {
             return Err(no_scale());
         }
         self.check_preconditions(&stored, preconditions)?;
@@ -150,25 +155,8 @@ impl Store {
             });
             return Err(refusal);
         }
-        let next = match stored.clone() {
-            Object::Deployment(mut deployment) => {
-                Arc::make_mut(&mut deployment).body.replicas = replicas;
-                Object::Deployment(deployment)
-            }
-            Object::ReplicaSet(mut set) => {
-                Arc::make_mut(&mut set).body.replicas = replicas;
-                Object::ReplicaSet(set)
-            }
-            Object::Untyped(mut object) => {
-                let spec = Arc::make_mut(&mut object).body.fields.get_mut("spec").and_then(|spec| spec.as_object_mut());
-                if let Some(spec) = spec {
-                    spec.insert("replicas".to_owned(), replicas.into());
-                }
-                Object::Untyped(object)
-            }
-            Object::Pod(_) | Object::Node(_) | Object::Namespace(_) | Object::Event(_) | Object::Lease(_) => {
-                return Err(no_scale());
-            }
+        let Some(next) = convert::with_replicas(&stored, replicas) else {
+            return Err(no_scale());
         };
         self.replace(stored, |_| next, context)
     }
@@ -197,7 +185,7 @@ impl Store {
         change: impl FnOnce(&Object) -> Object,
         context: &Context,
     ) -> Result<Object, ApiError> {
-        let mut next = change(&stored);
+        let mut next = self.in_stored_version(change(&stored));
         let generation = has_generation(stored.kind()) && wish_differs(&stored, &next);
         keep_identity(&stored, &mut next, stored.meta().generation + i64::from(generation));
         if next == stored {
@@ -206,7 +194,11 @@ impl Store {
         if is_complete_deletion(&next) {
             return Ok(self.commit(ChangeKind::Deleted, next, Some(stored), context));
         }
-        Ok(self.commit(ChangeKind::Modified, next, Some(stored), context))
+        let stored = self.commit(ChangeKind::Modified, next, Some(stored), context);
+        if stored.kind() == Kind::CustomResourceDefinition {
+            self.define(&stored, context);
+        }
+        Ok(stored)
     }
 
     fn check_versions(&self, stored: &Object, new: &Meta) -> Result<(), ApiError> {
@@ -317,7 +309,7 @@ fn keep_identity(stored: &Object, next: &mut Object, generation: i64) {
     meta.generate_name = before.generate_name.clone();
 }
 
-fn edit_meta(meta: &mut Meta, edit: &MetaEdit) {
+pub(super) fn edit_meta(meta: &mut Meta, edit: &MetaEdit) {
     let MetaEdit { add_owners, remove_owners, unblock_owners, .. } = edit;
     let MetaEdit { add_finalizers, remove_finalizers, set_labels, set_annotations, .. } = edit;
     if !(add_owners.is_empty() && remove_owners.is_empty() && unblock_owners.is_empty()) {

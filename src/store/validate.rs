@@ -7,6 +7,9 @@ use crate::event::{ApiError, ErrorCause, ErrorReason, PartId};
 
 impl Store {
     pub(super) fn validate_create(&self, object: &Object, context: &Context) -> Result<(), ApiError> {
+        if let Kind::Custom(_) = object.kind() {
+            return self.judge_custom(object, None, context);
+        }
         if !is_foreign(context.from) {
             return Ok(());
         }
@@ -16,6 +19,9 @@ impl Store {
     pub(super) fn validate_update(&self, new: &Object, stored: &Object, context: &Context) -> Result<(), ApiError> {
         // Two allocations of one node race upstream, too: the loser finds out here.
         invalid(new, changed_pod_cidrs(new, stored))?;
+        if let Kind::Custom(_) = new.kind() {
+            return self.judge_custom(new, Some(stored), context);
+        }
         if !is_foreign(context.from) {
             return Ok(());
         }
@@ -65,11 +71,16 @@ fn invalid(object: &Object, errors: Vec<validation::FieldError>) -> Result<(), A
     }
     let message = validation::invalid_message(object.kind(), &object.meta().name, &errors);
     let mut refusal = ApiError::new(ErrorReason::Invalid, message);
+    refusal.causes = causes(&errors);
+    Err(refusal)
+}
+
+/// The causes of a refusal: one a mistake.
+pub(super) fn causes(errors: &[validation::FieldError]) -> Vec<ErrorCause> {
     let cause = |error: &validation::FieldError| ErrorCause {
         reason: error.reason().into(),
         message: error.body().into(),
         field: error.path.as_str().into(),
     };
-    refusal.causes = errors.iter().map(cause).collect();
-    Err(refusal)
+    errors.iter().map(cause).collect()
 }

@@ -102,7 +102,7 @@ fn the_guestbook_becomes_available() {
 
 #[test]
 fn ingress_nginx_becomes_available_and_its_jobs_end() {
-    check(&[shared().join("manifests/ingress-nginx.yaml")], 1, "ValidatingWebhookConfiguration 1");
+    check(&[shared().join("manifests/ingress-nginx.yaml")], 1, "");
 }
 
 #[test]
@@ -114,23 +114,20 @@ fn cassandra_is_given_volumes_for_its_pods() {
 
 /// Its README applies `setup` with `--server-side`, since client-side apply keeps each manifest in an annotation and
 /// some CRDs are larger than annotations may be. wavetank applies as plain kubectl does, so the API server is right to
-/// refuse these. Their kinds are known all the same: a scenario's CRDs count as established from the start.
+/// refuse these, and kubectl finds no kind for the objects that are of theirs.
 #[test]
 fn kube_prometheus_becomes_available_but_for_crds_too_large_for_client_side_apply() {
     let folder = shared().join("manifests/kube-prometheus");
     let shown = Shown::of(&[folder.join("setup"), folder, root().join("tests/it/grafana.yaml")]);
     for error in shown.errors() {
         let too_large = "is invalid: metadata.annotations: Too long: may not be more than 262144 bytes";
-        assert!(error.contains("CustomResourceDefinition") && error.ends_with(too_large), "{error}");
+        let is_too_large = error.contains("CustomResourceDefinition") && error.ends_with(too_large);
+        assert!(is_too_large || error.contains("no matches for kind"), "{error}");
     }
-    assert_eq!(shown.errors().len(), 6);
+    assert_eq!(shown.errors().len(), 8, "six CRDs, and an object each of two of them");
     assert_eq!(shown.sim.store().count(Kind::Deployment), 5);
     assert_eq!(shown.summary.pods.ready, 9, "six of Deployments, and one of the DaemonSet on each of three nodes");
-    assert_eq!(
-        shown.unserved(),
-        "NetworkPolicy 8, APIService 1, Alertmanager 1, Prometheus 1, \
-         ServiceMonitor 13"
-    );
+    assert_eq!(shown.unserved(), "NetworkPolicy 8, APIService 1, ServiceMonitor 13");
     // Pods come before their ServiceAccounts in the order of the files: refused at first, created when they are there.
     let refused = shown.summary.notable_events.iter().filter(|event| event.reason == "FailedCreate");
     let refused: Vec<&str> = refused.map(|event| event.message.as_str()).collect();

@@ -24,6 +24,7 @@ const SCALABLE: [(Kind, &str); 5] = [
 /// A custom kind that a CRD has brought.
 fn shop() -> KindInfo {
     KindInfo {
+        definition: None,
         group: "example.com".into(),
         version: "v1".into(),
         kind: "Shop".into(),

@@ -34,7 +34,7 @@ mod untyped;
 pub use event::to_events_v1;
 pub use metadata::{meta_from, meta_to};
 pub use replicaset::status as replica_set_status;
-pub use scale::{Scale, is_scalable, scale_json, scale_of, with_replicas};
+pub use scale::{Scale, scale_json, scale_of, with_replicas};
 pub use template::pod_template;
 
 /// Why a manifest cannot become an object.

@@ -1,12 +1,13 @@
 //! The `scale` subresource, of every built-in kind that has it. Upstream: the `ScaleREST` of `pkg/registry/apps/*`.
-//! Of a custom kind `spec.replicas` and `status.replicas` are read: which paths its CRD names is not looked at here.
+//! Custom kinds say in their CRD where the numbers stand; one without a CRD is taken to have `spec.replicas`.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 use super::decode;
-use crate::api::{Kind, Object, Selector};
+use crate::api::definition::FieldPath;
+use crate::api::{Kind, Object, Selector, Untyped};
 
 /// What `scale` shows of an object.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,7 +33,10 @@ pub fn scale_of(object: &Object) -> Option<Scale> {
             status_replicas: set.body.status.replicas,
             selector: set.body.selector.parsed.to_string(),
         }),
-        Object::Untyped(untyped) => scale_of_fields(untyped.meta.id.kind, &untyped.body.fields),
+        Object::Untyped(untyped) => match &untyped.body.info.definition {
+            Some(_) => scale_of_custom(&untyped.body),
+            None => scale_of_fields(untyped.meta.id.kind, &untyped.body.fields),
+        },
         Object::Pod(_) | Object::Node(_) | Object::Namespace(_) | Object::Event(_) | Object::Lease(_) => None,
     }
 }
@@ -44,6 +48,11 @@ pub fn with_replicas(object: &Object, replicas: i32) -> Option<Object> {
         Object::Deployment(deployment) => Arc::make_mut(deployment).body.replicas = replicas,
         Object::ReplicaSet(set) => Arc::make_mut(set).body.replicas = replicas,
         Object::Untyped(untyped) => {
+            if untyped.body.info.definition.is_some() {
+                let paths = untyped.body.info.described()?.scale.clone()?;
+                paths.spec_replicas.set(&mut Arc::make_mut(untyped).body.fields, replicas.into());
+                return Some(object);
+            }
             if !is_scalable(untyped.meta.id.kind) {
                 return None;
             }
@@ -53,14 +62,6 @@ pub fn with_replicas(object: &Object, replicas: i32) -> Option<Object> {
         Object::Pod(_) | Object::Node(_) | Object::Namespace(_) | Object::Event(_) | Object::Lease(_) => return None,
     }
     Some(object)
-}
-
-/// Whether objects of a kind have the subresource.
-pub fn is_scalable(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet | Kind::ReplicationController | Kind::Custom(_)
-    )
 }
 
 /// `autoscaling/v1` Scale of an object; none where it cannot be scaled.
@@ -82,6 +83,22 @@ pub fn scale_json(object: &Object) -> Option<Value> {
         status["selector"] = json!(scale.selector);
     }
     Some(json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status}))
+}
+
+/// Upstream: `scaleFromCustomResource`. What is missing is 0.
+fn scale_of_custom(custom: &Untyped) -> Option<Scale> {
+    let paths = custom.info.described()?.scale.as_ref()?;
+    let number = |path: &FieldPath| path.get(&custom.fields).and_then(Value::as_i64).unwrap_or(0) as i32;
+    let selector = paths.label_selector.as_ref().and_then(|path| path.get(&custom.fields)?.as_str());
+    Some(Scale {
+        replicas: number(&paths.spec_replicas),
+        status_replicas: number(&paths.status_replicas),
+        selector: selector.unwrap_or_default().to_owned(),
+    })
+}
+
+fn is_scalable(kind: Kind) -> bool {
+    matches!(kind, Kind::StatefulSet | Kind::ReplicationController | Kind::Custom(_))
 }
 
 fn scale_of_fields(kind: Kind, fields: &Map<String, Value>) -> Option<Scale> {

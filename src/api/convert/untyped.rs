@@ -1,6 +1,7 @@
 //! Kinds that no part reads: their fields stay JSON.
 
 use serde_json::Value;
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use super::{ConvertError, decode, meta_from};
@@ -21,7 +22,19 @@ pub(super) fn read(kind: Kind, info: Arc<KindInfo>, value: Value) -> Result<Obje
     let metadata = decode(
         fields.remove("metadata").filter(|value| !value.is_null()).unwrap_or_else(|| Value::Object(Default::default())),
     )?;
-    fields.remove("apiVersion");
+    let info = match fields.remove("apiVersion") {
+        Some(Value::String(api_version)) if kind.info().is_none() => in_version(info, &api_version),
+        _ => info,
+    };
     fields.remove("kind");
     Ok(Object::Untyped(Arc::new(Obj { meta: meta_from(kind, metadata)?, body: Untyped { info, fields } })))
+}
+
+/// The description of a custom kind in another version that it is served in.
+fn in_version(info: Arc<KindInfo>, api_version: &str) -> Arc<KindInfo> {
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    if version == info.version || !info.served_versions.iter().any(|served| served == version) {
+        return info;
+    }
+    Arc::new(KindInfo { version: Cow::Owned(version.to_owned()), ..KindInfo::clone(&info) })
 }

@@ -25,6 +25,10 @@ pub enum FieldErrorKind {
     Forbidden,
     /// The value is longer than allowed.
     TooLong,
+    /// There are more items than allowed.
+    TooMany,
+    /// The value is of another type.
+    TypeInvalid,
 }
 
 /// One mistake in one field.
@@ -51,6 +55,8 @@ impl FieldError {
             FieldErrorKind::NotSupported(_) => "FieldValueNotSupported",
             FieldErrorKind::Forbidden => "FieldValueForbidden",
             FieldErrorKind::TooLong => "FieldValueTooLong",
+            FieldErrorKind::TooMany => "FieldValueTooMany",
+            FieldErrorKind::TypeInvalid => "FieldValueTypeInvalid",
         }
     }
 
@@ -64,7 +70,8 @@ impl FieldError {
             FieldErrorKind::NotFound => format!("Not found: {}", shown()),
             FieldErrorKind::Required => "Required value".to_owned(),
             FieldErrorKind::Duplicate => format!("Duplicate value: {}", shown()),
-            FieldErrorKind::Invalid => format!("Invalid value: {}", shown()),
+            FieldErrorKind::Invalid | FieldErrorKind::TypeInvalid => format!("Invalid value: {}", shown()),
+            FieldErrorKind::TooMany => format!("Too many: {}", shown()),
             FieldErrorKind::NotSupported(values) => {
                 let values: Vec<String> = values.iter().map(|value| go_quote(value)).collect();
                 format!("Unsupported value: {}: supported values: {}", shown(), values.join(", "))
@@ -85,6 +92,16 @@ impl fmt::Display for FieldError {
 /// The message of a Status of reason `Invalid`: `Deployment.apps "web" is invalid: …`. The same mistake twice is told
 /// once.
 pub fn invalid_message(kind: Kind, name: &str, errors: &[FieldError]) -> String {
+    let what = match kind.info() {
+        Some(info) if info.group.is_empty() => info.kind.to_string(),
+        Some(info) => format!("{}.{}", info.kind, info.group),
+        None => String::new(),
+    };
+    invalid_text(&what, name, errors)
+}
+
+/// The same for a kind or resource with its group, as `Widget.example.com`.
+pub fn invalid_text(what: &str, name: &str, errors: &[FieldError]) -> String {
     let mut told: Vec<String> = Vec::new();
     for error in errors {
         let text = error.to_string();
@@ -92,11 +109,6 @@ pub fn invalid_message(kind: Kind, name: &str, errors: &[FieldError]) -> String 
             told.push(text);
         }
     }
-    let what = match kind.info() {
-        Some(info) if info.group.is_empty() => info.kind.to_string(),
-        Some(info) => format!("{}.{}", info.kind, info.group),
-        None => String::new(),
-    };
     let list = if told.len() == 1 { told.concat() } else { format!("[{}]", told.join(", ")) };
     format!("{what} {} is invalid: {list}", go_quote(name))
 }
@@ -120,6 +132,10 @@ impl Path {
 
     pub(super) fn key(&self, key: &str) -> Path {
         Path(format!("{}[{key}]", self.0))
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.0
     }
 }
 
@@ -186,6 +202,11 @@ impl Errors {
             let shown = new.cloned().unwrap_or_else(|| Value::from("null"));
             self.invalid(path, shown, "field is immutable");
         }
+    }
+
+    /// Mistakes that were found elsewhere.
+    pub(super) fn take(&mut self, found: Vec<FieldError>) {
+        self.0.extend(found);
     }
 
     fn push(&mut self, path: &Path, kind: FieldErrorKind, value: Value, detail: String) {

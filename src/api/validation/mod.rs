@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::Kind;
 
 mod container;
+mod definitions;
 mod field;
 mod jobs;
 mod metadata;
@@ -31,10 +32,11 @@ mod storage;
 mod tests;
 mod updates;
 mod volumes;
+mod webhooks;
 mod workloads;
 
 use field::Errors;
-pub use field::{FieldError, FieldErrorKind, invalid_message};
+pub use field::{FieldError, FieldErrorKind, invalid_message, invalid_text};
 
 /// The mistakes of a manifest of a kind that is to be created; empty where it is valid. Its `metadata.namespace` must
 /// be set before, as the server sets it from the URL.
@@ -103,6 +105,10 @@ fn body(kind: Kind, value: &Value, errors: &mut Errors) {
         Kind::PriorityClass => typed(value, |class: scheduling::PriorityClass| others::priority_class(&class, errors)),
         Kind::Lease => typed(value, |lease: coordination::Lease| others::lease(&lease, errors)),
         Kind::Event => typed(value, |event: v1::Event| others::event(&event, errors)),
+        Kind::CustomResourceDefinition => definitions::definition(value, errors),
+        Kind::ValidatingWebhookConfiguration | Kind::MutatingWebhookConfiguration => {
+            webhooks::configuration(value, errors);
+        }
         // By their metadata alone.
         _ => {}
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::field::{Errors, Path};
-use super::{pod_update, service_addresses};
+use super::{definitions, pod_update, service_addresses};
 use crate::api::{Kind, Quantity, convert};
 
 const STATEFUL_SET: &str = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', \
@@ -28,6 +28,7 @@ pub(super) fn after_body(kind: Kind, new: &Value, old: &Value, errors: &mut Erro
         Kind::Pod => pod_update::update(new, old, errors),
         Kind::Deployment | Kind::ReplicaSet | Kind::DaemonSet => selector(new, old, errors),
         Kind::StatefulSet => stateful_set(new, old, errors),
+        Kind::CustomResourceDefinition => definitions::update(new, old, errors),
         Kind::Job => job(new, old, errors),
         Kind::PersistentVolumeClaim => claim(new, old, errors),
         Kind::PriorityClass => {

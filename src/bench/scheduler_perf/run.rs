@@ -383,6 +383,7 @@ fn tank(settings: &SchedulerSettings, invariants: &[&'static InvariantEntry]) ->
         net: NetSettings::DEFAULT,
         api_servers: 1,
         api_server: ApiServerSettings::default(),
+        webhooks: Arc::from([]),
         custom_kinds: Vec::new(),
         pools: Vec::new(),
         nodes_registered: true,

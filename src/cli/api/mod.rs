@@ -16,7 +16,8 @@ use super::read::open;
 use crate::api::Clock;
 use crate::event::{Cause, PartId};
 use crate::kernel::{Chance, Span, Time};
-use crate::rest::{BuiltIn, Call, Response, understand};
+use crate::rest::{Call, Response, understand};
+use crate::sim::ServedKinds;
 use crate::store::{ApiServerSettings, Context, DisabledPlugins, ServiceRanges, Store};
 
 /// Play recorded conversations to the simulated API server and print what it answers
@@ -107,7 +108,7 @@ impl Server {
 
     fn answer(&mut self, call: &Call) -> Response {
         self.now += Span::from_millis(1);
-        let asked = match understand(call, &BuiltIn) {
+        let asked = match understand(call, &ServedKinds(&self.store)) {
             Ok(asked) => asked,
             Err(response) => return response,
         };

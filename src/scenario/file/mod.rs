@@ -13,6 +13,7 @@ mod scheduler;
 mod timeline;
 mod trace;
 mod traffic;
+mod webhook;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +36,7 @@ pub use timeline::{
 };
 pub use trace::{Arrive, TraceFile, TraceFormat, TraceNodesFile, TraceOnly, TracePodsFile};
 pub use traffic::{ClientsFile, NetworkFile, TrafficFile};
+pub use webhook::{WebhookConditionFile, WebhookDenialFile, WebhookFile, WebhookPatchFile};
 
 /// `apiVersion` of scenario files.
 pub const API_VERSION: &str = "wavetank.dev/v1";
@@ -98,6 +100,9 @@ pub struct ScenarioFile {
     /// Requests to Services, which are counted as served, refused or lost.
     #[serde(default)]
     pub traffic: Vec<TrafficFile>,
+    /// What admission webhooks answer, beside admitting everything.
+    #[serde(default)]
+    pub webhooks: Vec<WebhookFile>,
     /// How proxies and names follow what happens.
     #[serde(default)]
     pub network: NetworkFile,

@@ -49,6 +49,27 @@ fn scalars_say_what_they_should_be() {
 }
 
 #[test]
+fn webhooks_are_declared_with_conditions_and_patches_that_can_be_read() {
+    let webhook = |more: &str| format!("webhooks: [{{name: a.example.com, {more}}}]\n");
+    check(&webhook("denies: [{message: m, when: [{field: spec.replicas, atLeast: 3}]}]"), "fine");
+    check(
+        &webhook("denies: [{message: m, when: [{field: spec.replicas}]}]"),
+        "s.yaml:4:63: webhooks[0].denies[0].when[0]: nothing is asked of the field\n  help: add equals, notEquals, \
+         atLeast, atMost or exists",
+    );
+    check(
+        &webhook("denies: [{message: m, when: [{field: a, atLeast: 3, exists: true}]}]"),
+        "s.yaml:4:63: webhooks[0].denies[0].when[0]: one test belongs to one field: write a condition for each",
+    );
+    check(
+        &webhook("patches: [{patch: [{op: put}]}]"),
+        "s.yaml:4:52: webhooks[0].patches[0].patch: this is no JSON patch\n  help: write for example [{op: add, path: \
+         /metadata/labels/team, value: blue}]",
+    );
+    check("webhooks: [{name: a}, {name: a}]\n", "s.yaml:4:30: webhooks[1].name: \"a\" is declared twice");
+}
+
+#[test]
 fn invariants_are_looked_up() {
     check("checks: {invariants: [owners-exist-at-rest]}\n", "fine");
     check(

@@ -136,6 +136,9 @@ impl Apply {
                 shell.fail(text::with_source(&verb, name, error));
             }
             (Awaits::Creation, Ok(_)) => shell.say(subject.line("created")),
+            (Awaits::Creation, Err(error)) if is_unserved(&error) => {
+                shell.fail(Failure::Plain(no_matches(&document.modified, name, &subject.namespace)))
+            }
             (Awaits::Creation, Err(error)) => shell.fail(text::with_source("creating", name, error)),
             (Awaits::Patch(_), Ok(answer)) => {
                 warn_if_deleting(subject, answer.object(), shell);
@@ -217,11 +220,7 @@ fn document(kind: Kind, value: &Value, shell: &Shell<'_>) -> Result<Document, St
     let text_at = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or("");
     let (name, namespace) = (text_at("/metadata/name"), text_at("/metadata/namespace"));
     let Some(info) = shell.kinds.info(kind) else {
-        let (kind, version) = (text_at("/kind"), text_at("/apiVersion"));
-        return Err(format!(
-            "resource mapping not found for name: {name:?} namespace: {namespace:?} from {name:?}: no matches for kind \
-             {kind:?} in version {version:?}\nensure CRDs are installed first"
-        ));
+        return Err(no_matches(value, name, namespace));
     };
     let subject = Subject::new(kind, info, namespace.into(), name.into());
     if name.is_empty() {
@@ -237,6 +236,21 @@ fn document(kind: Kind, value: &Value, shell: &Shell<'_>) -> Result<Document, St
         });
     }
     Ok(Document { modified: annotated(value, &subject.namespace), subject, retries: 0 })
+}
+
+/// What kubectl says of a kind that is not served, which it finds out before it asks for anything else.
+fn no_matches(value: &Value, name: &str, namespace: &str) -> String {
+    let text_at = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or("");
+    let (kind, version) = (text_at("kind"), text_at("apiVersion"));
+    format!(
+        "resource mapping not found for name: {name:?} namespace: {namespace:?} from {name:?}: no matches for kind {kind:?} \
+         in version {version:?}\nensure CRDs are installed first"
+    )
+}
+
+fn is_unserved(error: &ApiError) -> bool {
+    error.reason == ErrorReason::NotFound
+        && error.message.starts_with("the server could not find the requested resource")
 }
 
 /// The manifest with its namespace and, as annotation, with its own text: compact, keys sorted, `&<>` escaped as Go

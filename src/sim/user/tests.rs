@@ -309,6 +309,7 @@ fn a_kind_that_was_defined_can_be_applied() {
         short_names: Vec::new().into(),
         namespaced: true,
         served_versions: vec!["v1".into()].into(),
+        definition: None,
     };
     check(&story.act(Action::DefineKind(Arc::new(info))), &[], &[]);
     let toy = |size: i64| {

@@ -47,7 +47,7 @@ impl Server {
         self.now += Span::from_secs(seconds);
     }
 
-    fn context(&self) -> Context {
+    pub(super) fn context(&self) -> Context {
         Context { now: self.now, cause: Cause::START, from: self.from, replica: self.replica }
     }
 

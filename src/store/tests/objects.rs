@@ -362,6 +362,7 @@ fn objects_of_a_custom_kind_have_wish_status_and_generation() {
         short_names: std::borrow::Cow::Borrowed(&[]),
         namespaced: true,
         served_versions: std::borrow::Cow::Borrowed(&[]),
+        definition: None,
     };
     let kind = server.store.add_kind(info.clone());
     assert_eq!(server.store.add_kind(info.clone()), kind, "a kind is known once");
