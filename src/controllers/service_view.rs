@@ -152,6 +152,8 @@ pub(super) struct Memberships {
     members: BTreeMap<u32, Member>,
     /// The Services of each namespace by one pair of their selector, by number: those that may select a pod.
     by_pair: BTreeMap<Name, BTreeMap<Pair, BTreeSet<u32>>>,
+    /// The pods of each namespace by each of their labels, by number.
+    pods_by_label: BTreeMap<Name, BTreeMap<(Name, Name), BTreeSet<u32>>>,
 }
 
 /// A label that a selector asks for; `None` for the selector that asks for none.
@@ -192,8 +194,7 @@ impl Memberships {
             Some(member) if member.service.selector == service.selector => member.service = service,
             Some(_) | None => {
                 self.forget(slot, namespace);
-                let pods = view.caches.pods.in_namespace(namespace);
-                let pods = pods.filter(|pod| service.selects(&pod.meta.labels)).map(|pod| pod.meta.id.slot).collect();
+                let pods = self.selected(&service, selector, view);
                 let by_pair = self.by_pair.entry(namespace.clone()).or_default();
                 // The pair that the fewest others ask for.
                 let sharing = |pair: &&(Name, Name)| by_pair.get(&Some((*pair).clone())).map_or(0, BTreeSet::len);
@@ -201,6 +202,45 @@ impl Memberships {
                 by_pair.entry(pair.clone()).or_default().insert(slot);
                 self.members.insert(slot, Member { service, pods, pair });
             }
+        }
+    }
+
+    /// The pods that a Service selects, by number: of its labels, the one that the fewest pods have is looked up.
+    fn selected(&self, service: &Service, selector: &[(Name, Name)], view: &View) -> BTreeSet<u32> {
+        let pods = &view.caches.pods;
+        let namespace = &service.meta.namespace;
+        if selector.is_empty() {
+            return pods.in_namespace(namespace).map(|pod| pod.meta.id.slot).collect();
+        }
+        let Some(by_label) = self.pods_by_label.get(namespace) else { return BTreeSet::new() };
+        let with_label = selector.iter().map(|pair| by_label.get(pair));
+        let Some(Some(fewest)) = with_label.min_by_key(|pods| pods.map_or(0, BTreeSet::len)) else {
+            return BTreeSet::new();
+        };
+        let is_selected = |slot: &u32| {
+            let pod = pods.by_slot(*slot);
+            pod.is_some_and(|pod| service.selects(&pod.meta.labels))
+        };
+        fewest.iter().copied().filter(is_selected).collect()
+    }
+
+    /// Keeps the labels of a pod up.
+    fn label(&mut self, old: Option<&Labels>, new: Option<&Labels>, namespace: &Name, slot: u32) {
+        if old == new {
+            return;
+        }
+        let by_label = self.pods_by_label.entry(namespace.clone()).or_default();
+        for (key, value) in old.into_iter().flat_map(Labels::iter) {
+            let pair = (key.clone(), value.clone());
+            if let Some(pods) = by_label.get_mut(&pair) {
+                pods.remove(&slot);
+                if pods.is_empty() {
+                    by_label.remove(&pair);
+                }
+            }
+        }
+        for (key, value) in new.into_iter().flat_map(Labels::iter) {
+            by_label.entry((key.clone(), value.clone())).or_default().insert(slot);
         }
     }
 
@@ -226,6 +266,9 @@ impl Memberships {
     pub(super) fn pod_changed(&mut self, old: Option<&Obj<Pod>>, pod: &Obj<Pod>, change: Observed) -> Vec<ObjectId> {
         let is_gone = change.kind == ChangeKind::Deleted;
         let labels = old.map(|old| &old.meta.labels).into_iter().chain([&pod.meta.labels]);
+        let kept = Some(&pod.meta.labels).filter(|_| !is_gone);
+        let before = old.or(Some(pod).filter(|_| is_gone)).map(|before| &before.meta.labels);
+        self.label(before, kept, &pod.meta.namespace, pod.meta.id.slot);
         let old = old.filter(|_| !is_gone);
         let differs = old.is_none_or(|old| endpoint_differs(old, pod));
         let relabelled = old.is_none_or(|old| old.meta.labels != pod.meta.labels || !same_names(old, pod));

@@ -71,6 +71,14 @@ pub enum Primitive {
     Trouble(DiskTrouble),
 }
 
+impl Primitive {
+    /// Whether it goes on until the fault ends, which undoes it.
+    pub fn is_undone_at_the_end(&self) -> bool {
+        use Primitive::{Impose, ImposeOnWebhooks, LoseFamily, Trouble};
+        matches!(self, Impose(_) | ImposeOnWebhooks(_) | LoseFamily { .. } | Trouble(_))
+    }
+}
+
 /// What a machine can run short of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MachineResource {

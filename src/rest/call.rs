@@ -121,6 +121,7 @@ fn is_served(place: &Place) -> bool {
         "status" => place.info.has_status(place.kind),
         "scale" => match place.kind {
             Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet | Kind::ReplicationController => true,
+            Kind::Custom(_) if place.info.definition.is_none() => true,
             _ => place.info.described().is_some_and(|version| version.scale.is_some()),
         },
         "binding" | "eviction" => place.kind == Kind::Pod,

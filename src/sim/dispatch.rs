@@ -73,7 +73,9 @@ impl Sim {
             let error = ApiError::new(ErrorReason::ConnectionLost, "unexpected EOF");
             return self.post_reply(self.now + reply_takes, from, incarnation, token, Err(error), cause);
         };
-        if verdict.is_none()
+        let refused = self.user_of_request(from, token).and_then(|user| self.store.authorize(&user, &request).err());
+        if refused.is_none()
+            && verdict.is_none()
             && let Some(asked) = self.store.ask_webhooks(&request)
         {
             let verdict = Some(Arc::new(asked.verdict));
@@ -83,14 +85,10 @@ impl Sim {
         self.tally.count_request(self.now, from, client, verb, kind);
         let cause = self.write_for(EntryKind::Request, from, client, object, verb as u64, cause);
         let context = Context { now: self.now, cause, from, replica };
-        let allowed = match self.user_of_request(from, token) {
-            Some(user) => self.store.authorize(&user, &request),
-            None => Ok(()),
-        };
-        let reply = match verdict {
-            _ if allowed.is_err() => allowed.map(|()| crate::event::Answer::Done),
-            Some(verdict) => self.store.handle_admitted(request, &verdict, &context),
-            None => self.store.handle(request, &context),
+        let reply = match (refused, verdict) {
+            (Some(refused), _) => Err(refused),
+            (None, Some(verdict)) => self.store.handle_admitted(request, &verdict, &context),
+            (None, None) => self.store.handle(request, &context),
         };
         let outlived = incarnation != self.incarnation(from);
         self.after_store(By { part: from, outlived }, cause);

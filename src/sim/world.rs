@@ -237,16 +237,7 @@ impl Sim {
         if is_void {
             return;
         }
-        let until_the_end = |effect: &Primitive| {
-            matches!(
-                effect,
-                Primitive::Impose(_)
-                    | Primitive::Trouble(_)
-                    | Primitive::LoseFamily { .. }
-                    | Primitive::ImposeOnWebhooks(_)
-            )
-        };
-        let imposes = struck.effects.iter().any(until_the_end);
+        let imposes = struck.effects.iter().any(Primitive::is_undone_at_the_end);
         let is_over = struck.heals.is_empty() && !imposes;
         self.world.heals.insert(strike, struck.heals);
         if let Some((low, high)) = timed.lasts {

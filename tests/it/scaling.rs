@@ -241,6 +241,25 @@ fn kubectl_scales_every_built_in_kind_and_pods_follow() {
 #[test]
 fn kubectl_scales_a_custom_kind() {
     let mut story = Story::of_nodes(1, "");
+    let crd = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "shops.example.com"},
+        "spec": {
+            "group": "example.com", "scope": "Namespaced", "names": {"kind": "Shop", "plural": "shops"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+                    "spec": {"type": "object", "properties": {"replicas": {"type": "integer"}}},
+                    "status": {"type": "object", "properties": {"replicas": {"type": "integer"}}},
+                }}},
+                "subresources": {
+                    "status": {},
+                    "scale": {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"},
+                },
+            }],
+        },
+    });
+    story.act(Action::Apply([(Kind::CustomResourceDefinition, crd)].into()));
     story.act(Action::DefineKind(Arc::new(shop())));
     story.run_for(1);
     let kind = Kind::Custom(0);
